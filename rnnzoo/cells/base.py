@@ -1,0 +1,207 @@
+"""The contract of a cell: one tick of recurrence, pure but for the weights it owns."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.cells.ops import dot
+from rnnzoo.serialization import SignatureConfig
+
+
+class Cell(SignatureConfig, keras.layers.Layer):
+    """One tick of recurrence. Subclass it, write `step`, and every layer can run it.
+
+    A tick at time t is, for a state `s` and an input sequence `inputs [time, batch, features]`:
+
+        x      = project(inputs)             once, for the whole sequence
+        consts = constants(inputs)           once for a sequence: dropout masks, attention memory
+        r_t    = recurrent(s_{t-1}, consts)  the heavy product with the previous state
+        output_t, s_t = step(x_t, r_t, s_{t-1}, consts)
+
+    `x`, `r`, `consts` and `s` are nests of tensors (`s` a tuple of as many as `state_size` names).
+    `recurrent` and `step` are pure: they draw no random number (noise comes from `project`, one
+    value a step, or from `constants`, one a sequence), accept any leading dimensions
+    (`[batch, ...]` or `[time, batch, ...]`) and multiply by weights only through
+    `rnnzoo.cells.dot`. Nothing else is asked for: the gradient, the configuration and the
+    masks follow from these.
+
+    `state_size` is an integer or a list of integers, as in Keras; `output_size` defaults to the
+    first of them.
+
+    A cell that repeats its input, whole:
+
+    >>> import rnnzoo
+    >>> class Repeat(rnnzoo.cells.Cell):
+    ...     state_size = 1
+    ...     def step(self, x, r, state, consts):
+    ...         return x, state
+    >>> rnnzoo.layers.RNN(Repeat(), return_sequences=True)(tf.ones([2, 3, 4])).shape
+    TensorShape([2, 3, 4])
+    """
+
+    state_size: Any
+    causal = True
+
+    def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
+        """What the inputs alone decide, for `inputs [..., batch, features]`: `x`."""
+        return inputs
+
+    def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
+        """What stays the same for a whole sequence: a nest of tensors `[batch, ...]`."""
+        return ()
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        """The products with the previous state: `r`. Saved for the way back, not recomputed."""
+        return ()
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        """The equations: `(output, new_state)`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define step(x, r, state, consts)")
+
+    def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
+        """Zeros, one tensor `[batch, size]` for each state."""
+        sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
+        return [tf.zeros([batch_size, size], self.compute_dtype) for size in sizes]
+
+    def call(self, inputs: tf.Tensor, states: Any, training: Any = False) -> tuple[tf.Tensor, list]:
+        """One tick by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.
+
+        There noise is drawn anew at every step; `rnnzoo.layers.RNN` draws it as the cell asks.
+        """
+        state = tuple(states) if isinstance(states, (list, tuple)) else (states,)
+        consts = self.constants(inputs, training=training)
+        x = self.project(inputs, training=training)
+        output, new_state = self.step(x, self.recurrent(state, consts), state, consts)
+        return output, list(new_state)
+
+
+class AffineCell(Cell):
+    """A cell whose input enters as `x = inputs W + b` and whose first state returns as `r = s U`.
+
+    W is `[features, blocks * units]`, U `[recurrent_size, blocks * units]`, b `[blocks * units]`.
+    `dropout` and `recurrent_dropout` hide the same inputs and states at every step of a sequence
+    (Gal & Ghahramani 2016), as Keras does.
+
+    Args:
+        units: size of the hidden layer.
+        activation: sigma, by name or as a function.
+        use_bias: whether there is a b.
+        kernel_initializer: of W.
+        recurrent_initializer: of U.
+        bias_initializer: of b.
+        kernel_regularizer: of W.
+        recurrent_regularizer: of U.
+        bias_regularizer: of b.
+        kernel_constraint: of W.
+        recurrent_constraint: of U.
+        bias_constraint: of b.
+        dropout: fraction of the inputs hidden in training, 0 <= dropout < 1.
+        recurrent_dropout: fraction of the previous state hidden in training, 0 <= recurrent_dropout < 1.
+        seed: of the dropout masks.
+
+    Raises:
+        ValueError: `units` below 1, or a dropout outside [0, 1).
+    """
+
+    blocks = 1
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        *,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+            raise ValueError(f"units must be an integer of at least 1, not {units!r}")
+        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, not {rate!r}")
+        self.units = units
+        self.state_size: Any = units
+        self.output_size = units
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self._how = {
+            "kernel": (kernel_initializer, kernel_regularizer, kernel_constraint),
+            "recurrent_kernel": (recurrent_initializer, recurrent_regularizer, recurrent_constraint),
+            "bias": (bias_initializer, bias_regularizer, bias_constraint),
+        }
+        self.bias: Any = None
+        if dropout or recurrent_dropout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def add(self, name: str, shape: tuple[int, ...], like: str, initializer: Any = None) -> Any:
+        """A weight treated `like` the kernel, the recurrent_kernel or the bias."""
+        given, regularizer, constraint = self._how[like]
+        return self.add_weight(
+            shape=shape,
+            name=name,
+            initializer=_fresh(initializer or given),
+            regularizer=keras.regularizers.get(regularizer),
+            constraint=keras.constraints.get(constraint),
+        )
+
+    def build(self, input_shape: Any) -> None:
+        width = self.blocks * self.units
+        self.kernel = self.add("kernel", (input_shape[-1], width), "kernel")
+        self.build_recurrent(width)
+        if self.use_bias:
+            self.bias = self.add("bias", (width,), "bias", self.default_bias())
+
+    def build_recurrent(self, width: int) -> None:
+        """Creates U. A cell without one creates nothing."""
+        self.recurrent_kernel = self.add("recurrent_kernel", (self.output_size, width), "recurrent_kernel")
+
+    def default_bias(self) -> Any:
+        """An initializer that goes before `bias_initializer`, or None."""
+        return None
+
+    def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
+        return self.shift(dot(self.hide(inputs, training), self.kernel))
+
+    def hide(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
+        """The inputs, some of them hidden by `dropout` in training."""
+        if self.dropout and training:
+            return inputs * self._keep(tf.shape(inputs)[-2:], inputs.dtype, self.dropout)
+        return inputs
+
+    def shift(self, x: tf.Tensor) -> tf.Tensor:
+        """`x + b`."""
+        return x if self.bias is None else x + tf.cast(tf.convert_to_tensor(self.bias), x.dtype)
+
+    def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
+        if self.recurrent_dropout and training:
+            shape = [tf.shape(inputs)[-2], self.output_size]
+            return (self._keep(shape, inputs.dtype, self.recurrent_dropout),)
+        return ()
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        fed_back = state[0] * consts[0] if consts else state[0]
+        return dot(fed_back, self.recurrent_kernel)
+
+    def _keep(self, shape: Any, dtype: Any, rate: float) -> tf.Tensor:
+        return keras.random.dropout(tf.ones(shape, dtype), rate, seed=self.seed_generator)
+
+
+def _fresh(initializer: Any) -> Any:
+    """An initializer object; an unseeded one that was used before draws anew, not the same values."""
+    found = keras.initializers.get(initializer)
+    return found.clone() if isinstance(found, keras.initializers.Initializer) else found

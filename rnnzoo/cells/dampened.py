@@ -1,0 +1,72 @@
+"""The naive recurrent network: a dampened copy of the last activation is added."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.cells.base import AffineCell
+from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.registry import CELLS
+
+
+@CELLS.register("dampened")
+class DampenedCell(AffineCell):
+    """The naive recurrent network: adds a dampened copy of the last activation.
+
+        a_t = sigma(x_t W + lambda a_{t-1} + b)
+
+    The activations themselves are the state; there is no matrix U. Each unit remembers only
+    itself, and `lambda`, the dampening, is common to all of them.
+
+    Shapes: inputs `[batch, time, features]`, state and output `a [batch, units]`; weights
+    `kernel` W `[features, units]`, `bias` b `[units]` and, when it is learned, `dampening` `[]`.
+
+    Args:
+        units: number of activations.
+        activation: sigma; the logistic function by default.
+        dampening: lambda, or where it starts from when it is learned.
+        trainable_dampening: whether lambda is learned.
+
+    Raises:
+        ValueError: `dampening` is not a finite number.
+
+    >>> import rnnzoo
+    >>> rnnzoo.layers.DampenedRNN(4, dampening=0.9)(tf.zeros([2, 7, 3])).shape
+    TensorShape([2, 4])
+
+    The simplest network with feedback that introductions begin with; a leaky trace of each
+    unit's past as in Jordan (1986), Serial order: a parallel distributed processing approach.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "sigmoid",
+        *,
+        dampening: float = 0.5,
+        trainable_dampening: bool = False,
+        **kwargs,
+    ):
+        super().__init__(units, activation=activation, **kwargs)
+        if not abs(dampening) < float("inf"):
+            raise ValueError(f"dampening must be a finite number, not {dampening!r}")
+        self.dampening: Any = dampening
+        self.trainable_dampening = trainable_dampening
+
+    def build_recurrent(self, width: int) -> None:
+        pass
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if self.trainable_dampening:
+            start = keras.initializers.Constant(self.dampening)
+            self.dampening = self.add_weight(shape=(), name="dampening", initializer=start)
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        return ()
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        a = state[0] * consts[0] if consts else state[0]
+        a = sigma(self.activation)(x + tf.cast(self.dampening, x.dtype) * a)  # [batch, units]
+        return a, (a,)

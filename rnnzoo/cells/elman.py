@@ -1,0 +1,32 @@
+"""The simple recurrent network of Elman (1990)."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.cells.base import AffineCell
+from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.registry import CELLS
+
+
+@CELLS.register("elman")
+class ElmanCell(AffineCell):
+    """The simple recurrent network: the hidden layer is fed back through a matrix.
+
+        h_t = sigma(x_t W + h_{t-1} U + b)
+
+    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights
+    `kernel` W `[features, units]`, `recurrent_kernel` U `[units, units]`, `bias` b `[units]`, in
+    the order of `keras.layers.SimpleRNN`, so weights are interchangeable. sigma is tanh by
+    default; Elman's own was the logistic function, `activation="sigmoid"`.
+
+    >>> import rnnzoo
+    >>> rnnzoo.layers.ElmanRNN(4, return_sequences=True)(tf.zeros([2, 7, 3])).shape
+    TensorShape([2, 7, 4])
+
+    Elman (1990), Finding structure in time, Cognitive Science 14, 179-211.
+    """
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        h = sigma(self.activation)(x + r)  # [batch, units]
+        return h, (h,)

@@ -1,0 +1,68 @@
+"""The baseline without recurrence: a window of the last inputs."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.cells.base import AffineCell
+from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import dot
+from rnnzoo.registry import CELLS
+
+
+@CELLS.register("feedforward")
+class FeedforwardCell(AffineCell):
+    """No recurrence: a layer over the last k inputs, the baseline to beat.
+
+        y_t = sigma(x_t W_0 + x_{t-1} W_1 + ... + x_{t-k+1} W_{k-1} + b)
+
+    Inputs before the first are zero. Nothing is fed back: what is carried from step to step is
+    only what the inputs still in the window will add, `p_t^j = x_t W_j + p_{t-1}^{j+1}`, so that
+    the network masks and streams as the recurrent ones do, and each input is multiplied once.
+
+    Shapes: inputs `[batch, time, features]`, output `y [batch, units]`, state p
+    `[batch, (k-1) units]`; weights `kernel` (W_0 ... W_{k-1}) `[features, k units]`, `bias` b
+    `[units]`.
+
+    Args:
+        units: size of the layer.
+        window: k, how many inputs it sees, the present one included.
+
+    Raises:
+        ValueError: `window` below 1, or a `recurrent_dropout`, as nothing recurs.
+
+    >>> import rnnzoo
+    >>> rnnzoo.layers.RNN(FeedforwardCell(4, window=3))(tf.zeros([2, 7, 3])).shape
+    TensorShape([2, 4])
+
+    A time-delay network of one layer: Waibel et al. (1989), Phoneme recognition using time-delay
+    neural networks, IEEE Transactions on Acoustics, Speech, and Signal Processing 37, 328-339.
+    """
+
+    def __init__(self, units: int, activation: Any = "tanh", *, window: int = 8, **kwargs):
+        super().__init__(units, activation, **kwargs)
+        if window < 1:
+            raise ValueError(f"window must be at least 1, not {window!r}")
+        if self.recurrent_dropout:
+            raise ValueError("recurrent_dropout does not apply to a feedforward cell: nothing recurs")
+        self.window = window
+        self.state_size = (window - 1) * units
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add("kernel", (input_shape[-1], self.window * self.units), "kernel")
+        if self.use_bias:
+            self.bias = self.add("bias", (self.units,), "bias")
+
+    def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
+        x = dot(self.hide(inputs, training), self.kernel)
+        now, later = x[..., : self.units], x[..., self.units :]
+        return (self.shift(now), later)
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        return ()
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        now, later = x
+        p = tf.concat([state[0], tf.zeros_like(now)], -1)  # [batch, k units]
+        y = sigma(self.activation)(now + p[..., : self.units])
+        return y, (later + p[..., self.units :],)

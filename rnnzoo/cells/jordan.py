@@ -1,0 +1,68 @@
+"""The network of Jordan (1986), which feeds its output back."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.cells.base import AffineCell
+from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import dot
+from rnnzoo.registry import CELLS
+
+
+@CELLS.register("jordan")
+class JordanCell(AffineCell):
+    """The output, not the hidden layer, is fed back.
+
+        h_t = sigma(x_t W + y_{t-1} U + b)
+        y_t = rho(h_t V + c)
+
+    Shapes: inputs `[batch, time, features]`, state and output `y [batch, output_units]`; weights
+    `kernel` W `[features, units]`, `recurrent_kernel` U `[output_units, units]`, `bias` b
+    `[units]`, `output_kernel` V `[units, output_units]`, `output_bias` c `[output_units]`.
+
+    Args:
+        units: size of the hidden layer h.
+        output_units: size of the output y; as many as `units` when None.
+        output_activation: rho, by name or as a function.
+
+    Raises:
+        ValueError: `output_units` below 1.
+
+    >>> import rnnzoo
+    >>> rnnzoo.layers.JordanRNN(8, output_units=2)(tf.zeros([2, 7, 3])).shape
+    TensorShape([2, 2])
+
+    Jordan (1986), Serial order: a parallel distributed processing approach, ICS report 8604, UCSD.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        *,
+        output_units: int | None = None,
+        output_activation: Any = "tanh",
+        **kwargs,
+    ):
+        super().__init__(units, activation, **kwargs)
+        if output_units is not None and output_units < 1:
+            raise ValueError(f"output_units must be at least 1, not {output_units!r}")
+        self.output_size = output_units or units
+        self.state_size = self.output_size
+        self.output_activation = keras.activations.get(output_activation)
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.output_kernel = self.add("output_kernel", (self.units, self.output_size), "kernel")
+        if self.use_bias:
+            self.output_bias = self.add("output_bias", (self.output_size,), "bias")
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        h = sigma(self.activation)(x + r)  # [batch, units]
+        y = dot(h, self.output_kernel)
+        if self.use_bias:
+            y = y + tf.cast(tf.convert_to_tensor(self.output_bias), y.dtype)
+        y = sigma(self.output_activation)(y)  # [batch, output_units]
+        return y, (y,)

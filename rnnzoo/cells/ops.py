@@ -1,0 +1,68 @@
+"""The two operations that a cell's speed hangs on: the matrix product and the gate."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
+
+_TRANSPOSED: contextvars.ContextVar[Mapping[int, tf.Tensor]] = contextvars.ContextVar("transposed", default={})
+
+
+@contextlib.contextmanager
+def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
+    """Inside, `dot(x, w)` has a gradient that uses `weights[id(w)]`, the transpose of `w`.
+
+    The loop that runs backwards enters this, so that a weight is transposed before the loop and
+    not at every step of it.
+    """
+    token = _TRANSPOSED.set(weights)
+    try:
+        yield
+    finally:
+        _TRANSPOSED.reset(token)
+
+
+def dot(x: Any, w: Any) -> tf.Tensor:
+    """`x w` for `x [..., n]` and a weight `w [n, m]`, in the dtype of `x`: `[..., m]`."""
+    x = tf.convert_to_tensor(x)
+    transposed = _TRANSPOSED.get().get(id(w))
+    if transposed is None:
+        w = tf.cast(tf.convert_to_tensor(w), x.dtype)
+        n, m = w.shape
+    else:
+        m, n = transposed.shape
+    rows = x if x.shape.rank == 2 else tf.reshape(x, [-1, n])
+    # the gradient of a product by a transposed matrix multiplies by that matrix as it stands
+    y = tf.matmul(rows, w) if transposed is None else tf.matmul(rows, transposed, transpose_b=True)
+    if x.shape.rank == 2:
+        return y
+    shape = x.shape[:-1].as_list()
+    if shape.count(None) > 1:
+        shape = tf.unstack(tf.shape(x)[:-1])
+    else:
+        shape = [-1 if size is None else size for size in shape]
+    return tf.reshape(y, [*shape, m])
+
+
+def in_xla() -> bool:
+    """Whether the graph being traced is compiled by XLA at the user's own request (`jit_compile=True`)."""
+    if tf.executing_eagerly():
+        return False
+    return bool(control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
+
+
+def sigmoid(x: tf.Tensor) -> tf.Tensor:
+    """The logistic function. XLA computes it faster through tanh, the plain executor as one op."""
+    return 0.5 * tf.tanh(0.5 * x) + 0.5 if in_xla() else tf.sigmoid(x)
+
+
+def activation(identifier: Any) -> Any:
+    """`keras.activations.get`, with this module's `sigmoid` for Keras's own."""
+    function = keras.activations.get(identifier)
+    if function is keras.activations.sigmoid:
+        return sigmoid
+    return tf.tanh if function is keras.activations.tanh else function

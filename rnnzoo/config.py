@@ -1,0 +1,79 @@
+"""Options: fields of frozen dataclasses, from which flags, checks and JSON follow."""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from absl import flags
+
+from rnnzoo.errors import UserError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    below: float | None = None,
+    choices: Iterable[str] | None = None,
+) -> Any:
+    """A field of an options dataclass: its default, one line of help, and what values it may have."""
+    limits = {"minimum": minimum, "below": below, "choices": tuple(choices) if choices else None}
+    return dataclasses.field(default=default, metadata={"help": help, **limits})
+
+
+def options_class(entry: Any) -> type:
+    """The dataclass that a registered model or task takes as `options`."""
+    target = entry.__init__ if isinstance(entry, type) else entry
+    return typing.get_type_hints(target)["options"]
+
+
+def kind(field: dataclasses.Field) -> type:
+    """int, float, bool or str: the type of a field, `| None` left out."""
+    if isinstance(field.type, types.UnionType):
+        return next(t for t in typing.get_args(field.type) if t is not types.NoneType)
+    return typing.cast(type, field.type)
+
+
+def make(cls: type, values: Mapping[str, Any], owner: str) -> Any:
+    """An instance of an options dataclass. Raises `UserError` for a name it lacks or a value out of range."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for name, value in values.items():
+        if name not in fields:
+            near = difflib.get_close_matches(name, fields, n=1, cutoff=0.7)
+            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(sorted(fields))}"
+            raise UserError(f"{owner} has no option '{name}'; {hint}")
+        check(fields[name], value)
+    return cls(**values)
+
+
+def check(field: dataclasses.Field, value: Any) -> None:
+    """Raises `UserError` unless the value is one the field may have."""
+    if value is None and (field.default is None or isinstance(field.type, types.UnionType)):
+        return
+    wanted, rule = kind(field), field.metadata
+    right = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
+    if not right or (isinstance(value, bool) and wanted is not bool):
+        raise UserError(f"{field.name} must be of type {wanted.__name__}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{field.name} must be a finite number, not {value!r}")
+    minimum, below, choices = rule.get("minimum"), rule.get("below"), rule.get("choices")
+    if minimum is not None and value < minimum:
+        raise UserError(f"{field.name} must be at least {minimum}, not {value!r}")
+    if below is not None and value >= below:
+        raise UserError(f"{field.name} must be below {below}, not {value!r}")
+    if choices and value not in choices:
+        raise UserError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def define_flags(classes: Iterable[type], values: flags.FlagValues) -> None:
+    """Defines one absl flag for each option, unset until given: defaults stay in the dataclasses."""
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean, str: flags.DEFINE_string}
+    for cls in classes:
+        for field in dataclasses.fields(cls):
+            if field.name not in values:
+                define[kind(field)](field.name, None, field.metadata["help"], flag_values=values)

@@ -1,0 +1,122 @@
+"""Sequence layers: `RNN(cell)`, and a named layer for each cell."""
+
+import inspect
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+from rnnzoo.cells import Cell
+from rnnzoo.layers import scan as loop
+from rnnzoo.serialization import SignatureConfig, parameters, signature_of
+
+
+class RNN(SignatureConfig, keras.layers.RNN):
+    """Runs any cell of `rnnzoo.cells` over a sequence, in place of `keras.layers.RNN`.
+
+    Call it with `(sequences, initial_state=None, mask=None, training=False)`: `sequences` is
+    `[batch, time, features]`, `mask` is `[batch, time]` with False where a step is to be passed
+    over (right, left, interior or all), `initial_state` a list of tensors `[batch, size]`. It
+    returns the last output `[batch, size]`, or all of them `[batch, time, size]`, and with
+    `return_state` the final states behind it. A masked step leaves the states as they were and
+    repeats the previous output (zeros before the first valid step), as Keras does.
+
+    Args:
+        cell: a `rnnzoo.cells.Cell`.
+        return_sequences: all outputs instead of the last.
+        return_state: the final states too.
+        go_backwards: reads the sequence from its end; outputs come in the order of reading.
+        stateful: the final states of one batch are the initial states of the next.
+
+    Raises:
+        ValueError: `cell` is not a `rnnzoo.cells.Cell`.
+
+    >>> import rnnzoo
+    >>> layer = RNN(rnnzoo.cells.ElmanCell(4), return_sequences=True, return_state=True)
+    >>> outputs, h = layer(tf.zeros([2, 7, 3]))
+    >>> outputs.shape, h.shape
+    (TensorShape([2, 7, 4]), TensorShape([2, 4]))
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        **kwargs,
+    ):
+        if not isinstance(cell, Cell):
+            raise ValueError(
+                f"rnnzoo.layers.RNN runs cells of rnnzoo.cells, not {cell!r}; for another cell use keras.layers.RNN"
+            )
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, **kwargs)
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
+        mask = tree.flatten(mask)[0] if mask is not None else None
+        state = self._initial_state(sequences, initial_state)
+        output, final = loop.scan(
+            self.cell,
+            sequences,
+            state,
+            mask,
+            training=training,
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+        )
+        if self.stateful:
+            for variable, value in zip(tree.flatten(self.states), final, strict=True):
+                variable.assign(tf.cast(value, variable.dtype))
+        return (output, *final) if self.return_state else output
+
+    def step(self, inputs: Any, states: Any) -> tuple[Any, list]:
+        """One step of a stream: `inputs [batch, features]` and states in, output and states out."""
+        return self.cell(inputs, list(states), training=False)
+
+    def gates(self, inputs: Any, mask: Any = None, initial_state: Any = None) -> dict[str, tf.Tensor]:
+        """The value of every gate at every step: `{name: [batch, time, units]}`.
+
+        Raises:
+            ValueError: the cell has no gates.
+        """
+        if not hasattr(self.cell, "gates"):
+            raise ValueError(f"{type(self.cell).__name__} has no gates")
+        inputs = tf.cast(inputs, self.compute_dtype)
+        if not self.built:
+            self.build(inputs.shape)
+        state = self._initial_state(inputs, initial_state)
+        return loop.gates(self.cell, inputs, state, mask, self.go_backwards)
+
+    def _initial_state(self, sequences: Any, given: Any) -> list[tf.Tensor]:
+        zeros = self.get_initial_state(batch_size=tf.shape(sequences)[0])
+        if given is None and not self.stateful:
+            return zeros
+        given = list(tree.flatten(self.states if given is None else given))
+        if len(given) != len(zeros):
+            raise ValueError(f"{self.name} has {len(zeros)} states, but initial_state holds {len(given)}")
+        return [tf.cast(tf.convert_to_tensor(g), z.dtype) for g, z in zip(given, zeros, strict=True)]
+
+
+class NamedRNN(RNN):
+    """An `RNN` that makes its own cell: takes the arguments of both. Subclasses name `cell_class`."""
+
+    cell_class: type[Cell]
+
+    def __init_subclass__(cls, cell_class: type[Cell], **kwargs):
+        cls.cell_class = cell_class
+        own = {name: p.replace(kind=p.KEYWORD_ONLY) for name, p in parameters(RNN).items() if name != "cell"}
+        signature = signature_of({**parameters(cell_class), **own})
+
+        def __init__(self, *args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            given.update(given.pop("kwargs", {}))
+            shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
+            for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
+            super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
+
+        receiver = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        __init__.__signature__ = signature.replace(parameters=[receiver, *signature.parameters.values()])
+        cls.__init__ = __init__
+        super().__init_subclass__(**kwargs)

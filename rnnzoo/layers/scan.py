@@ -1,0 +1,92 @@
+"""The only loop over time: direction, masks, initial and final states live here, once."""
+
+from typing import Any
+
+import tensorflow as tf
+from keras import tree
+
+from rnnzoo.cells import Cell
+from rnnzoo.cells.ops import in_xla
+from rnnzoo.layers import engine
+
+
+def scan(
+    cell: Cell,
+    inputs: tf.Tensor,
+    initial_state: Any,
+    mask: tf.Tensor | None = None,
+    *,
+    training: Any = False,
+    go_backwards: bool = False,
+    return_sequences: bool = True,
+    memory: Any = None,
+) -> tuple[tf.Tensor, tuple]:
+    """Runs a built cell over `inputs [batch, time, features]`: `(outputs, final_state)`.
+
+    A masked step (`mask [batch, time]`, False) leaves the state as it was and repeats the
+    previous output; before the first valid step the output is zero. `memory`, a nest of
+    `[batch, ...]`, is handed to the cell's `constants`. The outputs are `[batch, time, size]`, or
+    the last one, `[batch, size]`, without `return_sequences`.
+
+    In training by the plain graph the two halves of a batch run side by side: one waits for its
+    small operations while the other computes.
+    """
+
+    def part(inputs: tf.Tensor, state: tuple, mask: Any, memory: Any) -> tuple:
+        x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
+        outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences)
+        return _outputs(outputs, final, index, mask, return_sequences), final
+
+    if not training or inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla():
+        return part(inputs, tuple(initial_state), mask, memory)
+    nest = (inputs, tuple(initial_state), () if mask is None else mask, () if memory is None else memory)
+
+    def rows(first: Any, last: Any) -> tuple:
+        inputs, state, *rest = tree.map_structure(lambda t: t[first:last], nest)
+        return part(inputs, state, *(None if isinstance(p, tuple) and not p else p for p in rest))
+
+    half = tf.shape(inputs)[0] // 2
+    first, second = rows(None, half), rows(half, None)
+    return tree.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
+
+
+def gates(cell: Any, inputs: tf.Tensor, initial_state: Any, mask: tf.Tensor | None, go_backwards: bool) -> dict:
+    """The value of every gate at every step, `{name: [batch, time, units]}`."""
+    x, consts, mask = _prepare(cell, inputs, mask, False, go_backwards, None)
+    r, previous = engine.values(cell, x, tuple(initial_state), consts, mask)
+    return {name: _swap(value) for name, value in cell.gates(x, r, previous, consts).items()}
+
+
+def _prepare(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bool, memory: Any) -> tuple:
+    """Time first, reversed if asked for; what the loop need not do: `(x, consts, mask)`."""
+    inputs = _swap(inputs)
+    mask = None if mask is None else _swap(tf.cast(mask, tf.bool))
+    if go_backwards:
+        inputs = tf.reverse(inputs, [0])
+        mask = None if mask is None else tf.reverse(mask, [0])
+    consts = cell.constants(inputs, training=training, memory=memory)
+    return cell.project(inputs, training=training), consts, mask
+
+
+def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, sequence: bool) -> tf.Tensor:
+    """Batch first; a masked step repeats the output of the last valid one, or is zero."""
+    if mask is None:
+        if sequence:
+            return _swap(outputs)
+        return outputs[-1] if output_state is None else final[output_state]
+    valid = _swap(tf.cast(mask, tf.int32))  # [batch, time]
+    so_far = tf.cumsum(valid, 1)
+    if not sequence:
+        so_far = so_far[:, -1:]
+    if output_state is None:
+        time = tf.range(tf.shape(valid)[1])
+        steps = tf.sort(time + (1 - valid) * tf.size(time), 1)  # the valid steps first
+        outputs = tf.gather(_swap(outputs), tf.gather(steps, tf.maximum(so_far - 1, 0), batch_dims=1), batch_dims=1)
+    else:
+        outputs = _swap(outputs) if sequence else final[output_state][:, None]
+    outputs = tf.where(so_far[:, :, None] > 0, outputs, tf.zeros([], outputs.dtype))
+    return outputs if sequence else outputs[:, 0]
+
+
+def _swap(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
