@@ -90,9 +90,8 @@ def _hs97(rng: np.random.Generator, size: int, shortest: int) -> Batch:
     values, markers = rng.uniform(-1, 1, (size, longest)), np.zeros((size, longest))
     markers[:, 0] = markers[rows, lengths - 1] = -1
     markers[rows, first] = markers[rows, second] = 1
-    x1 = np.where(first == 0, 0.0, values[rows, first])
-    x2 = np.where(second == 0, 0.0, values[rows, second])
+    values[:, 0] *= markers[:, 0] < 1  # a marked first number is zero
     mask = np.arange(longest) < lengths[:, None]
     inputs = np.stack([values, markers], -1) * mask[..., None]
-    targets = 0.5 + (x1 + x2) / 4
+    targets = 0.5 + (values[rows, first] + values[rows, second]) / 4
     return Batch(inputs.astype("float32"), targets[:, None].astype("float32"), mask=mask)

@@ -14,15 +14,15 @@ class Batch(NamedTuple):
     """Inputs and targets, `[batch, time, ...]` or for targets `[batch, ...]`.
 
     `mask [batch, time]` is False at padding, `weights` (of the targets) say how much each target
-    counts in the loss; None is the same as all ones. `restart` says that the rows do not continue
-    those of the batch before.
+    counts in the loss; None is the same as all ones. `restart [batch]` is False for the rows that
+    continue those of the batch before; None is the same as all True.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     mask: np.ndarray | None = None
     weights: np.ndarray | None = None
-    restart: bool = True
+    restart: np.ndarray | None = None
 
 
 class Task:
@@ -36,7 +36,10 @@ class Task:
         raise NotImplementedError(f"{type(self).__name__} does not define batch(seed, step)")
 
     def evaluation(self, split: str) -> Iterator[Batch]:
-        """All of a split, each target counted once; the same batches at every call."""
+        """All of a split, each target counted once; the same batches at every call.
+
+        Of "train" a part as large as the validation split may stand for the whole.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define evaluation(split)")
 
     def baselines(self) -> dict[str, dict[str, float]]:

@@ -1,0 +1,54 @@
+"""Run in a fresh process, with plain TensorFlow: does an exported model answer as it did in memory?
+
+    python -I check.py SAVED_MODEL PROBES.npz
+
+PROBES.npz holds arrays `signature/i/in/argument` and `signature/i/out/result`. This file imports nothing of
+the package that wrote the model, and says what differs in one line.
+"""
+
+import sys
+from collections import defaultdict
+
+import numpy as np
+import tensorflow as tf
+
+TOLERANCE = 1e-5
+
+
+def probes(path):
+    """`{(signature, i): {"in": {name: array}, "out": {name: array}}}`."""
+    found = defaultdict(lambda: {"in": {}, "out": {}})
+    with np.load(path, allow_pickle=False) as stored:
+        for key in stored.files:
+            signature, number, side, name = key.split("/")
+            value = stored[key]
+            if value.dtype.kind == "U":
+                value = np.array([text.encode() for text in value.ravel()], object).reshape(value.shape)
+            found[signature, number][side][name] = value
+    return found
+
+
+def difference(got, wanted):
+    """None where they agree, else what is wrong."""
+    if wanted.dtype == object:
+        return None if np.array_equal(got, wanted) else f"{got!r} is not {wanted!r}"
+    if got.shape != wanted.shape or not np.isfinite(got).all():
+        return f"shape {got.shape}, finite {np.isfinite(got).all()}; wanted shape {wanted.shape}"
+    worst = float(np.max(np.abs(got - wanted) / (1 + np.abs(wanted)), initial=0))
+    return None if worst <= TOLERANCE else f"differs by {worst:.2g}"
+
+
+def main(saved_model, path):
+    loaded = tf.saved_model.load(saved_model)
+    for (signature, _), probe in probes(path).items():
+        arguments = {name: tf.constant(value) for name, value in probe["in"].items()}
+        results = loaded.signatures[signature](**arguments)
+        for name, wanted in probe["out"].items():
+            if wrong := difference(results[name].numpy(), wanted):
+                sys.exit(f"{signature}, {name}: {wrong}")
+    if any(module.partition(".")[0] == "rnnzoo" for module in sys.modules):
+        sys.exit("loading it imported rnnzoo")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

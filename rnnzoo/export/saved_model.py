@@ -1,0 +1,117 @@
+"""Writing a SavedModel: to a temporary folder, read again in a fresh process, compared, then renamed."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rnnzoo.errors import UserError
+from rnnzoo.export import check
+from rnnzoo.export.serving import Serving
+from rnnzoo.models import Network
+from rnnzoo.spec import SPECIAL
+
+
+class ExportError(RuntimeError):
+    """The SavedModel that was written does not answer as the model does; it was not kept."""
+
+
+def export_saved_model(
+    model: Network, path: str | os.PathLike, *, config: dict[str, Any] | None = None, overwrite: bool = False
+) -> Path:
+    """Writes a model as a SavedModel that needs neither this package nor its data.
+
+    `Serving` documents the signatures. `assets.extra/config.json` holds the model's configuration,
+    the vocabulary included, and what `config` adds. The SavedModel gets its name only after a
+    fresh process without this package has loaded it and its answers equal the model's.
+
+    Raises:
+        UserError: `path` holds something and `overwrite` is not set, or the model is not one of this zoo's.
+        ExportError: the written SavedModel answers otherwise than the model.
+
+    >>> import tempfile, rnnzoo
+    >>> model = rnnzoo.create_model("elman", rnnzoo.create_task("adding").spec, units=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = rnnzoo.export_saved_model(model, f"{folder}/adding")
+    ...     sorted(tf.saved_model.load(path).signatures)
+    ['initial_state', 'serving_default', 'step']
+    """
+    if not isinstance(model, Network):
+        raise UserError(f"export_saved_model writes models of rnnzoo.create_model, not {type(model).__name__}")
+    path = Path(path)
+    refuse_full(path, overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        made = Path(folder) / "saved_model"
+        serving = Serving(model)
+        # the graph is for inference: it need not hold the custom gradient
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(serving, str(made), signatures=serving.signatures, options=options)
+        extra = made / "assets.extra"
+        extra.mkdir()
+        text = json.dumps({**(config or {}), **model.get_config()}, indent=1, ensure_ascii=False)
+        (extra / "config.json").write_text(text, encoding="utf-8")
+        _verify(serving, made, Path(folder))
+        if path.exists():
+            path.rename(Path(folder) / "old")
+        made.rename(path)
+    return path
+
+
+def refuse_full(path: Path, overwrite: bool) -> None:
+    """Raises `UserError` if a folder that must not be overwritten holds something."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not overwrite):
+        raise UserError(f"{path} holds something already; choose another name or add --overwrite")
+
+
+def _verify(serving: Serving, made: Path, folder: Path) -> None:
+    """Raises `ExportError` unless a fresh process gets the answers that the model gives in memory."""
+    arrays = {}
+    for name, number, arguments in _probes(serving):
+        results = serving.signatures[name](*arguments.values())
+        for side, values in (("in", arguments), ("out", results)):
+            arrays.update({f"{name}/{number}/{side}/{key}": _plain(value) for key, value in values.items()})
+    np.savez(folder / "probes.npz", **arrays)
+    command = [sys.executable, "-I", check.__file__, str(made), str(folder / "probes.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise ExportError(f"the exported model does not answer as the model does: {lines[-1]}")
+
+
+def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
+    """Arguments for every signature, for several batch sizes and lengths."""
+    spec, rng = serving.spec, np.random.default_rng(0)
+    found: list[tuple[str, int, dict[str, Any]]] = []
+    for batch, time in ((1, 5), (3, 17)):
+        state = serving.signatures["initial_state"](tf.constant(batch))
+        found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
+        if spec.inputs == "tokens":
+            one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
+        else:
+            one = rng.normal(size=(batch, spec.input_size)).astype("float32")
+        found.append(("step", batch, {"inputs": tf.constant(one), **state}))
+        if spec.language_model:
+            symbols = spec.vocabulary[len(SPECIAL) :]
+            text = tf.constant(["".join(rng.choice(symbols, time - i)) for i in range(batch)])
+            found.append(("serving_default", batch, {"text": text}))
+            numbers = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
+            constants = {key: tf.constant(value) for key, value in numbers.items()}
+            found.append(("generate", batch, {"prompt": text, **constants}))
+        else:
+            features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
+            found.append(("serving_default", batch, {"features": tf.constant(features)}))
+    return found
+
+
+def _plain(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    if array.dtype == object:
+        return np.array([text.decode() for text in array.ravel()], dtype=str).reshape(array.shape)
+    return array

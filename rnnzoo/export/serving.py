@@ -1,0 +1,117 @@
+"""The signatures that an exported model answers."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.export.text import Codec
+from rnnzoo.models import Network
+from rnnzoo.spec import SPECIAL
+
+Signature = Callable[..., dict[str, tf.Tensor]]
+
+
+class Serving(tf.Module):
+    """A model and its vocabulary behind signatures; every batch and time dimension is free.
+
+    `serving_default`, for a language model: `text [n]` (strings) to `log_probability [n]` (nats)
+    and `bits_per_char [n]`; for other models: `features [n, time, size]` to `predictions`.
+    `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
+    a stream, to `outputs, state_0 ...`. Language models also `generate(prompt, length,
+    temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length` characters, the
+    likeliest ones at temperature 0, of the `top_k` likeliest if that is not 0; the same seed gives
+    the same text.
+    """
+
+    def __init__(self, model: Network):
+        super().__init__()
+        self._model = model
+        self.spec = model.spec
+        self._codec = Codec(model.spec.vocabulary) if model.spec.vocabulary else None
+        self._states = model.initial_state(1)
+        self.signatures = self._make()
+
+    def _make(self) -> dict[str, Any]:
+        spec, size = self.spec, self.spec.input_size
+        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
+        tokens = spec.inputs == "tokens"
+        one = tf.TensorSpec([None] if tokens else [None, size], tf.int32 if tokens else tf.float32, "inputs")
+        made = {
+            "initial_state": _function(self._initial_state, [_scalar(tf.int32, "batch_size")]),
+            "step": _function(self._step, [one, *states]),
+        }
+        if spec.language_model:
+            strings = tf.TensorSpec([None], tf.string, "text")
+            made["serving_default"] = _function(self._score, [strings])
+            arguments = [tf.TensorSpec([None], tf.string, "prompt"), _scalar(tf.int32, "length")]
+            arguments += [_scalar(tf.float32, "temperature"), _scalar(tf.int32, "top_k"), _scalar(tf.int32, "seed")]
+            made["generate"] = _function(self._generate, arguments)
+        else:
+            features = tf.TensorSpec([None, None, size], tf.float32, "features")
+            made["serving_default"] = _function(self._predict, [features])
+        return made
+
+    def _initial_state(self, batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
+        return _named(self._model.initial_state(batch_size))
+
+    def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs, states = self._model.step(inputs, list(states))
+        return {"outputs": outputs, **_named(states)}
+
+    def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"predictions": self._model(features)}
+
+    def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, lengths = self._codec.encode(text)
+        logits = self._model(ids[:, :-1])
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids[:, 1:], logits=logits)
+        real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
+        nats = tf.reduce_sum(losses * real, 1)
+        bits = tf.math.divide_no_nan(nats / math.log(2), tf.cast(lengths, nats.dtype))
+        return {"log_probability": -nats, "bits_per_char": bits}
+
+    def _generate(
+        self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        ids, lengths = self._codec.encode(prompt)
+        batch = tf.shape(ids)[0]
+        mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
+        logits, state = self._model.run(ids, self._model.initial_state(batch), mask=mask)
+        written = tf.TensorArray(tf.int32, length, element_shape=[None])
+
+        def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.TensorArray) -> tuple:
+            chosen = choose(logits, temperature, top_k, tf.stack([seed, t]))
+            logits, state = self._model.step(chosen, state)
+            return t + 1, logits, state, written.write(t, chosen)
+
+        loop = (tf.constant(0), logits[:, -1], state, written)  # the last real step is repeated to the end
+        *_, written = tf.while_loop(lambda t, *_: t < length, body, loop)
+        chosen = tf.reshape(written.stack(), [length, batch])
+        return {"text": tf.strings.join([prompt, self._codec.decode(tf.transpose(chosen))])}
+
+
+def choose(logits: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws a symbol `[batch]` from logits `[batch, symbols]`; never a special one."""
+    symbols = logits.shape[-1]
+    never = tf.constant([-math.inf] * len(SPECIAL) + [0.0] * (symbols - len(SPECIAL)), logits.dtype)
+    logits = logits + never
+    k = tf.where(top_k > 0, tf.minimum(top_k, symbols), symbols)
+    least = tf.gather(tf.sort(logits, direction="DESCENDING"), k - 1, axis=1)[:, None]
+    kept = tf.where(logits < least, never.dtype.min, logits / tf.maximum(temperature, 1e-6))
+    drawn = tf.random.stateless_categorical(kept, 1, seed, tf.int32)[:, 0]
+    return tf.where(temperature > 0, drawn, tf.argmax(logits, -1, tf.int32))
+
+
+def _function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
+    """A tf.function whose arguments have the names of the specs, as callers will use them."""
+    return tf.function(call, input_signature=specs)
+
+
+def _scalar(dtype: tf.DType, name: str) -> tf.TensorSpec:
+    return tf.TensorSpec([], dtype, name)
+
+
+def _named(states: list) -> dict[str, tf.Tensor]:
+    return {f"state_{i}": tf.identity(state) for i, state in enumerate(states)}

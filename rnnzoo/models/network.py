@@ -1,0 +1,96 @@
+"""Input to outputs: embedding, recurrent core, head."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo import config
+from rnnzoo.registry import MODELS
+from rnnzoo.spec import TaskSpec
+
+
+@keras.saving.register_keras_serializable(package="rnnzoo")
+class Network(keras.Model):
+    """Embedding (of tokens), recurrent core, linear head; built from a `TaskSpec`.
+
+    Call it with ids `[batch, time]` or features `[batch, time, features]`; it returns logits or
+    values, `[batch, time, outputs]` per step or `[batch, outputs]`. `run` also takes and returns
+    the states, `step` is one step of a stream.
+
+    Args:
+        core: a layer with the interface of `rnnzoo.layers.Stack`.
+        spec: what goes in and what comes out.
+        embedding: size of the token embedding; features have none.
+        recipe: registered name and options, from which the model is made again when it is loaded.
+    """
+
+    def __init__(self, core: Any, spec: TaskSpec, embedding: int, recipe: tuple[str, dict[str, Any]], **kwargs):
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.core = core
+        self._recipe = recipe
+        tokens = spec.inputs == "tokens"
+        self.embedding = keras.layers.Embedding(spec.input_size, embedding, name="embedding") if tokens else None
+        # logits and predictions in float32, whatever the policy
+        self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
+        self(self.example())
+
+    def example(self, batch_size: int = 1, time: int = 2) -> tf.Tensor:
+        """Inputs of the right kind, all zero."""
+        if self.spec.inputs == "tokens":
+            return tf.zeros([batch_size, time], tf.int32)
+        return tf.zeros([batch_size, time, self.spec.input_size])
+
+    def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
+        return self.run(inputs, None, mask=mask, training=training)[0]
+
+    def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
+        """A part of a sequence, the states before it in, those after it out: `(outputs, state)`."""
+        hidden, *state = self.core(self._embed(inputs), initial_state=state, mask=mask, training=training)
+        return self.head(hidden if self.spec.per_step else hidden[:, -1]), state
+
+    def step(self, inputs: Any, state: Any) -> tuple[Any, list]:
+        """One step of a stream: `inputs [batch]` (ids) or `[batch, features]`."""
+        hidden, state = self.core.step(self._embed(inputs), state)
+        return self.head(hidden), state
+
+    def initial_state(self, batch_size: Any) -> list[tf.Tensor]:
+        """The states before the first step."""
+        return self.core.get_initial_state(batch_size)
+
+    def get_config(self) -> dict[str, Any]:
+        name, options = self._recipe
+        return {"model": name, "spec": self.spec.to_json(), "options": options, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Network":
+        model = create_model(config["model"], TaskSpec.from_json(config["spec"]), **config["options"])
+        model.name = config["name"]
+        return model
+
+    def _embed(self, inputs: Any) -> Any:
+        return inputs if self.embedding is None else self.embedding(inputs)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the registered models that match an fnmatch pattern, sorted.
+
+    >>> list_models("lst*")
+    ['lstm']
+    """
+    return MODELS.list(pattern)
+
+
+def create_model(name: str, spec: TaskSpec, **options: Any) -> keras.Model:
+    """The model of that name, built for a task.
+
+    Raises:
+        UserError: an unknown name, an option that the model lacks, or a value out of range.
+
+    >>> import rnnzoo
+    >>> model = create_model("elman", rnnzoo.create_task("adding").spec, units=8)
+    >>> model.count_params()
+    97
+    """
+    return MODELS[name](spec, config.make(config.options_class(MODELS[name]), options, f"model '{name}'"))

@@ -1,0 +1,55 @@
+"""A checkpoint is one file of plain arrays, written whole or not at all."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.errors import UserError
+
+
+def save(path: Path, groups: dict[str, Sequence[Any]], meta: dict[str, Any]) -> None:
+    """Writes the arrays of each group, and `meta` as JSON, in place of what `path` held."""
+    arrays = {f"{name}/{i:04d}": np.asarray(a) for name, group in groups.items() for i, a in enumerate(group)}
+    beside = path.with_name(path.name + ".part")
+    with open(beside, "wb") as file:
+        np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def load(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
+    """`(groups, meta)` as they were saved. Raises `UserError` for a file that is not a whole checkpoint."""
+    groups: dict[str, list[np.ndarray]] = {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            meta = json.loads(str(stored["meta"]))
+            for key in sorted(k for k in stored.files if k != "meta"):
+                groups.setdefault(key.rpartition("/")[0], []).append(stored[key])
+    except FileNotFoundError:
+        raise UserError(f"there is no checkpoint {path}") from None
+    except Exception as error:
+        raise UserError(f"{path} is not a whole checkpoint ({type(error).__name__})") from error
+    return groups, meta
+
+
+def assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    """Sets variables. Raises `UserError` unless each value has its variable's shape."""
+    if [tuple(v.shape) for v in variables] != [a.shape for a in values]:
+        raise UserError("the checkpoint is of another model: its weights have other shapes")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def digest(variables: Sequence[Any]) -> str:
+    """SHA-256 over shapes, types and values of variables."""
+    total = hashlib.sha256()
+    for variable in variables:
+        value = np.ascontiguousarray(variable)
+        total.update(f"{value.dtype}{value.shape}".encode() + value.tobytes())
+    return total.hexdigest()

@@ -1,0 +1,107 @@
+"""The training loop: a generator of step results. It knows Model and Task, not which one."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnzoo.tasks.base import Batch, Task
+from rnnzoo.training import metrics
+from rnnzoo.training.options import TrainingOptions
+
+
+class StepResult(NamedTuple):
+    """One training step: its number (the first is 1), loss, and the norm of the gradient before clipping."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+
+
+class NotFinite(ArithmeticError):
+    """The loss is not a finite number. The message names the step and, where known, the weight."""
+
+
+class Trainer:
+    """Trains a model on a task, step by step.
+
+    >>> import rnnzoo
+    >>> task = rnnzoo.create_task("adding", seq_length=10, batch_size=4, eval_size=8)
+    >>> trainer = Trainer(rnnzoo.create_model("elman", task.spec, units=4), task, TrainingOptions(steps=2))
+    >>> [result.step for result in trainer.run()]
+    [1, 2]
+    >>> sorted(trainer.evaluate("validation"))
+    ['accuracy', 'loss', 'mse']
+    """
+
+    def __init__(self, model: Any, task: Task, options: TrainingOptions):
+        self.model, self.task, self.options = model, task, options
+        rate: Any = options.learning_rate
+        if options.schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(rate, options.steps)
+        self.optimizer = keras.optimizers.get({"class_name": options.optimizer, "config": {"learning_rate": rate}})
+        self.optimizer.build(model.trainable_variables)
+        self.step = 0
+        self.state: list | None = None
+        compiled = {"jit_compile": options.jit_compile, "reduce_retracing": not options.jit_compile}
+        self._train = tf.function(self._train_step, **compiled)
+        self._evaluate = tf.function(self._evaluation_step, **compiled)
+
+    def run(self) -> Iterator[StepResult]:
+        """Yields the result of each step up to `options.steps`. Raises `NotFinite`."""
+        while self.step < self.options.steps:
+            batch = self.task.batch(self.options.seed, self.step)
+            if self.state is None or not self.options.carry_state:
+                self.state = self.model.initial_state(len(batch.inputs))
+            loss, norm, self.state = self._train(*_tensors(batch), self.state)
+            self.step += 1
+            result = StepResult(self.step, float(loss), float(norm))
+            if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
+                raise NotFinite(f"the loss is {result.loss} at step {result.step}: {self._culprit()}")
+            yield result
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """The metrics of a split."""
+        totals, state = np.zeros(3), None
+        for batch in self.task.evaluation(split):
+            found, state = self._evaluate(*_tensors(batch), state or self.model.initial_state(len(batch.inputs)))
+            totals += found.numpy()
+        return metrics.finish(self.task.spec, *totals.tolist())
+
+    def _start(self, restart: Any, state: list) -> list:
+        """The states, those of rows that begin anew set back."""
+        fresh = self.model.initial_state(tf.shape(state[0])[0])
+        if restart is None:
+            return fresh
+        return [tf.where(restart[:, None], f, s) for f, s in zip(fresh, state, strict=True)]
+
+    def _train_step(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
+        state = self._start(restart, state)
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs, state = self.model.run(inputs, state, mask=mask, training=True)
+            loss = metrics.mean(metrics.losses(self.task.spec, outputs, targets), weights)
+            total = tf.add_n([loss, *self.model.losses])
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(total, [v.value for v in variables])]
+        norm = tf.linalg.global_norm(gradients)
+        if self.options.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.options.clip_norm, norm)
+        self.optimizer.apply(gradients, variables)
+        return loss, norm, state
+
+    def _evaluation_step(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
+        outputs, state = self.model.run(inputs, self._start(restart, state), mask=mask)
+        return metrics.sums(self.task.spec, outputs, targets, weights), state
+
+    def _culprit(self) -> str:
+        for variable in self.model.trainable_variables:
+            if not np.isfinite(np.asarray(variable)).all():
+                return f"{variable.path} is not finite any more; try a lower --learning_rate or --clip_norm"
+        return "its gradient is not finite; try a lower --learning_rate"
+
+
+def _tensors(batch: Batch) -> list:
+    return [None if value is None else tf.convert_to_tensor(value) for value in batch]

@@ -1,0 +1,22 @@
+"""Options of training, the same for every model and task."""
+
+import dataclasses
+
+from rnnzoo.config import option
+
+OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is trained."""
+
+    steps: int = option(2500, "training steps", minimum=1)
+    optimizer: str = option("adam", "optimizer", choices=OPTIMIZERS)
+    learning_rate: float = option(2e-3, "step size of the optimizer", minimum=0)
+    schedule: str = option("cosine", "learning rate: constant, or cosine (down to 0)", choices=("constant", "cosine"))
+    clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: never", minimum=0)
+    eval_every: int = option(0, "steps between evaluations; 0: ten in a run", minimum=0)
+    seed: int = option(0, "of weights, data order and dropout", minimum=0)
+    carry_state: bool = option(True, "whether a batch goes on from the states of the one before, if its text does")
+    jit_compile: bool = option(True, "compile the training step with XLA")
