@@ -129,7 +129,9 @@ def compare(cell, train, rounds):
     means = {n: geometric_mean(r["ms"][n] / r["ms"]["keras"] for r in rows) for n in rows[0]["ms"]}
     print("geometric mean         " + "  ".join(f"{name} {ratio:.2f}" for name, ratio in means.items()))
     if "torch" in means:
-        print(f"over torch: plain {means['rnnzoo'] / means['torch']:.2f}, xla {means['rnnzoo-xla'] / means['torch']:.2f}")
+        print(
+            f"over torch: plain {means['rnnzoo'] / means['torch']:.2f}, xla {means['rnnzoo-xla'] / means['torch']:.2f}"
+        )
     return {"cell": cell, "train": train, "rows": rows, "geometric_means_over_keras": means}
 
 

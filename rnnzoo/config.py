@@ -72,7 +72,12 @@ def check(field: dataclasses.Field, value: Any) -> None:
 
 def define_flags(classes: Iterable[type], values: flags.FlagValues) -> None:
     """Defines one absl flag for each option, unset until given: defaults stay in the dataclasses."""
-    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean, str: flags.DEFINE_string}
+    define = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+        str: flags.DEFINE_string,
+    }
     for cls in classes:
         for field in dataclasses.fields(cls):
             if field.name not in values:

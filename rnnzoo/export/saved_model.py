@@ -52,7 +52,7 @@ def export_saved_model(
         serving = Serving(model)
         # the graph is for inference: it need not hold the custom gradient
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(serving, str(made), signatures=serving.signatures, options=options)
+        tf.saved_model.save(serving, str(made), signatures=serving.functions, options=options)
         extra = made / "assets.extra"
         extra.mkdir()
         text = json.dumps({**(config or {}), **model.get_config()}, indent=1, ensure_ascii=False)
@@ -74,7 +74,7 @@ def _verify(serving: Serving, made: Path, folder: Path) -> None:
     """Raises `ExportError` unless a fresh process gets the answers that the model gives in memory."""
     arrays = {}
     for name, number, arguments in _probes(serving):
-        results = serving.signatures[name](*arguments.values())
+        results = serving.functions[name](*arguments.values())
         for side, values in (("in", arguments), ("out", results)):
             arrays.update({f"{name}/{number}/{side}/{key}": _plain(value) for key, value in values.items()})
     np.savez(folder / "probes.npz", **arrays)
@@ -90,7 +90,7 @@ def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
     spec, rng = serving.spec, np.random.default_rng(0)
     found: list[tuple[str, int, dict[str, Any]]] = []
     for batch, time in ((1, 5), (3, 17)):
-        state = serving.signatures["initial_state"](tf.constant(batch))
+        state = serving.functions["initial_state"](tf.constant(batch))
         found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
         if spec.inputs == "tokens":
             one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")

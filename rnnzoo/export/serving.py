@@ -31,7 +31,7 @@ class Serving(tf.Module):
         self.spec = model.spec
         self._codec = Codec(model.spec.vocabulary) if model.spec.vocabulary else None
         self._states = model.initial_state(1)
-        self.signatures = self._make()
+        self.functions = self._make()
 
     def _make(self) -> dict[str, Any]:
         spec, size = self.spec, self.spec.input_size

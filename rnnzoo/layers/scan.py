@@ -80,8 +80,9 @@ def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, se
         so_far = so_far[:, -1:]
     if output_state is None:
         time = tf.range(tf.shape(valid)[1])
-        steps = tf.sort(time + (1 - valid) * tf.size(time), 1)  # the valid steps first
-        outputs = tf.gather(_swap(outputs), tf.gather(steps, tf.maximum(so_far - 1, 0), batch_dims=1), batch_dims=1)
+        steps = tf.sort(time + (1 - valid) * tf.size(time), 1) % tf.size(time)  # the valid steps first
+        last = tf.gather(steps, tf.maximum(so_far - 1, 0), batch_dims=1)
+        outputs = tf.gather(_swap(outputs), last, batch_dims=1)
     else:
         outputs = _swap(outputs) if sequence else final[output_state][:, None]
     outputs = tf.where(so_far[:, :, None] > 0, outputs, tf.zeros([], outputs.dtype))

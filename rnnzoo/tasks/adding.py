@@ -54,7 +54,7 @@ class Adding(Task):
     def evaluation(self, split: str) -> Iterator[Batch]:
         size, total = self.options.batch_size, self.options.eval_size
         for step in range(-(-total // size)):
-            batch = self._draw(generator(0, step, "test" if split == "train" else split), size)
+            batch = self._draw(generator(0, step, split), size)
             real = np.arange(size) < total - step * size
             yield batch._replace(weights=real.astype("float32"))
 

@@ -45,6 +45,7 @@ class Trainer:
         self.optimizer = keras.optimizers.get({"class_name": options.optimizer, "config": {"learning_rate": rate}})
         self.optimizer.build(model.trainable_variables)
         self.step = 0
+        self.symbols = 0  # steps of input in a batch
         self.state: list | None = None
         compiled = {"jit_compile": options.jit_compile, "reduce_retracing": not options.jit_compile}
         self._train = tf.function(self._train_step, **compiled)
@@ -56,6 +57,7 @@ class Trainer:
             batch = self.task.batch(self.options.seed, self.step)
             if self.state is None or not self.options.carry_state:
                 self.state = self.model.initial_state(len(batch.inputs))
+            self.symbols = batch.inputs.shape[0] * batch.inputs.shape[1]
             loss, norm, self.state = self._train(*_tensors(batch), self.state)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
@@ -70,6 +72,14 @@ class Trainer:
             found, state = self._evaluate(*_tensors(batch), state or self.model.initial_state(len(batch.inputs)))
             totals += found.numpy()
         return metrics.finish(self.task.spec, *totals.tolist())
+
+    def variables(self) -> dict[str, list]:
+        """All that the run so far has made: weights, random-generator states, optimizer, carried states."""
+        return {
+            "model": list(self.model.variables),
+            "optimizer": list(self.optimizer.variables),
+            "state": list(self.state or []),
+        }
 
     def _start(self, restart: Any, state: list) -> list:
         """The states, those of rows that begin anew set back."""

@@ -1,0 +1,110 @@
+"""The command line: `python train.py`, or `rnnzoo-train`."""
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from absl import flags
+
+from rnnzoo import config
+from rnnzoo.errors import UserError
+from rnnzoo.export import ExportError
+from rnnzoo.registry import CELLS, MODELS, TASKS, Registry
+from rnnzoo.report import Reporter
+from rnnzoo.run import RunOptions, configure, execute
+from rnnzoo.training import NotFinite, TrainingOptions
+
+USAGE = """Trains a recurrent network, shows what it learned, and exports it as a SavedModel.
+
+  python train.py                                     an LSTM on the Python standard library's source
+  python train.py --model=elman --data=book.txt       another model, on your own text
+  python train.py --list                              all models, tasks and cells
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status: 0, 2 for bad input, 1 for what went wrong, 130 for Ctrl-C."""
+    argv = list(sys.argv if argv is None else argv)
+    try:
+        values = parse(argv)
+        if values["help"].value:
+            print(usage())
+        elif values["list"].value:
+            print("\n".join(catalogue()))
+        else:
+            settings = configure(given_options(values))
+            execute(settings, Reporter(settings.run.verbosity))
+    except (UserError, flags.Error) as error:
+        return _fail(str(error), 2)
+    except (NotFinite, ExportError, OSError) as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("stopped", 130)
+    return 0
+
+
+def parse(argv: list[str]) -> flags.FlagValues:
+    """The flags, defined from the options of everything that is registered. Raises `flags.Error`."""
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("help", False, "this text", flag_values=values, short_name="h")
+    flags.DEFINE_boolean("list", False, "print the models, tasks and cells", flag_values=values)
+    config.define_flags([RunOptions, TrainingOptions, *_classes(MODELS), *_classes(TASKS)], values)
+    rest = values(argv)[1:]
+    if rest:
+        raise UserError(f"unexpected argument '{rest[0]}'; options are written --name=value")
+    return values
+
+
+def given_options(values: flags.FlagValues) -> dict[str, Any]:
+    """The options that were given on the command line."""
+    flag_names = [name for name in values if name not in ("help", "h", "list")]
+    return {name: values[name].value for name in flag_names if values[name].present}
+
+
+def usage() -> str:
+    """The text of `--help`: options in groups, each with its default."""
+    model_common = set.intersection(*({f.name for f in dataclasses.fields(c)} for c in _classes(MODELS)))
+    lines = [USAGE, *_group("What and where", RunOptions), *_group("Training", TrainingOptions)]
+    lines += _group("Model", next(_classes(MODELS)), model_common)
+    for title, registry, shown in (("Model", MODELS, model_common), ("Task", TASKS, set())):
+        for name in registry:
+            cls = config.options_class(registry[name])
+            lines += _group(f"{title} {name}", cls, {f.name for f in dataclasses.fields(cls)} - shown)
+    return "\n".join(lines)
+
+
+def catalogue() -> list[str]:
+    """The lines of `--list`."""
+    lines = []
+    for title, registry in (("models", MODELS), ("tasks", TASKS), ("cells", CELLS)):
+        lines += [f"{title}:", *(f"  {name:14s} {_summary(registry[name])}" for name in registry)]
+    return lines
+
+
+def _summary(entry: Any) -> str:
+    return (inspect.getdoc(entry) or "").partition("\n")[0]
+
+
+def _group(title: str, cls: type, names: set[str] | None = None) -> list[str]:
+    fields = [f for f in dataclasses.fields(cls) if names is None or f.name in names]
+    texts = [f"  --{f.name:18s} {f.metadata['help']}" + _default(f) for f in fields]
+    return [f"{title}:", *texts, ""] if texts else []
+
+
+def _default(field: dataclasses.Field) -> str:
+    return "" if field.default in (None, False) else f" [{field.default}]"
+
+
+def _classes(registry: Registry) -> Iterable[type]:
+    return (config.options_class(registry[name]) for name in registry)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What a run says while it runs and when it ends."""
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from rnnzoo.training import StepResult
+
+
+class Reporter:
+    """Progress on a stream: one line that moves on a terminal, plain lines elsewhere."""
+
+    def __init__(self, verbosity: int = 1, stream: TextIO | None = None):
+        self.verbosity = verbosity
+        self.stream = stream or sys.stdout
+        self.moving = self.stream.isatty()
+        self._first: tuple[float, int] | None = None
+        self._last = 0.0
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self.verbosity:
+            print(("\r\033[K" if self.moving else "") + text, file=self.stream, flush=True)
+
+    def start(self, settings: dict[str, Any], summary: str, parameters: int, run_dir: Path) -> None:
+        """What is about to be trained."""
+        self.say(summary)
+        self.say(f"{settings['model']} with {parameters:,} weights; files in {run_dir}")
+        if self.verbosity > 1:
+            for part in ("model_options", "task_options", "training"):
+                self.say(f"{part}: " + " ".join(f"--{key}={value}" for key, value in settings[part].items()))
+
+    def step(self, result: StepResult, steps: int, symbols: int) -> None:
+        """After each step; shown at most five times a second, and on a terminal only."""
+        now = time.monotonic()
+        self._first = self._first or (now, result.step)  # the first step compiles: it does not count
+        if not self.moving or not self.verbosity or now - self._last < 0.2:
+            return
+        self._last = now
+        text = f"step {result.step}/{steps}  loss {result.loss:.4f}  {self._speed(result.step, symbols)}"
+        left = (now - self._first[0]) / max(1, result.step - self._first[1]) * (steps - result.step)
+        self.stream.write(f"\r\033[K{text}  {_clock(left)} left")
+        self.stream.flush()
+
+    def evaluation(self, entry: dict[str, Any]) -> None:
+        """A line for each evaluation."""
+        found = "  ".join(f"{name} {value:.4f}" for name, value in entry["validation"].items() if name != "loss")
+        self.say(f"step {entry['step']:6d}  {entry['seconds']:6.1f} s  loss {entry['loss']:.4f}  validation {found}")
+
+    def end(self, result: dict[str, Any], run_dir: Path, sample: str | None) -> None:
+        """The table of metrics beside the baselines, a sample, and where the files are."""
+        if sample is not None:
+            self.say("\nWhat it writes (temperature 0.5):\n" + "\n".join(f"  | {line}" for line in sample.split("\n")))
+        names = list(result["metrics"]["test"])
+        rows = [(split, values) for split, values in result["metrics"].items()]
+        rows += [(f"baseline {name}", values) for name, values in result["baselines"].items()]
+        self.say("\n" + "\n".join(table(["", *names], ([row, *(v.get(n) for n in names)] for row, v in rows))))
+        self.say(f"\ntime      {_clock(result['seconds'])}\nrun       {run_dir}\nexport    {result['export_dir']}")
+
+    def _speed(self, step: int, symbols: int) -> str:
+        first, begin = self._first or (time.monotonic(), step)
+        seconds = time.monotonic() - first
+        return f"{(step - begin) * symbols / seconds:,.0f} steps of input/s" if seconds > 0 else ""
+
+
+def table(head: list[str], rows: Iterable[list]) -> list[str]:
+    """Lines of aligned columns; numbers to four decimals, None left blank."""
+    texts = [head] + [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(head))]
+    return [
+        "  ".join(t.rjust(w) if i else t.ljust(w) for i, (t, w) in enumerate(zip(r, widths, strict=True)))
+        for r in texts
+    ]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,33 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").read_text(encoding="utf-8"))
+
+setup(
+    name="rnnzoo",
+    version=version[1],
+    description="Recurrent neural networks as Keras layers that train fast on a CPU and export as SavedModels",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["rnnzoo", "rnnzoo.*"]),
+    package_data={"rnnzoo": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py"],
+    extras_require={
+        "test": ["pytest", "hypothesis"],
+        "dev": ["pytest", "hypothesis", "ruff>=0.14", "mypy>=1.18"],
+        "plot": ["matplotlib"],
+        "tensorboard": ["tensorboard"],
+        "bench": ["torch"],
+    },
+    entry_points={"console_scripts": ["rnnzoo-train = rnnzoo.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,67 @@
+"""What several tests need."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+import rnnzoo
+
+UNITS = 5
+
+
+def cell(name, **options):
+    """A cell of the registry, small."""
+    return rnnzoo.CELLS[name](UNITS, **options) if name != "repeat" else Repeat(**options)
+
+
+class Repeat(rnnzoo.cells.Cell):
+    """The smallest cell: it repeats its input."""
+
+    state_size = 1
+
+    def step(self, x, r, state, consts):
+        return x, state
+
+
+def normal(*shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def randomise(layer, seed=0, scale=0.5):
+    """Weights without the zeros and ones that hide mistakes."""
+    rng = np.random.default_rng(seed)
+    layer.set_weights([rng.normal(size=w.shape, scale=scale).astype(w.dtype) for w in layer.get_weights()])
+
+
+def fresh_python(code, *arguments, **environment):
+    """Runs code in a new interpreter from the project's root; returns what it printed."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def gradients(layer, x, weights_of_loss, **call):
+    """Outputs, and gradients by inputs and weights of a loss that every output enters differently."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, **call)
+        loss = sum(tf.reduce_sum(tf.cast(o, tf.float32) ** 2 * weights_of_loss) for o in tf.nest.flatten(y))
+    variables = [v.value for v in layer.trainable_variables]
+    return y, [loss, *tape.gradient(loss, [x, *variables], unconnected_gradients="zero")]
+
+
+def assert_close(got, wanted, absolute=1e-5, relative=1e-4):
+    for g, w in zip(tf.nest.flatten(got), tf.nest.flatten(wanted), strict=True):
+        np.testing.assert_allclose(np.asarray(g, "float64"), np.asarray(w, "float64"), atol=absolute, rtol=relative)

@@ -1,0 +1,129 @@
+"""Gradients against finite differences in float64, for everything that has one; second order too."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo.layers import scan
+from tests.helpers import cell, normal, randomise
+
+STEP = 1e-5
+MASKS = {"whole": None, "masked": np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], bool)}
+
+
+class Remembering(rnnzoo.cells.ElmanCell):
+    """Reads a memory at every step, through a weight of the step itself; its output is no state."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.gain = self.add_weight(shape=(self.units,), name="gain")
+
+    def constants(self, inputs, training=False, memory=None):
+        return memory
+
+    def recurrent(self, state, consts):
+        return rnnzoo.cells.dot(state[0], self.recurrent_kernel)
+
+    def step(self, x, r, state, consts):
+        h = tf.tanh(x + r * consts["scale"] + tf.convert_to_tensor(self.gain) * tf.sin(consts["memory"] + state[0]))
+        return h * h, (h,)
+
+
+CELLS = {name: {} for name in rnnzoo.list_cells()}
+CELLS |= {"dampened": {"trainable_dampening": True}, "jordan": {"output_units": 3}, "feedforward": {"window": 3}}
+
+
+def directions(f, variables, tensors, seed=0):
+    """For each variable and tensor: derivative along a random direction, by autodiff and by differences."""
+    rng = np.random.default_rng(seed)
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        loss = f(tensors)
+    found = tape.gradient(loss, [*(v.value for v in variables), *tensors])
+    for variable, gradient in zip(variables, found, strict=False):
+        kept, along = variable.numpy(), rng.normal(size=variable.shape)
+        ends = []
+        for sign in (1, -1):
+            variable.assign(kept + sign * STEP * along)
+            ends.append(float(f(tensors)))
+        variable.assign(kept)
+        yield variable.name, float(tf.reduce_sum(gradient * along)), (ends[0] - ends[1]) / (2 * STEP)
+    for i, gradient in enumerate(found[len(variables) :]):
+        along = rng.normal(size=tensors[i].shape)
+        moved = [[t + sign * STEP * along if i == j else t for j, t in enumerate(tensors)] for sign in (1, -1)]
+        difference = (float(f(moved[0])) - float(f(moved[1]))) / (2 * STEP)
+        yield f"tensor {i}", float(tf.reduce_sum(gradient * along)), difference
+
+
+def loss_of(shared, mask, memory, training):
+    """A loss that all outputs and final states enter, of `[x, *state, *memory]`."""
+
+    @tf.function
+    def loss(tensors):
+        x, rest = tensors[0], list(tensors[1:])
+        n = len(shared.get_initial_state(1))
+        given = dict(zip(("memory", "scale"), rest[n:], strict=True)) if memory else None
+        y, final = scan(shared, x, rest[:n], mask, training=training, memory=given)
+        steps = tf.cast(tf.range(tf.shape(y)[1]), y.dtype)[:, None]
+        parts = [tf.reduce_sum(tf.sin(y + steps))]
+        return tf.add_n(parts + [tf.reduce_sum(tf.cos(s) * (i + 2.0)) for i, s in enumerate(final)])
+
+    return loss
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["saved", "run again"])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("name", [*CELLS, "remembering"])
+def test_finite_differences(name, mask, training):
+    memory = name == "remembering"
+    shared = Remembering(5, dtype="float64") if memory else cell(name, **CELLS[name], dtype="float64")
+    shared.build((None, 3))
+    randomise(shared, scale=0.7)
+    sizes = shared.state_size if isinstance(shared.state_size, list) else [shared.state_size]
+    tensors = [normal(4, 5, 3, dtype="float64"), *(normal(4, n, seed=i, dtype="float64") for i, n in enumerate(sizes))]
+    if memory:
+        tensors += [normal(4, 5, seed=8, dtype="float64"), normal(4, 5, seed=9, dtype="float64")]
+    tensors = [tf.constant(t) for t in tensors]
+    f = loss_of(shared, None if MASKS[mask] is None else tf.constant(MASKS[mask]), memory, training)
+    checked = 0
+    for what, autodiff, difference in directions(f, shared.trainable_variables, tensors):
+        assert autodiff == pytest.approx(difference, rel=1e-6, abs=1e-8), what
+        assert difference != 0, what
+        checked += 1
+    assert checked == len(shared.trainable_variables) + len(tensors)
+
+
+def test_recurrent_dropout_gradient():
+    """The mask is drawn once a sequence and is the same on the way back."""
+    layer = rnnzoo.layers.LSTM(5, recurrent_dropout=0.5, dropout=0.3, seed=1, dtype="float64", return_sequences=True)
+    x = tf.constant(normal(3, 6, 4, dtype="float64"))
+    layer.build(x.shape)
+    seed = layer.cell.seed_generator.state
+
+    def loss(tensors):
+        seed.assign([7, 7])
+        return tf.reduce_sum(tf.sin(layer(tensors[0], training=True)))
+
+    for what, autodiff, difference in directions(loss, layer.trainable_variables, [x]):
+        assert autodiff == pytest.approx(difference, rel=1e-6, abs=1e-8), what
+
+
+@pytest.mark.parametrize("name", ["lstm", "jordan", "dampened"])
+def test_second_order(name):
+    """The gradient of a gradient norm, by autodiff through ours and by differences."""
+    shared = cell(name, **CELLS[name], dtype="float64")
+    shared.build((None, 3))
+    randomise(shared, scale=0.7)
+    state = [tf.constant(normal(2, s.shape[-1], dtype="float64")) for s in shared.get_initial_state(2)]
+
+    @tf.function
+    def penalty(tensors):
+        with tf.GradientTape() as tape:
+            tape.watch(tensors[0])
+            y, _ = scan(shared, tensors[0], state, None, training=True)
+            loss = tf.reduce_sum(tf.sin(y))
+        return tf.reduce_sum(tape.gradient(loss, tensors[0]) ** 2)
+
+    for what, autodiff, difference in directions(penalty, shared.trainable_variables, [tf.constant(normal(2, 4, 3, dtype="float64"))]):
+        assert autodiff == pytest.approx(difference, rel=1e-5, abs=1e-8), what
