@@ -72,6 +72,8 @@ class SignatureConfig:
 
 
 def _restore(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_restore(item) for item in value]
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
     return value

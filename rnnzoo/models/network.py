@@ -34,6 +34,7 @@ class Network(keras.Model):
         self.embedding = keras.layers.Embedding(spec.input_size, embedding, name="embedding") if tokens else None
         # logits and predictions in float32, whatever the policy
         self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
+        self.supports_masking = True
         self(self.example())
 
     def example(self, batch_size: int = 1, time: int = 2) -> tf.Tensor:
@@ -58,6 +59,9 @@ class Network(keras.Model):
     def initial_state(self, batch_size: Any) -> list[tf.Tensor]:
         """The states before the first step."""
         return self.core.get_initial_state(batch_size)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask if self.spec.per_step else None
 
     def get_config(self) -> dict[str, Any]:
         name, options = self._recipe

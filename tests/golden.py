@@ -1,0 +1,22 @@
+"""Names and shapes of the weights of every registered model: `python -m tests.golden` writes them anew."""
+
+import json
+from pathlib import Path
+
+import rnnzoo
+
+FILE = Path(__file__).with_name("golden_weights.json")
+
+
+def weights():
+    """`{model: [[name, shape], ...]}`; a name is the layer's place and the weight's name."""
+    spec = rnnzoo.TaskSpec("tokens", "token", True, 9, 9, "cross_entropy", vocabulary=("<pad>", "<unk>", "<s>", *"abcdef"))
+    found = {}
+    for name in rnnzoo.list_models():
+        model = rnnzoo.create_model(name, spec, units=8, embedding=4, layers=2)
+        found[name] = [[w.name, list(w.shape)] for w in model.weights]
+    return found
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(weights(), indent=1) + "\n", encoding="utf-8")
