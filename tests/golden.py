@@ -10,7 +10,9 @@ FILE = Path(__file__).with_name("golden_weights.json")
 
 def weights():
     """`{model: [[name, shape], ...]}`; a name is the layer's place and the weight's name."""
-    spec = rnnzoo.TaskSpec("tokens", "token", True, 9, 9, "cross_entropy", vocabulary=("<pad>", "<unk>", "<s>", *"abcdef"))
+    spec = rnnzoo.TaskSpec(
+        "tokens", "token", True, 9, 9, "cross_entropy", vocabulary=("<pad>", "<unk>", "<s>", *"abcdef")
+    )
     found = {}
     for name in rnnzoo.list_models():
         model = rnnzoo.create_model(name, spec, units=8, embedding=4, layers=2)

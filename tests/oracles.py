@@ -33,7 +33,9 @@ def lstm(weights, x, state):
     W, U, b = weights
     h, c = state
     n = h.shape[-1]
-    zi, zf, zc, zo = (x @ W[:, k * n : (k + 1) * n] + h @ U[:, k * n : (k + 1) * n] + b[k * n : (k + 1) * n] for k in range(4))
+    zi, zf, zc, zo = (
+        x @ W[:, k * n : (k + 1) * n] + h @ U[:, k * n : (k + 1) * n] + b[k * n : (k + 1) * n] for k in range(4)
+    )
     c = sigmoid(zf) * c + sigmoid(zi) * np.tanh(zc)
     h = sigmoid(zo) * np.tanh(c)
     return h, [h, c]
@@ -43,7 +45,9 @@ def lstm_1997(weights, x, state):
     W, U, b = weights
     h, c = state
     n = h.shape[-1]
-    zi, zc, zo = (x @ W[:, k * n : (k + 1) * n] + h @ U[:, k * n : (k + 1) * n] + b[k * n : (k + 1) * n] for k in range(3))
+    zi, zc, zo = (
+        x @ W[:, k * n : (k + 1) * n] + h @ U[:, k * n : (k + 1) * n] + b[k * n : (k + 1) * n] for k in range(3)
+    )
     c = c + sigmoid(zi) * np.tanh(zc)
     h = sigmoid(zo) * np.tanh(c)
     return h, [h, c]

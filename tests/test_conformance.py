@@ -104,9 +104,7 @@ EXPORTED = [(name, "text") for name in MODELS] + [("lstm", "features"), ("jordan
 REST = [(name, kind) for name in MODELS for kind in SPECS if (name, kind) not in EXPORTED]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), EXPORTED + [pytest.param(*case, marks=pytest.mark.slow) for case in REST]
-)
+@pytest.mark.parametrize(("name", "kind"), EXPORTED + [pytest.param(*case, marks=pytest.mark.slow) for case in REST])
 def test_export_answers_like_the_model(name, kind, tmp_path):
     """Writing compares the export with the model in a fresh process; here it is compared by another way."""
     spec = SPECS[kind]

@@ -31,7 +31,7 @@ class Cell(SignatureConfig, keras.layers.Layer):
 
     A cell that repeats its input, whole:
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> class Repeat(rnnzoo.cells.Cell):
     ...     state_size = 1
     ...     def step(self, x, r, state, consts):

@@ -31,7 +31,7 @@ class DampenedCell(AffineCell):
     Raises:
         ValueError: `dampening` is not a finite number.
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.DampenedRNN(4, dampening=0.9)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 

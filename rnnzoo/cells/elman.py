@@ -20,7 +20,7 @@ class ElmanCell(AffineCell):
     the order of `keras.layers.SimpleRNN`, so weights are interchangeable. sigma is tanh by
     default; Elman's own was the logistic function, `activation="sigmoid"`.
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.ElmanRNN(4, return_sequences=True)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 7, 4])
 

@@ -31,7 +31,7 @@ class FeedforwardCell(AffineCell):
     Raises:
         ValueError: `window` below 1, or a `recurrent_dropout`, as nothing recurs.
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.RNN(FeedforwardCell(4, window=3))(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 

@@ -30,7 +30,7 @@ class JordanCell(AffineCell):
     Raises:
         ValueError: `output_units` below 1.
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.JordanRNN(8, output_units=2)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 2])
 

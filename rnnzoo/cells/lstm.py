@@ -33,7 +33,7 @@ class LSTMCell(AffineCell):
         unit_forget_bias: whether b_f starts at 1 (Jozefowicz et al. 2015).
         forget_gate: without it f = 1 and the weights hold i, c, o: the network of 1997.
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> output, h, c = rnnzoo.layers.LSTM(4, return_state=True)(tf.zeros([2, 7, 3]))
     >>> output.shape, c.shape
     (TensorShape([2, 4]), TensorShape([2, 4]))

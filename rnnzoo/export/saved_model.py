@@ -50,9 +50,7 @@ def export_saved_model(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         made = Path(folder) / "saved_model"
         serving = Serving(model)
-        # the graph is for inference: it need not hold the custom gradient
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(serving, str(made), signatures=serving.functions, options=options)
+        tf.saved_model.save(serving, str(made), signatures=serving.functions)
         extra = made / "assets.extra"
         extra.mkdir()
         text = json.dumps({**(config or {}), **model.get_config()}, indent=1, ensure_ascii=False)

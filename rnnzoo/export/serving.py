@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.export.text import Codec
+from rnnzoo.layers.engine import plain_loop
 from rnnzoo.models import Network
 from rnnzoo.spec import SPECIAL
 
@@ -79,17 +80,16 @@ class Serving(tf.Module):
         batch = tf.shape(ids)[0]
         mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
         logits, state = self._model.run(ids, self._model.initial_state(batch), mask=mask)
-        written = tf.TensorArray(tf.int32, length, element_shape=[None])
 
-        def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.TensorArray) -> tuple:
+        def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.Tensor) -> tuple:
             chosen = choose(logits, temperature, top_k, tf.stack([seed, t]))
             logits, state = self._model.step(chosen, state)
-            return t + 1, logits, state, written.write(t, chosen)
+            return t + 1, logits, state, tf.tensor_scatter_nd_update(written, [[t]], chosen[None])
 
-        loop = (tf.constant(0), logits[:, -1], state, written)  # the last real step is repeated to the end
+        # at padding the last real step is repeated, so the last logits are those after the prompt
+        loop = (tf.constant(0), logits[:, -1], state, tf.zeros([length, batch], tf.int32))
         *_, written = tf.while_loop(lambda t, *_: t < length, body, loop)
-        chosen = tf.reshape(written.stack(), [length, batch])
-        return {"text": tf.strings.join([prompt, self._codec.decode(tf.transpose(chosen))])}
+        return {"text": tf.strings.join([prompt, self._codec.decode(tf.transpose(written))])}
 
 
 def choose(logits: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -106,7 +106,12 @@ def choose(logits: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf
 
 def _function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
     """A tf.function whose arguments have the names of the specs, as callers will use them."""
-    return tf.function(call, input_signature=specs)
+
+    def plain(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+        with plain_loop():
+            return call(*arguments)
+
+    return tf.function(plain, input_signature=specs)
 
 
 def _scalar(dtype: tf.DType, name: str) -> tf.TensorSpec:

@@ -6,7 +6,10 @@ gradient of the states, tick by tick, at the values saved on the way forward. Th
 weights and constants then follow from one product over all ticks at once.
 """
 
+import contextlib
+import contextvars
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,6 +18,19 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import transposed_once
+
+
+_PLAIN: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
+
+
+@contextlib.contextmanager
+def plain_loop() -> Iterator[None]:
+    """Inside, graphs are traced without the custom gradient: for export, where none is needed."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +93,8 @@ def run(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None, s
     """
     given, tick = _given(cell, x, state, consts, mask)
     sequence = sequence or tick.output_state is None
+    if _PLAIN.get():
+        return *_forward(cell, tick, given, False, sequence), tick.output_state
 
     @tf.custom_gradient
     def core(*flat: tf.Tensor) -> tuple:
@@ -128,20 +146,22 @@ def _forward(cell: Cell, tick: Tick, nest: Any, save: bool, sequence: bool) -> t
         return (
             t + 1,
             new,
-            [array.write(t, output) for array in outputs],
+            [array.write(t + 1, output) for array in outputs],
             [array.write(t + 1, new[i]) for array, i in zip(arrays, kept, strict=True)],
             [array.write(t, value) for array, value in zip(rs, tree.flatten(r), strict=False)],
         )
 
     with _weights(cell, weights):
-        outputs = [_array(tick.output, time)] if own_output and sequence else []
+        outputs = (
+            [_array(tick.output, time + 1).write(0, _blank(tick.output, state))] if own_output and sequence else []
+        )
         loop = (tf.constant(0), tuple(state), outputs, arrays, rs)
         _, final, outputs, arrays, rs = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
     states = {i: array.stack() for i, array in zip(kept, arrays, strict=True)}
     if not sequence:
         output: Any = ()
     else:
-        output = outputs[0].stack() if own_output else states[tick.output_state][1:]
+        output = (outputs[0].stack() if own_output else states[tick.output_state])[1:]
     if not save:
         return output, final
     previous = tuple(states[i][:-1] for i in range(len(state)))
@@ -239,6 +259,11 @@ def _weights(cell: Cell, values: list) -> keras.StatelessScope:
 
 def _floats(nest: Any) -> list:
     return [t for t in tree.flatten(nest) if t.dtype.is_floating]
+
+
+def _blank(spec: tf.TensorSpec, state: tuple) -> tf.Tensor:
+    """Zeros for one tick: an array is never empty, and so has a shape even where there is no step."""
+    return tf.zeros([tf.shape(state[0])[0], *spec.shape[1:]], spec.dtype)
 
 
 def _array(like: Any, size: Any) -> tf.TensorArray:

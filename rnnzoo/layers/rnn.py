@@ -32,7 +32,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
     Raises:
         ValueError: `cell` is not a `rnnzoo.cells.Cell`.
 
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> layer = RNN(rnnzoo.cells.ElmanCell(4), return_sequences=True, return_state=True)
     >>> outputs, h = layer(tf.zeros([2, 7, 3]))
     >>> outputs.shape, h.shape

@@ -22,8 +22,7 @@ class Stack(SignatureConfig, keras.layers.Layer):
     Raises:
         ValueError: no layer is given.
 
-    >>> import tensorflow as tf
-    >>> import rnnzoo
+    >>> import tensorflow as tf, rnnzoo
     >>> stack = Stack([rnnzoo.layers.LSTM(4), rnnzoo.layers.ElmanRNN(3)])
     >>> outputs, *states = stack(tf.zeros([2, 7, 5]))
     >>> outputs.shape, len(states)

@@ -84,7 +84,7 @@ def _bai2018(rng: np.random.Generator, size: int, length: int) -> Batch:
 def _hs97(rng: np.random.Generator, size: int, shortest: int) -> Batch:
     longest = shortest + shortest // 10
     rows, lengths = np.arange(size), rng.integers(shortest, longest + 1, size)
-    first = rng.integers(0, 10, size)
+    first = rng.integers(0, min(10, shortest - 1), size)
     second = rng.integers(0, shortest // 2 - 1, size)
     second += second >= first  # among the steps not marked yet
     values, markers = rng.uniform(-1, 1, (size, longest)), np.zeros((size, longest))

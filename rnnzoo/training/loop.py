@@ -58,11 +58,12 @@ class Trainer:
             if self.state is None or not self.options.carry_state:
                 self.state = self.model.initial_state(len(batch.inputs))
             self.symbols = batch.inputs.shape[0] * batch.inputs.shape[1]
-            loss, norm, self.state = self._train(*_tensors(batch), self.state)
+            before = self.state
+            loss, norm, self.state = self._train(*_tensors(batch), before)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
-                raise NotFinite(f"the loss is {result.loss} at step {result.step}: {self._culprit()}")
+                raise NotFinite(f"the loss is {result.loss} at step {result.step}: {self._culprit(batch, before)}")
             yield result
 
     def evaluate(self, split: str) -> dict[str, float]:
@@ -88,29 +89,40 @@ class Trainer:
             return fresh
         return [tf.where(restart[:, None], f, s) for f, s in zip(fresh, state, strict=True)]
 
-    def _train_step(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
-        state = self._start(restart, state)
-        variables = self.model.trainable_variables
+    def _gradients(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
         with tf.GradientTape() as tape:
-            outputs, state = self.model.run(inputs, state, mask=mask, training=True)
+            outputs, state = self.model.run(inputs, self._start(restart, state), mask=mask, training=True)
             loss = metrics.mean(metrics.losses(self.task.spec, outputs, targets), weights)
             total = tf.add_n([loss, *self.model.losses])
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(total, [v.value for v in variables])]
+        found = tape.gradient(total, [v.value for v in self.model.trainable_variables])
+        return loss, state, [tf.convert_to_tensor(g) for g in found]
+
+    def _train_step(self, *batch_and_state: Any) -> tuple:
+        loss, state, gradients = self._gradients(*batch_and_state)
         norm = tf.linalg.global_norm(gradients)
         if self.options.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.options.clip_norm, norm)
-        self.optimizer.apply(gradients, variables)
+        # what is not finite must not reach the weights: they are worth keeping
+        fine = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        gradients = [tf.where(fine, g, tf.zeros_like(g)) for g in gradients]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
         return loss, norm, state
 
     def _evaluation_step(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
         outputs, state = self.model.run(inputs, self._start(restart, state), mask=mask)
         return metrics.sums(self.task.spec, outputs, targets, weights), state
 
-    def _culprit(self) -> str:
-        for variable in self.model.trainable_variables:
-            if not np.isfinite(np.asarray(variable)).all():
-                return f"{variable.path} is not finite any more; try a lower --learning_rate or --clip_norm"
-        return "its gradient is not finite; try a lower --learning_rate"
+    def _culprit(self, batch: Batch, state: list) -> str:
+        """Which weight, or which weight's gradient, is not finite."""
+        variables = self.model.trainable_variables
+        for variable in variables:
+            if not np.isfinite(variable).all():
+                return f"{variable.path} holds values that are not finite"
+        *_, gradients = self._gradients(*_tensors(batch), state)
+        for variable, gradient in zip(variables, gradients, strict=True):
+            if not np.isfinite(gradient).all():
+                return f"the gradient of {variable.path} is not finite; try a lower --learning_rate"
+        return "the data may hold values that are not finite"
 
 
 def _tensors(batch: Batch) -> list:

@@ -11,7 +11,9 @@ import rnnzoo
 from tests import oracles
 from tests.helpers import UNITS, assert_close, cell, normal, randomise
 
-MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0]], bool)
+MASK = np.array(
+    [[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0]], bool
+)
 
 CASES = {
     "dampened": ("dampened", {"dampening": 0.7}, functools.partial(oracles.dampened, dampening=0.7)),

@@ -125,5 +125,7 @@ def test_second_order(name):
             loss = tf.reduce_sum(tf.sin(y))
         return tf.reduce_sum(tape.gradient(loss, tensors[0]) ** 2)
 
-    for what, autodiff, difference in directions(penalty, shared.trainable_variables, [tf.constant(normal(2, 4, 3, dtype="float64"))]):
+    for what, autodiff, difference in directions(
+        penalty, shared.trainable_variables, [tf.constant(normal(2, 4, 3, dtype="float64"))]
+    ):
         assert autodiff == pytest.approx(difference, rel=1e-5, abs=1e-8), what

@@ -150,7 +150,9 @@ def test_regularizers_constraints_and_dropout_by_name_or_object():
     x = normal(2, 3, 3)
     layer(x)
     kernel, recurrent = layer.cell.kernel.numpy(), layer.cell.recurrent_kernel.numpy()
-    assert sum(map(float, layer.losses)) == pytest.approx(0.1 * np.sum(kernel**2) + 0.01 * np.sum(abs(recurrent)), rel=1e-5)
+    assert sum(map(float, layer.losses)) == pytest.approx(
+        0.1 * np.sum(kernel**2) + 0.01 * np.sum(abs(recurrent)), rel=1e-5
+    )
     assert (kernel == 2).all()
     model = keras.Sequential([layer])
     model.compile(keras.optimizers.SGD(10.0), "mse")
@@ -223,7 +225,9 @@ def test_fit_equals_keras(jit):
 
 def test_config_round_trip():
     for make in LAYERS.values():
-        layer = make(3, activation="relu", return_state=True, kernel_regularizer=keras.regularizers.L2(1e-4), dropout=0.1)
+        layer = make(
+            3, activation="relu", return_state=True, kernel_regularizer=keras.regularizers.L2(1e-4), dropout=0.1
+        )
         again = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
         assert again.get_config() == layer.get_config()
         assert again.cell.dropout == 0.1 and again.return_state
@@ -245,7 +249,10 @@ print("same")
 
 
 def test_keras_files_load_in_a_fresh_process(tmp_path):
-    layers = {name: make(4, kernel_regularizer=keras.regularizers.L2(1e-4), recurrent_dropout=0.1) for name, make in LAYERS.items()}
+    layers = {
+        name: make(4, kernel_regularizer=keras.regularizers.L2(1e-4), recurrent_dropout=0.1)
+        for name, make in LAYERS.items()
+    }
     layers["rnn"] = rnnzoo.layers.RNN(rnnzoo.cells.JordanCell(4, output_units=2))
     layers["bidirectional"] = keras.layers.Bidirectional(rnnzoo.layers.ElmanRNN(4))
     stack = Stack([rnnzoo.layers.LSTM(4), rnnzoo.layers.ElmanRNN(3)])

@@ -1,0 +1,169 @@
+"""What an exported model answers, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+import rnnzoo
+from rnnzoo.export import ExportError, saved_model
+from rnnzoo.export.serving import choose
+from rnnzoo.spec import SPECIAL
+from tests.helpers import fresh_python
+
+SYMBOLS = (*SPECIAL, *"abc dé🙂")
+SPEC = rnnzoo.TaskSpec("tokens", "token", True, len(SYMBOLS), len(SYMBOLS), "cross_entropy", ("loss",), SYMBOLS)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    model = rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)
+    path = rnnzoo.export_saved_model(model, tmp_path_factory.mktemp("export") / "lm", config={"note": 1})
+    return model, path, tf.saved_model.load(str(path)).signatures
+
+
+def write(signatures, prompts, length=12, temperature=1.0, top_k=0, seed=0):
+    numbers = {"length": length, "temperature": temperature, "top_k": top_k, "seed": seed}
+    constants = {name: tf.constant(value) for name, value in numbers.items()}
+    texts = signatures["generate"](prompt=tf.constant(prompts), **constants)["text"].numpy()
+    return [text.decode() for text in texts]
+
+
+def test_generate(exported):
+    signatures = exported[2]
+    prompts = ["ab", "", "é🙂x", "a" * 30]
+    texts = write(signatures, prompts)
+    assert texts == write(signatures, prompts) != write(signatures, prompts, seed=1)
+    for prompt, text in zip(prompts, texts, strict=True):
+        assert text.startswith(prompt) and len(text) == len(prompt) + 12
+        assert set(text[len(prompt) :]) <= set(SYMBOLS[len(SPECIAL) :])
+    likeliest = write(signatures, prompts, temperature=0.0)
+    assert likeliest == write(signatures, prompts, top_k=1, seed=5)
+    # rows of a batch do not see each other's padding
+    assert likeliest == [write(signatures, [prompt], temperature=0.0)[0] for prompt in prompts]
+    assert write(signatures, prompts, length=0) == prompts
+
+
+def test_generate_follows_the_model(exported):
+    model, _, signatures = exported
+    ids = [2]
+    for _ in range(8):
+        logits = model(np.array([ids], "int32"))[0, -1].numpy()
+        ids.append(len(SPECIAL) + int(np.argmax(logits[len(SPECIAL) :])))
+    assert write(signatures, [""], length=8, temperature=0.0) == ["".join(SYMBOLS[i] for i in ids[1:])]
+
+
+def test_choose_draws_by_probability():
+    logits = tf.math.log(tf.constant([[0.3, 0.1, 0.1, 0.1, 0.2, 0.2]] * 4000))
+    drawn = choose(logits, tf.constant(1.0), tf.constant(0), tf.constant([1, 2])).numpy()
+    assert set(drawn) == {3, 4, 5}
+    np.testing.assert_allclose(np.bincount(drawn, minlength=6)[3:] / 4000, [0.2, 0.4, 0.4], atol=0.03)
+    assert set(choose(logits, tf.constant(1.0), tf.constant(2), tf.constant([1, 2])).numpy()) == {4, 5}
+    cold = choose(logits + [[0, 0, 0, 0, 1, 0]], tf.constant(0.05), tf.constant(0), tf.constant([1, 2])).numpy()
+    assert set(cold) == {4}
+
+
+def test_scores_of_strings(exported):
+    model, _, signatures = exported
+    texts = ["ab", "", "zz unseen", "🙂" * 7]
+    found = signatures["serving_default"](text=tf.constant(texts))
+    for text, nats, bits in zip(texts, found["log_probability"].numpy(), found["bits_per_char"].numpy(), strict=True):
+        ids = [2, *(SYMBOLS.index(c) if c in SYMBOLS else 1 for c in text)]
+        logs = tf.nn.log_softmax(model(np.array([ids], "int32")))[0].numpy()
+        wanted = sum(logs[t, ids[t + 1]] for t in range(len(text)))
+        assert nats == pytest.approx(wanted, abs=1e-4)
+        assert bits == pytest.approx(-wanted / np.log(2) / max(1, len(text)), abs=1e-5)
+
+
+def test_nothing_to_score(exported):
+    found = exported[2]["serving_default"](text=tf.constant(["", ""]))
+    assert found["log_probability"].numpy().tolist() == found["bits_per_char"].numpy().tolist() == [0, 0]
+
+
+def test_bytes_that_are_not_utf8_do_not_stop_it(exported):
+    found = exported[2]["serving_default"](text=tf.constant([b"ab\xff\xfe"]))
+    assert np.isfinite(found["log_probability"].numpy()).all()
+
+
+def test_inputs_are_dynamic_and_named(exported):
+    _, path, signatures = exported
+    specs = {name: f.structured_input_signature[1] for name, f in signatures.items()}
+    assert set(specs) == {"serving_default", "initial_state", "step", "generate"}
+    assert set(specs["step"]) == {"inputs", "state_0", "state_1"}
+    assert specs["step"]["state_0"].shape.as_list() == [None, 8]
+    assert set(specs["generate"]) == {"prompt", "length", "temperature", "top_k", "seed"}
+    kept = json.loads((path / "assets.extra/config.json").read_text(encoding="utf-8"))
+    assert kept["note"] == 1 and kept["spec"]["vocabulary"] == list(SYMBOLS)
+
+
+def test_names_are_the_same_when_built_three_times(exported, tmp_path):
+    for i in range(2):
+        model = rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)
+        path = rnnzoo.export_saved_model(model, tmp_path / str(i))
+        again = tf.saved_model.load(str(path)).signatures
+        for name, f in exported[2].items():
+            assert again[name].structured_input_signature == f.structured_input_signature
+            assert again[name].structured_outputs == f.structured_outputs
+
+
+def test_no_op_that_only_one_device_has(exported):
+    stored = saved_model_pb2.SavedModel()
+    stored.ParseFromString((exported[1] / "saved_model.pb").read_bytes())
+    nodes = [node for graph in stored.meta_graphs for node in graph.graph_def.node]
+    functions = [f for graph in stored.meta_graphs for f in graph.graph_def.library.function]
+    nodes += [node for f in functions for node in f.node_def]
+    names = {node.op for node in nodes}
+    assert len(names) > 20
+    assert not [n for n in names if "Cudnn" in n or "PyFunc" in n or "Xla" in n or n in ("ReadFile", "WriteFile")]
+    assert not [f for f in functions if f.attr["_XlaMustCompile"].b]
+
+
+def test_loads_without_this_package(exported):
+    code = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("rnnzoo", "keras"):
+            raise ImportError(name)
+import tensorflow as tf
+sys.meta_path.insert(0, Refuse())
+s = tf.saved_model.load(sys.argv[1]).signatures
+args = dict(length=12, temperature=1.0, top_k=0, seed=0)
+print(s["generate"](prompt=tf.constant(["ab"]), **{k: tf.constant(v) for k, v in args.items()})["text"].numpy()[0].decode())
+"""
+    printed = fresh_python(code, exported[1], PYTHONIOENCODING="utf-8")
+    assert printed.rstrip("\n") == write(exported[2], ["ab"])[0]
+
+
+def test_what_holds_something_is_not_overwritten(exported, tmp_path):
+    model = exported[0]
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(rnnzoo.UserError, match="holds something already"):
+        rnnzoo.export_saved_model(model, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_foreign_model_is_refused(tmp_path):
+    with pytest.raises(rnnzoo.UserError, match=r"models of rnnzoo\.create_model, not int"):
+        rnnzoo.export_saved_model(3, tmp_path / "x")
+
+
+def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
+    model, probes = exported[0], saved_model._probes
+
+    def changed(serving):
+        found = probes(serving)
+        model.head.bias.assign(model.head.bias + 0.5 * np.arange(len(SYMBOLS)))  # after it was written
+        return found
+
+    old = tmp_path / "lm"
+    old.mkdir()
+    (old / "mine.txt").write_text("precious")
+    kept = model.head.bias.numpy()
+    monkeypatch.setattr(saved_model, "_probes", changed)
+    with pytest.raises(ExportError, match="does not answer as the model does"):
+        rnnzoo.export_saved_model(model, old, overwrite=True)
+    model.head.bias.assign(kept)
+    assert [p.name for p in tmp_path.rglob("*")] == ["lm", "mine.txt"]

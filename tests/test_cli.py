@@ -1,0 +1,153 @@
+"""The command line, from flags to files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo import cli
+from rnnzoo.training import checkpoint
+
+TEXT = "the quick brown fox jumps over the lazy dog; é ≠ 🙂\n" * 60
+SMALL = [
+    "--model=lstm",
+    "--units=8",
+    "--embedding=4",
+    "--steps=6",
+    "--batch_size=4",
+    "--seq_length=10",
+    "--verbosity=1",
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book.txt").write_text(TEXT, encoding="utf-8")
+    return tmp_path
+
+
+def train(*arguments):
+    return cli.main(["train.py", *arguments])
+
+
+BAD = {
+    "unknown model": (["--model=lstn"], "unknown model 'lstn'; did you mean lstm"),
+    "unknown task": (["--task=char"], "unknown task 'char'; did you mean char_lm"),
+    "unknown flag": (["--unitz=3"], "'unitz'. Did you mean: "),
+    "not a number": (["--units=many"], "--units=many"),
+    "empty number": (["--units="], "--units="),
+    "zero units": (["--units=0"], "units must be at least 1, not 0"),
+    "negative layers": (["--layers=-1"], "layers must be at least 1"),
+    "dropout of one": (["--dropout=1"], "dropout must be below 1"),
+    "rate not finite": (["--learning_rate=inf"], "learning_rate must be a finite number"),
+    "rate not a number": (["--learning_rate=nan"], "learning_rate must be a finite number"),
+    "unknown optimizer": (["--optimizer=adamm"], "optimizer must be one of adam, adamw"),
+    "option of another model": (["--model=elman", "--forget_gate"], "--forget_gate applies neither to model 'elman'"),
+    "option of another task": (["--task=adding", "--data=book.txt"], "--data applies neither to model 'lstm'"),
+    "no such activation": (["--activation=tanhh", "--data=book.txt"], "tanhh"),
+    "dampening not finite": (["--model=dampened", "--dampening=nan", "--data=book.txt"], "dampening must be a finite"),
+    "window of none": (["--model=feedforward", "--window=0", "--data=book.txt"], "window must be at least 1"),
+    "nothing recurs": (["--model=feedforward", "--recurrent_dropout=.1", "--data=book.txt"], "nothing recurs"),
+    "argument without flag": (["book.txt"], "unexpected argument 'book.txt'"),
+    "missing file": (["--data=nowhere.txt"], "there is no file nowhere.txt"),
+    "folder": (["--data=."], "is a folder"),
+    "not text": (["--data=latin.txt"], "latin.txt is not UTF-8 text (byte 3)"),
+    "empty file": (["--data=empty.txt"], "too little text"),
+    "one character": (["--data=one.txt"], "too little text"),
+    "run_dir in use": (["--run_dir=full", "--data=book.txt"], "full holds something already"),
+    "export_dir in use": (["--export_dir=full", "--data=book.txt"], "full holds something already"),
+    "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt holds something already"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_line(case, folder, capsys):
+    arguments, message = BAD[case]
+    (folder / "latin.txt").write_bytes("caf\xe9 au lait".encode("latin-1"))
+    (folder / "empty.txt").write_text("")
+    (folder / "one.txt").write_text("x")
+    (folder / "full").mkdir()
+    (folder / "full" / "mine.txt").write_text("precious")
+    before = sorted(folder.rglob("*"))
+    assert train(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert sorted(folder.rglob("*")) == before
+    assert (folder / "full" / "mine.txt").read_text() == "precious"
+
+
+def test_a_run_from_flags_to_files(folder, capsys):
+    assert train(*SMALL, "--data=book.txt") == 0
+    out = capsys.readouterr().out
+    for said in ("baseline zlib", "bits_per_char", "What it writes", "saved_models/lstm-char_lm", "runs/lstm-char_lm"):
+        assert said in out
+    run_dir = folder / "runs/lstm-char_lm"
+    result = json.loads((run_dir / "result.json").read_text())
+    assert set(result) >= {"model", "task", "steps", "parameters", "metrics", "seconds", "export_dir", "weights_sha256"}
+    assert set(result["metrics"]) == {"train", "validation", "test"}
+    test = result["metrics"]["test"]
+    assert test["perplexity"] == np.exp(test["loss"]) and test["bits_per_char"] == test["loss"] / np.log(2)
+    log = [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5, 6]
+    settings = json.loads((run_dir / "config.json").read_text())
+    assert settings["training"]["steps"] == 6 and settings["model_options"]["units"] == 8
+
+    model = keras.models.load_model(run_dir / "model.keras")
+    assert checkpoint.digest(model.weights) == result["weights_sha256"]
+    groups, meta = checkpoint.load(run_dir / "checkpoints/best.npz")
+    assert meta["best"] == min(entry["validation"]["bits_per_char"] for entry in log)
+    best = [np.asarray(w) for w in model.weights]
+    assert all((a == b).all() for a, b in zip(groups["model"], best, strict=True))
+
+    export = tf.saved_model.load(str(folder / result["export_dir"]))
+    bits = export.signatures["serving_default"](text=tf.constant(["the lazy dog"]))["bits_per_char"]
+    assert bits.shape == (1,)
+    kept = json.loads((folder / result["export_dir"] / "assets.extra/config.json").read_text(encoding="utf-8"))
+    assert kept["spec"]["vocabulary"][:3] == ["<pad>", "<unk>", "<s>"] and kept["metrics"] == result["metrics"]
+
+    # the same again: names do not collide, weights are the same, --overwrite keeps foreign files
+    assert train(*SMALL, "--data=book.txt", "--verbosity=0") == 0
+    again = json.loads((folder / "runs/lstm-char_lm-2/result.json").read_text())
+    assert again["export_dir"] == "saved_models/lstm-char_lm-2"
+    assert again["weights_sha256"] == result["weights_sha256"]
+    (run_dir / "notes.txt").write_text("mine")
+    over = ["--run_dir=runs/lstm-char_lm", "--export_dir=saved_models/lstm-char_lm", "--overwrite", "--seed=1"]
+    assert train(*SMALL, "--data=book.txt", *over) == 0
+    other = json.loads((run_dir / "result.json").read_text())
+    assert other["weights_sha256"] != result["weights_sha256"]
+    assert (run_dir / "notes.txt").read_text() == "mine"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(folder, capsys):
+    arguments = ["--task=adding", "--optimizer=sgd", "--learning_rate=1e30", "--clip_norm=0", "--model=elman"]
+    assert (
+        train(*arguments, "--activation=linear", "--seq_length=20", "--units=4", "--steps=40", "--nojit_compile") == 1
+    )
+    err = capsys.readouterr().err
+    assert "at step" in err and "kernel" in err and err.count("\n") == 1
+    assert not (folder / "runs/elman-adding/result.json").exists()
+    assert not (folder / "saved_models/elman-adding").exists()
+
+
+def test_train_py_lists_what_there_is():
+    root = Path(rnnzoo.__file__).parent.parent
+    done = subprocess.run([sys.executable, "train.py", "--list"], capture_output=True, text=True, cwd=root, check=True)
+    for registry in (rnnzoo.MODELS, rnnzoo.TASKS, rnnzoo.CELLS):
+        for name in registry:
+            assert any(line.split()[0] == name and len(line.split()) > 3 for line in done.stdout.splitlines()[1:])
+
+
+def test_help_is_short_and_grouped(capsys):
+    assert train("--help") == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") < 80
+    for group in ("What and where:", "Training:", "Model:", "Model lstm:", "Task char_lm:"):
+        assert group in out.splitlines()

@@ -1,0 +1,149 @@
+"""The loop, its metrics, and checkpoints."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo.training import NotFinite, Trainer, TrainingOptions, checkpoint, metrics
+
+
+def trainer_for(task, model="elman", steps=5, **options):
+    keras.utils.set_random_seed(0)
+    made = rnnzoo.create_model(model, task.spec, units=12, embedding=4, **options.pop("model_options", {}))
+    return Trainer(made, task, TrainingOptions(steps=steps, **options))
+
+
+def text_task(tmp_path, **options):
+    path = tmp_path / "t.txt"
+    path.write_text("abcabd" * 400)
+    return rnnzoo.create_task("char_lm", data=str(path), **{"batch_size": 4, "seq_length": 8, **options})
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["plain", "xla"])
+def test_learns(jit, tmp_path):
+    trainer = trainer_for(text_task(tmp_path), steps=150, learning_rate=0.02, jit_compile=jit)
+    results = list(trainer.run())
+    assert [r.step for r in results] == list(range(1, 151))
+    assert results[-1].loss < 0.1 * results[0].loss  # "abcabd" is sure but for one bit in six characters
+    found = trainer.evaluate("test")
+    assert found["bits_per_char"] < 0.5 and found["accuracy"] > 0.9
+
+
+def test_state_is_carried(tmp_path):
+    task = text_task(tmp_path)
+    trainer = trainer_for(task, "lstm")
+    steps = trainer.run()
+    next(steps)
+    state = [s.numpy() for s in trainer.state]
+    assert all(s.any() for s in state)
+    second = task.batch(trainer.options.seed, 1)
+    assert not second.restart.all()
+    outputs, _ = trainer.model.run(second.inputs, state)
+    loss = metrics.mean(metrics.losses(task.spec, outputs, second.targets), second.weights)
+    assert next(steps).loss == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_evaluation_loss_is_the_mean_over_all_targets(tmp_path):
+    task = text_task(tmp_path, batch_size=1, seq_length=1000)
+    trainer = trainer_for(task)
+    (batch,) = task.evaluation("validation")
+    losses = metrics.losses(task.spec, trainer.model(batch.inputs), batch.targets).numpy()
+    wanted = losses[batch.weights > 0].mean()
+    assert trainer.evaluate("validation")["loss"] == pytest.approx(wanted, rel=1e-6)
+    shorter = trainer_for(text_task(tmp_path, batch_size=1, seq_length=7))
+    assert shorter.evaluate("validation")["loss"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_dropout_and_two_layers_are_reproducible(tmp_path):
+    task, digests = text_task(tmp_path), []
+    for _ in range(2):
+        trainer = trainer_for(task, "lstm", model_options={"dropout": 0.2, "recurrent_dropout": 0.2, "layers": 2})
+        list(trainer.run())
+        digests.append(checkpoint.digest(trainer.model.weights))
+    assert digests[0] == digests[1]
+
+
+def test_the_norm_of_an_update_is_clipped(tmp_path):
+    trainer = trainer_for(text_task(tmp_path), optimizer="sgd", learning_rate=1.0, schedule="constant", clip_norm=0.01)
+    before = [w.numpy() for w in trainer.model.trainable_variables]
+    result = next(trainer.run())
+    moved = np.sqrt(
+        sum(((w.numpy() - b) ** 2).sum() for w, b in zip(trainer.model.trainable_variables, before, strict=True))
+    )
+    assert result.gradient_norm > 0.01
+    assert moved == pytest.approx(0.01, rel=1e-3)
+
+
+def test_cosine_schedule_ends_at_zero(tmp_path):
+    trainer = trainer_for(text_task(tmp_path), steps=10, learning_rate=0.1)
+    list(trainer.run())
+    assert float(trainer.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_loss_that_is_not_finite(tmp_path, monkeypatch):
+    trainer = trainer_for(text_task(tmp_path))
+    kept = [np.asarray(w) for w in trainer.model.weights]
+    recurrent = trainer.model.core.layers[0].cell.recurrent_kernel
+    monkeypatch.setattr(
+        trainer.task,
+        "batch",
+        lambda *_, b=trainer.task.batch: b(*_)._replace(weights=np.full((4, 8), np.inf, "float32")),
+    )
+    with pytest.raises(NotFinite, match=r"nan at step 1: the gradient of .* is not finite"):
+        next(trainer.run())
+    assert all((np.asarray(w) == k).all() for w, k in zip(trainer.model.weights, kept, strict=True))
+    monkeypatch.undo()
+    recurrent.assign(np.full(recurrent.shape, np.nan))
+    with pytest.raises(NotFinite, match=r"nan at step 2: .*recurrent_kernel holds values that are not finite"):
+        next(trainer.run())
+
+
+def test_metrics_by_name():
+    spec = rnnzoo.TaskSpec("tokens", "token", True, 4, 4, "cross_entropy", ("bits_per_char", "perplexity", "accuracy"))
+    logits = np.log(np.array([[[0.5, 0.25, 0.125, 0.125], [0.1, 0.2, 0.3, 0.4]]], "float32"))
+    totals = metrics.sums(spec, tf.constant(logits), tf.constant([[0, 1]]), tf.constant([[1.0, 0.0]]))
+    found = metrics.finish(spec, *totals.numpy().tolist())
+    assert found["bits_per_char"] == pytest.approx(1) and found["perplexity"] == pytest.approx(2)
+    assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]
+
+
+def test_checkpoint_round_trip_and_damage(tmp_path):
+    path = tmp_path / "c.npz"
+    groups = {"model": [np.arange(6.0).reshape(2, 3), np.array(2, "int64")], "state": [np.zeros((0, 3), "float32")]}
+    checkpoint.save(path, groups, {"step": 3})
+    got, meta = checkpoint.load(path)
+    assert meta == {"step": 3} and list(got) == ["model", "state"]
+    assert all((a == b).all() and a.dtype == b.dtype for n in groups for a, b in zip(got[n], groups[n], strict=True))
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint", whole[:200] + bytes(40) + whole[240:]):
+        path.write_bytes(damaged)
+        with pytest.raises(rnnzoo.UserError, match="not a whole checkpoint"):
+            checkpoint.load(path)
+    with pytest.raises(rnnzoo.UserError, match="no checkpoint"):
+        checkpoint.load(tmp_path / "none.npz")
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "c.npz"
+    checkpoint.save(path, {"model": [np.ones(3)]}, {"step": 1})
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(path, {"model": [np.zeros(3)]}, {"step": 2})
+    monkeypatch.undo()
+    assert checkpoint.load(path)[1] == {"step": 1}
+
+
+def test_weights_of_another_model_are_refused():
+    with pytest.raises(rnnzoo.UserError, match="another model"):
+        checkpoint.assign([keras.Variable(np.ones(3))], [np.ones(4)])
+
+
+def test_digest_sees_values_types_and_shapes():
+    arrays = [np.ones(4, "float32"), np.zeros(4, "float32"), np.ones((2, 2), "float32"), np.ones(4, "float64")]
+    assert len({checkpoint.digest([a]) for a in arrays}) == 4
