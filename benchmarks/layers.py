@@ -1,6 +1,6 @@
 """Layers against their peers, in one process, interleaved.
 
-    python benchmarks/layers.py [--cells lstm elman] [--rounds 10] [--json FILE]
+    python benchmarks/layers.py [--cells lstm elman] [--what train forward fit] [--rounds 10] [--json FILE]
 
 Each case is the forward pass, or a training step: forward, and the gradients of the weights and
 of the inputs. Cases take turns; the smallest of `--rounds` times counts. torch.nn joins when
@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import json
 import os
+import pathlib
 import platform
 import time
 
@@ -89,6 +90,30 @@ def torch_case(cell, shape, train):
     return step if train else forward
 
 
+def fit_case(make, shape, jit):
+    """`model.fit` over ten batches, with free batch and time dimensions, as users have it."""
+    batch, steps, features, units = shape
+    model = keras.Sequential([keras.Input([None, features]), make(units), keras.layers.Dense(1)])
+    model.compile("adam", "mse", jit_compile=jit)
+    x = np.random.default_rng(0).normal(size=(batch * 10, steps, features)).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices((x, x[:, 0, :1])).batch(batch).cache()
+    return lambda: model.fit(data, verbose=0)
+
+
+def layer_cases(cell, shape, what):
+    """All cases of one cell at one shape; `what` is "train", "forward" or "fit"."""
+    cases = {}
+    for name, make in (("keras", KERAS[cell]), ("rnnzoo", OURS[cell])):
+        for suffix, jit in (("", False), ("-xla", True)):
+            if what == "fit":
+                cases[name + suffix] = fit_case(make, shape, jit)
+            else:
+                cases[name + suffix] = tensorflow_case(make, shape, jit, what == "train")
+    if what != "fit" and (peer := torch_case(cell, shape, what == "train")):
+        cases["torch"] = peer
+    return cases
+
+
 def measure(cases, rounds):
     """The smallest time of each case in milliseconds, the cases taking turns."""
     best = dict.fromkeys(cases, float("inf"))
@@ -109,45 +134,38 @@ def geometric_mean(values):
     return float(np.exp(np.mean(np.log(list(values)))))
 
 
-def compare(cell, train, rounds):
+def compare(cell, what, rounds):
     """Measures one cell at every shape and prints the table. Returns the rows."""
     rows = []
-    print(f"\n{cell}, {'training step' if train else 'forward'}: ms, and ratio to keras in the plain graph")
+    print(f"\n{cell}, {TITLES[what]}: ms, and ratio to keras in the plain graph")
     for shape in SHAPES:
-        cases = {
-            "keras": tensorflow_case(KERAS[cell], shape, False, train),
-            "keras-xla": tensorflow_case(KERAS[cell], shape, True, train),
-            "rnnzoo": tensorflow_case(OURS[cell], shape, False, train),
-            "rnnzoo-xla": tensorflow_case(OURS[cell], shape, True, train),
-        }
-        if peer := torch_case(cell, shape, train):
-            cases["torch"] = peer
-        best = measure(cases, rounds)
+        best = measure(layer_cases(cell, shape, what), rounds)
         rows.append({"shape": shape, "ms": best})
         cells = "  ".join(f"{name} {ms:7.1f} ({ms / best['keras']:.2f})" for name, ms in best.items())
-        print(f"{str(shape):22s} {cells}", flush=True)
+        print(f"{shape!s:22s} {cells}", flush=True)
     means = {n: geometric_mean(r["ms"][n] / r["ms"]["keras"] for r in rows) for n in rows[0]["ms"]}
     print("geometric mean         " + "  ".join(f"{name} {ratio:.2f}" for name, ratio in means.items()))
     if "torch" in means:
-        print(
-            f"over torch: plain {means['rnnzoo'] / means['torch']:.2f}, xla {means['rnnzoo-xla'] / means['torch']:.2f}"
-        )
-    return {"cell": cell, "train": train, "rows": rows, "geometric_means_over_keras": means}
+        plain, xla = (geometric_mean(r["ms"][n] / r["ms"]["torch"] for r in rows) for n in ("rnnzoo", "rnnzoo-xla"))
+        print(f"over torch: plain {plain:.2f}, xla {xla:.2f}")
+    return {"cell": cell, "what": what, "rows": rows, "geometric_means_over_keras": means}
+
+
+TITLES = {"train": "training step", "forward": "forward", "fit": "ten steps of model.fit"}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", nargs="+", default=list(OURS), choices=list(OURS))
+    parser.add_argument("--what", nargs="+", default=["train", "forward"], choices=list(TITLES))
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--only", choices=["train", "forward"])
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
-    passes = {"train": [True], "forward": [False]}.get(options.only, [True, False])
-    tables = [compare(cell, train, options.rounds) for cell in options.cells for train in passes]
+    tables = [compare(cell, what, options.rounds) for cell in options.cells for what in options.what]
     if options.json:
         machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "tensorflow": tf.__version__}
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine, "tables": tables}, file, indent=1)
+        text = json.dumps({"machine": machine, "tables": tables}, indent=1)
+        pathlib.Path(options.json).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

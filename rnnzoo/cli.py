@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from absl import flags
@@ -97,7 +97,7 @@ def _default(field: dataclasses.Field) -> str:
     return "" if field.default in (None, False) else f" [{field.default}]"
 
 
-def _classes(registry: Registry) -> Iterable[type]:
+def _classes(registry: Registry) -> Iterator[type]:
     return (config.options_class(registry[name]) for name in registry)
 
 

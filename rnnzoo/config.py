@@ -72,7 +72,7 @@ def check(field: dataclasses.Field, value: Any) -> None:
 
 def define_flags(classes: Iterable[type], values: flags.FlagValues) -> None:
     """Defines one absl flag for each option, unset until given: defaults stay in the dataclasses."""
-    define = {
+    define: dict[type, Any] = {
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         bool: flags.DEFINE_boolean,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -128,9 +127,10 @@ def _train(trainer: Trainer, run_dir: Path, report: Reporter) -> None:
     steps, metric = trainer.options.steps, trainer.task.spec.metrics[0]
     every = trainer.options.eval_every or max(1, -(-steps // 10))
     best, losses, started = float("inf"), [], time.monotonic()
+    entry: dict[str, Any]
     folder = run_dir / "checkpoints"
     folder.mkdir(exist_ok=True)
-    with open(run_dir / "log.jsonl", "w", encoding="utf-8") as log:
+    with (run_dir / "log.jsonl").open("w", encoding="utf-8") as log:
         for result in trainer.run():
             losses.append(result.loss)
             report.step(result, steps, trainer.symbols)
@@ -181,4 +181,4 @@ def write_json(path: Path, value: Any) -> None:
     """Writes a whole JSON file or none."""
     beside = path.with_name(path.name + ".part")
     beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    beside.replace(path)

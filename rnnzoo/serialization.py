@@ -44,6 +44,7 @@ class SignatureConfig:
     """
 
     _arguments: dict[str, Any]
+    __signature__: inspect.Signature
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

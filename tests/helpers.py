@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -38,7 +39,7 @@ def randomise(layer, seed=0, scale=0.5):
 
 def fresh_python(code, *arguments, **environment):
     """Runs code in a new interpreter from the project's root; returns what it printed."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = Path(__file__).resolve().parent.parent
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,

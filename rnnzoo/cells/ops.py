@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-_TRANSPOSED: contextvars.ContextVar[Mapping[int, tf.Tensor]] = contextvars.ContextVar("transposed", default={})
+_TRANSPOSED: contextvars.ContextVar[Mapping[int, tf.Tensor]] = contextvars.ContextVar("transposed")
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
 def dot(x: Any, w: Any) -> tf.Tensor:
     """`x w` for `x [..., n]` and a weight `w [n, m]`, in the dtype of `x`: `[..., m]`."""
     x = tf.convert_to_tensor(x)
-    transposed = _TRANSPOSED.get().get(id(w))
+    transposed = _TRANSPOSED.get({}).get(id(w))
     if transposed is None:
         w = tf.cast(tf.convert_to_tensor(w), x.dtype)
         n, m = w.shape
@@ -40,11 +40,8 @@ def dot(x: Any, w: Any) -> tf.Tensor:
     y = tf.matmul(rows, w) if transposed is None else tf.matmul(rows, transposed, transpose_b=True)
     if x.shape.rank == 2:
         return y
-    shape = x.shape[:-1].as_list()
-    if shape.count(None) > 1:
-        shape = tf.unstack(tf.shape(x)[:-1])
-    else:
-        shape = [-1 if size is None else size for size in shape]
+    known = x.shape[:-1].as_list()
+    shape = tf.unstack(tf.shape(x)[:-1]) if known.count(None) > 1 else [-1 if n is None else n for n in known]
     return tf.reshape(y, [*shape, m])
 
 

@@ -17,7 +17,7 @@ TOLERANCE = 1e-5
 
 def probes(path):
     """`{(signature, i): {"in": {name: array}, "out": {name: array}}}`."""
-    found = defaultdict(lambda: {"in": {}, "out": {}})
+    found: dict = defaultdict(lambda: {"in": {}, "out": {}})
     with np.load(path, allow_pickle=False) as stored:
         for key in stored.files:
             signature, number, side, name = key.split("/")

@@ -70,7 +70,7 @@ def refuse_full(path: Path, overwrite: bool) -> None:
 
 def _verify(serving: Serving, made: Path, folder: Path) -> None:
     """Raises `ExportError` unless a fresh process gets the answers that the model gives in memory."""
-    arrays = {}
+    arrays: Any = {}
     for name, number, arguments in _probes(serving):
         results = serving.functions[name](*arguments.values())
         for side, values in (("in", arguments), ("out", results)):

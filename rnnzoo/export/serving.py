@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.export.text import Codec
-from rnnzoo.layers.engine import plain_loop
+from rnnzoo.layers.tick import plain_loop
 from rnnzoo.models import Network
 from rnnzoo.spec import SPECIAL
 
@@ -30,7 +30,7 @@ class Serving(tf.Module):
         super().__init__()
         self._model = model
         self.spec = model.spec
-        self._codec = Codec(model.spec.vocabulary) if model.spec.vocabulary else None
+        self._codec: Any = Codec(model.spec.vocabulary) if model.spec.vocabulary else None
         self._states = model.initial_state(1)
         self.functions = self._make()
 
@@ -58,8 +58,8 @@ class Serving(tf.Module):
         return _named(self._model.initial_state(batch_size))
 
     def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs, states = self._model.step(inputs, list(states))
-        return {"outputs": outputs, **_named(states)}
+        outputs, new = self._model.step(inputs, list(states))
+        return {"outputs": outputs, **_named(new)}
 
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"predictions": self._model(features)}

@@ -6,7 +6,7 @@ from rnnzoo import cells
 from rnnzoo.layers.rnn import RNN, NamedRNN
 from rnnzoo.layers.scan import scan
 
-__all__ = ["RNN", "DampenedRNN", "ElmanRNN", "JordanRNN", "LSTM", "NamedRNN", "scan"]
+__all__ = ["LSTM", "RNN", "DampenedRNN", "ElmanRNN", "JordanRNN", "NamedRNN", "scan"]
 
 
 class DampenedRNN(NamedRNN, cell_class=cells.DampenedCell):

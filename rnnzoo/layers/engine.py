@@ -6,81 +6,31 @@ gradient of the states, tick by tick, at the values saved on the way forward. Th
 weights and constants then follow from one product over all ticks at once.
 """
 
-import contextlib
-import contextvars
-import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import transposed_once
+from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, floats, trace_tick
 
 
-_PLAIN: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
+class Given(NamedTuple):
+    """All that a pass depends on, nothing captured: a captured tensor would get no gradient."""
+
+    x: Any  # nest of [time, batch, ...]
+    state: tuple
+    consts: Any
+    weights: list
+    mask: Any  # [time, batch], or () for none
 
 
-@contextlib.contextmanager
-def plain_loop() -> Iterator[None]:
-    """Inside, graphs are traced without the custom gradient: for export, where none is needed."""
-    token = _PLAIN.set(True)
-    try:
-        yield
-    finally:
-        _PLAIN.reset(token)
+class Saved(NamedTuple):
+    """What the way back needs of each tick, nests of [time, batch, ...]."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Tick:
-    """What one tick of a cell looks like, found by tracing it once."""
-
-    output_state: int | None  # the state that the output is, if it is one
-    same_x_r: bool  # whether x and r enter as a sum, so that their gradients are one
-    step_has_weights: bool  # whether `step` itself reads weights or constants
-    r: Any  # specification of r, `[batch, ...]`
-    output: tf.TensorSpec
-
-
-def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.Tensor]) -> Tick:
-    """Traces a tick in a graph that is thrown away. Raises `ValueError` if the cell draws random numbers."""
-    graph = tf.Graph()
-    with graph.as_default():
-
-        def like(t: tf.Tensor) -> tf.Tensor:
-            return tf.compat.v1.placeholder(t.dtype, [2, *t.shape[1:]])
-
-        x = tree.map_structure(lambda t: tf.compat.v1.placeholder(t.dtype, [2, *t.shape[2:]]), x)
-        state, consts = tree.map_structure(like, (state, consts))
-        owned = [tf.compat.v1.placeholder(w.dtype, w.shape) for w in weights]
-        with _weights(cell, owned), tf.GradientTape(persistent=True) as tape:
-            tape.watch([_floats(x), _floats(consts), owned])
-            r = tree.map_structure(like, cell.recurrent(state, consts))
-            tape.watch(r)
-            output, new_state = cell.step(x, r, state, consts)
-        noise = sorted({op.type for op in graph.get_operations() if "Random" in op.type or "Multinomial" in op.type})
-        if noise:
-            raise ValueError(
-                f"{type(cell).__name__} draws random numbers ({noise[0]}) in recurrent() or step(), which run again "
-                "on the way back: draw them in project() or constants()"
-            )
-        targets = [t for t in [output, *new_state] if t.dtype.is_floating]
-        d_x, d_r = tape.gradient(targets, [_floats(x), r])
-        d_owned = tape.gradient(targets, [*owned, *_floats(consts)])
-    flat_x, flat_r = tree.flatten(d_x), tree.flatten(d_r)
-
-    def spec(t: tf.Tensor) -> tf.TensorSpec:
-        return tf.TensorSpec([None, *t.shape[1:]], t.dtype)
-
-    return Tick(
-        output_state=next((i for i, s in enumerate(new_state) if s is output), None),
-        same_x_r=len(flat_x) == len(flat_r) == 1 and flat_x[0] is flat_r[0] and flat_x[0] is not None,
-        step_has_weights=any(d is not None for d in d_owned),
-        r=tree.map_structure(spec, r),
-        output=spec(output),
-    )
+    r: Any
+    previous: tuple
 
 
 def run(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None, save: bool, sequence: bool) -> tuple:
@@ -93,17 +43,18 @@ def run(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None, s
     """
     given, tick = _given(cell, x, state, consts, mask)
     sequence = sequence or tick.output_state is None
-    if _PLAIN.get():
-        return *_forward(cell, tick, given, False, sequence), tick.output_state
+    if IN_PLAIN_LOOP.get():
+        output, final, _ = _forward(cell, tick, given, False, sequence)
+        return output, final, tick.output_state
 
     @tf.custom_gradient
     def core(*flat: tf.Tensor) -> tuple:
         nest = tree.pack_sequence_as(given, list(flat))
-        output, final, *kept = _forward(cell, tick, nest, save, sequence)
+        output, final, kept = _forward(cell, tick, nest, save, sequence)
 
         def gradient(*d_flat: tf.Tensor) -> list:
             d_output, d_final = tree.pack_sequence_as((output, final), list(d_flat))
-            saved = kept if save else _forward(cell, tick, nest, True, sequence)[2:]
+            saved = kept if save else _forward(cell, tick, nest, True, sequence)[2]
             return _backward(cell, tick, nest, saved, d_output, d_final)
 
         return tuple(tree.flatten((output, final))), gradient
@@ -113,157 +64,138 @@ def run(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None, s
     return output, tuple(final), tick.output_state
 
 
-def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple:
-    """What each tick saw: `(r, previous_state)`, nests of `[time, batch, ...]`."""
+def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> Saved:
+    """What each tick saw: r and the state before it."""
     given, tick = _given(cell, x, state, consts, mask)
-    return _forward(cell, tick, given, True, False)[2:]
+    return _forward(cell, tick, given, True, False)[2]
 
 
-def _given(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple[tuple, Tick]:
+def _given(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple[Given, Tick]:
     weights = [tf.convert_to_tensor(v) for v in cell.weights]  # read, and cast, once
     tick = trace_tick(cell, x, state, consts, weights)
-    return (x, tuple(state), consts, weights, () if mask is None else mask), tick
+    return Given(x, tuple(state), consts, weights, () if mask is None else mask), tick
 
 
-def _forward(cell: Cell, tick: Tick, nest: Any, save: bool, sequence: bool) -> tuple:
-    x, state, consts, weights, mask = nest
-    masked = not isinstance(mask, tuple)
-    flat_x = tree.flatten(x)
-    time = tf.shape(flat_x[0])[0]
-    reads = [_unstack(t) for t in [*flat_x, *([mask] if masked else [])]]
+def _forward(cell: Cell, tick: Tick, given: Given, save: bool, sequence: bool) -> tuple[Any, tuple, Any]:
+    """`(output or (), final_state, Saved or ())`."""
+    x, state, consts, weights, mask = given
+    time = tf.shape(tree.flatten(x)[0])[0]
+    reads = [_unstack(t) for t in tree.flatten((x, mask))]
     kept = [i for i in range(len(state)) if save or (sequence and i == tick.output_state)]
-    own_output = tick.output_state is None
-    arrays = [_array(state[i], time + 1).write(0, state[i]) for i in kept]
+    # one place more than there are ticks: what was before the first, so that no array is empty
+    firsts = [state[i] for i in kept]
+    if sequence and tick.output_state is None:
+        firsts.append(tf.zeros([tf.shape(state[0])[0], *tick.output.shape[1:]], tick.output.dtype))
+    arrays = [_array(first, time + 1).write(0, first) for first in firsts]
     rs = [_array(spec, time) for spec in tree.flatten(tick.r)] if save else []
 
-    def body(t: tf.Tensor, state: tuple, outputs: list, arrays: list, rs: list) -> tuple:
-        values = [read.read(t) for read in reads]
+    def body(t: tf.Tensor, state: tuple, arrays: list, rs: list) -> tuple:
+        x_t, mask_t = tree.pack_sequence_as((x, mask), [read.read(t) for read in reads])
         r = cell.recurrent(state, consts)
-        output, new = cell.step(tree.pack_sequence_as(x, values[: len(flat_x)]), r, state, consts)
+        output, new = cell.step(x_t, r, state, consts)
         new = tuple(tf.ensure_shape(n, s.shape) for n, s in zip(new, state, strict=True))
-        if masked:
-            new = tuple(_where(values[-1], n, s) for n, s in zip(new, state, strict=True))
-        return (
-            t + 1,
-            new,
-            [array.write(t + 1, output) for array in outputs],
-            [array.write(t + 1, new[i]) for array, i in zip(arrays, kept, strict=True)],
-            [array.write(t, value) for array, value in zip(rs, tree.flatten(r), strict=False)],
-        )
+        if not isinstance(mask_t, tuple):
+            new = tuple(_where(mask_t, n, s) for n, s in zip(new, state, strict=True))
+        written = [*(new[i] for i in kept), output][: len(arrays)]
+        arrays = [array.write(t + 1, value) for array, value in zip(arrays, written, strict=True)]
+        return t + 1, new, arrays, [array.write(t, value) for array, value in zip(rs, tree.flatten(r), strict=False)]
 
-    with _weights(cell, weights):
-        outputs = (
-            [_array(tick.output, time + 1).write(0, _blank(tick.output, state))] if own_output and sequence else []
-        )
-        loop = (tf.constant(0), tuple(state), outputs, arrays, rs)
-        _, final, outputs, arrays, rs = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
-    states = {i: array.stack() for i, array in zip(kept, arrays, strict=True)}
-    if not sequence:
-        output: Any = ()
-    else:
-        output = (outputs[0].stack() if own_output else states[tick.output_state])[1:]
+    with bound(cell, weights):
+        loop = (tf.constant(0), tuple(state), arrays, rs)
+        _, final, arrays, rs = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
+    stacked = [array.stack() for array in arrays]
+    output: Any = stacked[-1 if tick.output_state is None else kept.index(tick.output_state)][1:] if sequence else ()
     if not save:
-        return output, final
-    previous = tuple(states[i][:-1] for i in range(len(state)))
-    return output, final, tree.pack_sequence_as(tick.r, [array.stack() for array in rs]), previous
+        return output, final, ()
+    r = tree.pack_sequence_as(tick.r, [array.stack() for array in rs])
+    return output, final, Saved(r, tuple(s[:-1] for s in stacked[: len(state)]))
 
 
-def _backward(cell: Cell, tick: Tick, nest: Any, saved: Any, d_output: tf.Tensor, d_final: tuple) -> list:
-    x, state, consts, weights, mask = nest
-    r, previous = saved
-    masked = not isinstance(mask, tuple)
-    saved_nest = (x, r, previous, d_output, *([mask] if masked else []))
-    reads = [_unstack(t) for t in tree.flatten(saved_nest)]
+def _backward(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_final: tuple) -> list:
+    """The gradient of each tensor of `given`, flat; None for what is not a floating number."""
+    d_state, d_x, d_r, d_new = _loop_back(cell, tick, given, saved, d_output, d_final)
+    d_weights, d_consts = _bulk(cell, tick, given, saved, d_output, d_r, d_new)
+    return [
+        *_beside(d_r if tick.same_x_r else d_x, given.x),
+        *d_state,
+        *_beside(d_consts, given.consts),
+        *d_weights,
+        *(None for _ in tree.flatten(given.mask)),
+    ]
+
+
+def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_final: tuple) -> tuple:
+    """Gradients of the initial state, and `[time, batch, ...]` of x, of r and (if needed) of each new state."""
+    x, state, consts, weights, mask = given
+    every = (x, saved, d_output, mask)
+    reads = [_unstack(t) for t in tree.flatten(every)]
     time = tf.shape(tree.flatten(x)[0])[0]
+    d_x = [] if tick.same_x_r else [_array(t[0], time) for t in floats(x)]
     d_r = [_array(t, time) for t in tree.flatten(tick.r)]
-    d_x = [] if tick.same_x_r else [_array(t[0], time) for t in _floats(x)]
     d_new = [_array(s, time) for s in state] if tick.step_has_weights else []
 
     def body(t: tf.Tensor, d_state: tuple, d_x: list, d_r: list, d_new: list) -> tuple:
-        x, r, state, d_y, *m = tree.pack_sequence_as(saved_nest, [read.read(t) for read in reads])
-        d_state, skipped = _meet(tick, d_state, d_y, m)
+        x, (r, state), d_y, mask = tree.pack_sequence_as(every, [read.read(t) for read in reads])
+        d_state, skipped = _enter(tick, d_state, d_y, mask)
         with tf.GradientTape() as tape:
-            tape.watch([_floats(x), r, state])
-            output, new = cell.step(x, r, state, consts)
-        targets, d_targets = _targets(tick, output, new, d_y, d_state)
-        g_x, g_r, g_state = tape.gradient(targets, [_floats(x), r, state], d_targets)
+            tape.watch([floats(x), r, state])
+            targets, d_targets = _ends(tick, *cell.step(x, r, state, consts), d_y, d_state)
+        g_x, g_r, g_state = tape.gradient(targets, [floats(x), r, state], d_targets)
         g_r = [_or_zeros(g, v) for g, v in zip(tree.flatten(g_r), tree.flatten(r), strict=True)]
         with tf.GradientTape() as tape:
             tape.watch(state)
             again = tree.flatten(cell.recurrent(state, consts))
         through = tape.gradient(again, state, g_r) if again else [None] * len(state)
-        d_x = [a.write(t, _or_zeros(g, v)) for a, g, v in zip(d_x, g_x, _floats(x), strict=False)]
+        d_x = [a.write(t, _or_zeros(g, v)) for a, g, v in zip(d_x, g_x, floats(x), strict=False)]
         d_r = [a.write(t, g) for a, g in zip(d_r, g_r, strict=True)]
         d_new = [a.write(t, g) for a, g in zip(d_new, d_state, strict=False)]
-        parts = zip(g_state, through, skipped, strict=True)
-        return t - 1, tuple(_sum(p, s) for p, s in zip(parts, state, strict=True)), d_x, d_r, d_new
+        before = zip(state, g_state, through, skipped, strict=True)
+        return t - 1, tuple(_sum(*parts) for parts in before), d_x, d_r, d_new
 
-    by_identity = {id(v): w for v, w in zip(cell.weights, weights, strict=True) if w.shape.rank == 2}
-    turned = {key: tf.transpose(w) for key, w in by_identity.items()}
-    with _weights(cell, weights), transposed_once(turned):
+    pairs = zip(cell.weights, weights, strict=True)
+    turned = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
+    with bound(cell, weights), transposed_once(turned):
         loop = (time - 1, tuple(d_final), d_x, d_r, d_new)
         _, d_state, *arrays = tf.while_loop(lambda t, *_: t >= 0, body, loop, maximum_iterations=time)
-    d_x, d_r, d_new = [[array.stack() for array in group] for group in arrays]
-    bulk = (x, r, previous, consts, weights)
-    d_weights, d_consts = _bulk(cell, tick, bulk, d_output, d_r, d_new)
-    d_x = iter(d_r if tick.same_x_r else d_x)
-    d_consts = iter(d_consts)
-    return [
-        *(next(d_x) if t.dtype.is_floating else None for t in tree.flatten(x)),
-        *d_state,
-        *(next(d_consts) if t.dtype.is_floating else None for t in tree.flatten(consts)),
-        *d_weights,
-        *([None] if masked else []),
-    ]
+    return d_state, *([array.stack() for array in group] for group in arrays)
 
 
-def _bulk(cell: Cell, tick: Tick, values: tuple, d_output: tf.Tensor, d_r: list, d_new: list) -> tuple:
+def _bulk(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_r: list, d_new: list) -> list:
     """The gradients of weights and constants: one vector-Jacobian product over `[time, batch]`."""
-    x, r, previous, consts, weights = values
-    sources = [weights, _floats(consts)]
-    with _weights(cell, weights), tf.GradientTape() as tape:
+    x, _, consts, weights, _ = given
+    sources = [weights, floats(consts)]
+    with bound(cell, weights), tf.GradientTape() as tape:
         tape.watch(sources)
-        targets, d_targets = tree.flatten(cell.recurrent(previous, consts)), list(d_r)
+        targets, d_targets = tree.flatten(cell.recurrent(saved.previous, consts)), list(d_r)
         if tick.step_has_weights:
-            output, new = cell.step(x, r, previous, consts)
-            more, d_more = _targets(tick, output, new, d_output, d_new)
-            targets, d_targets = [*targets, *more], [*d_targets, *d_more]
+            ends = _ends(tick, *cell.step(x, saved.r, saved.previous, consts), d_output, d_new)
+            targets, d_targets = [*targets, *ends[0]], [*d_targets, *ends[1]]
     if not targets:
-        return tree.map_structure(lambda t: tf.zeros_like(t), sources)
+        return tree.map_structure(tf.zeros_like, sources)
     return tape.gradient(targets, sources, d_targets, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-def _meet(tick: Tick, d_state: tuple, d_y: tf.Tensor, mask: list) -> tuple[tuple, list]:
+def _enter(tick: Tick, d_state: tuple, d_y: Any, mask: Any) -> tuple[tuple, list]:
     """The gradient that enters a tick, and the part that a masked tick hands on untouched."""
     if tick.output_state is not None and not isinstance(d_y, tuple):
         d_state = tuple(d + tf.cast(d_y, d.dtype) if i == tick.output_state else d for i, d in enumerate(d_state))
-    if not mask:
+    if isinstance(mask, tuple):
         return d_state, [None] * len(d_state)
-    entering = tuple(_where(mask[0], d, tf.zeros_like(d)) for d in d_state)
-    return entering, [_where(mask[0], tf.zeros_like(d), d) for d in d_state]
+    entering = tuple(_where(mask, d, tf.zeros_like(d)) for d in d_state)
+    return entering, [_where(mask, tf.zeros_like(d), d) for d in d_state]
 
 
-def _targets(tick: Tick, output: tf.Tensor, new: tuple, d_y: tf.Tensor, d_new: Any) -> tuple[list, list]:
+def _ends(tick: Tick, output: tf.Tensor, new: tuple, d_y: Any, d_new: Any) -> tuple[list, list]:
+    """What a tick ends in, and its gradients; an output that is a state counts once, as that state."""
     if tick.output_state is not None:
         return list(new), list(d_new)
     return [output, *new], [d_y, *d_new]
 
 
-def _weights(cell: Cell, values: list) -> keras.StatelessScope:
-    """Inside, the cell's variables read as these tensors: arguments of the custom gradient, cast once."""
-    scope = keras.StatelessScope()
-    for variable, value in zip(cell.weights, values, strict=True):
-        scope.add_update((variable, value))
-    return scope
-
-
-def _floats(nest: Any) -> list:
-    return [t for t in tree.flatten(nest) if t.dtype.is_floating]
-
-
-def _blank(spec: tf.TensorSpec, state: tuple) -> tf.Tensor:
-    """Zeros for one tick: an array is never empty, and so has a shape even where there is no step."""
-    return tf.zeros([tf.shape(state[0])[0], *spec.shape[1:]], spec.dtype)
+def _beside(gradients: list, nest: Any) -> list:
+    """A gradient for each tensor of a nest, None for those that have none."""
+    left = iter(gradients)
+    return [next(left) if t.dtype.is_floating else None for t in tree.flatten(nest)]
 
 
 def _array(like: Any, size: Any) -> tf.TensorArray:
@@ -282,6 +214,6 @@ def _or_zeros(gradient: Any, like: tf.Tensor) -> tf.Tensor:
     return tf.zeros_like(like) if gradient is None else gradient
 
 
-def _sum(parts: tuple, like: tf.Tensor) -> tf.Tensor:
+def _sum(like: tf.Tensor, *parts: Any) -> tf.Tensor:
     known = [p for p in parts if p is not None]
     return sum(known[1:], known[0]) if known else tf.zeros_like(like)

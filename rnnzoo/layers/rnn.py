@@ -117,6 +117,7 @@ class NamedRNN(RNN):
             super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
 
         receiver = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        __init__.__signature__ = signature.replace(parameters=[receiver, *signature.parameters.values()])
-        cls.__init__ = __init__
+        whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
+        __init__.__signature__ = whole  # type: ignore[attr-defined]
+        cls.__init__ = __init__  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)

@@ -8,6 +8,7 @@ from keras import tree
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import in_xla
 from rnnzoo.layers import engine
+from rnnzoo.layers.tick import IN_PLAIN_LOOP
 
 
 def scan(
@@ -28,7 +29,7 @@ def scan(
     `[batch, ...]`, is handed to the cell's `constants`. The outputs are `[batch, time, size]`, or
     the last one, `[batch, size]`, without `return_sequences`.
 
-    In training by the plain graph the two halves of a batch run side by side: one waits for its
+    In the plain graph the two halves of a batch run side by side: one waits for its
     small operations while the other computes.
     """
 
@@ -37,7 +38,7 @@ def scan(
         outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences)
         return _outputs(outputs, final, index, mask, return_sequences), final
 
-    if not training or inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla():
+    if inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla() or IN_PLAIN_LOOP.get():
         return part(inputs, tuple(initial_state), mask, memory)
     nest = (inputs, tuple(initial_state), () if mask is None else mask, () if memory is None else memory)
 

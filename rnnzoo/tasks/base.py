@@ -18,11 +18,11 @@ class Batch(NamedTuple):
     continue those of the batch before; None is the same as all True.
     """
 
-    inputs: np.ndarray
-    targets: np.ndarray
-    mask: np.ndarray | None = None
-    weights: np.ndarray | None = None
-    restart: np.ndarray | None = None
+    inputs: Any
+    targets: Any
+    mask: Any = None
+    weights: Any = None
+    restart: Any = None
 
 
 class Task:

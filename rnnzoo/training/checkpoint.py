@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,15 @@ import numpy as np
 from rnnzoo.errors import UserError
 
 
-def save(path: Path, groups: dict[str, Sequence[Any]], meta: dict[str, Any]) -> None:
+def save(path: Path, groups: Mapping[str, Sequence[Any]], meta: dict[str, Any]) -> None:
     """Writes the arrays of each group, and `meta` as JSON, in place of what `path` held."""
-    arrays = {f"{name}/{i:04d}": np.asarray(a) for name, group in groups.items() for i, a in enumerate(group)}
+    arrays: Any = {f"{name}/{i:04d}": np.asarray(a) for name, group in groups.items() for i, a in enumerate(group)}
     beside = path.with_name(path.name + ".part")
-    with open(beside, "wb") as file:
+    with beside.open("wb") as file:
         np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def load(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:

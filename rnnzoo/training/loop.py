@@ -118,7 +118,7 @@ class Trainer:
         for variable in variables:
             if not np.isfinite(variable).all():
                 return f"{variable.path} holds values that are not finite"
-        *_, gradients = self._gradients(*_tensors(batch), state)
+        *_, gradients = self._gradients(*[*_tensors(batch), state])
         for variable, gradient in zip(variables, gradients, strict=True):
             if not np.isfinite(gradient).all():
                 return f"the gradient of {variable.path} is not finite; try a lower --learning_rate"

@@ -61,7 +61,9 @@ def test_choose_draws_by_probability():
     assert set(drawn) == {3, 4, 5}
     np.testing.assert_allclose(np.bincount(drawn, minlength=6)[3:] / 4000, [0.2, 0.4, 0.4], atol=0.03)
     assert set(choose(logits, tf.constant(1.0), tf.constant(2), tf.constant([1, 2])).numpy()) == {4, 5}
-    cold = choose(logits + [[0, 0, 0, 0, 1, 0]], tf.constant(0.05), tf.constant(0), tf.constant([1, 2])).numpy()
+    cold = choose(
+        tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), tf.constant(0.05), tf.constant(0), tf.constant([1, 2])
+    ).numpy()
     assert set(cold) == {4}
 
 
@@ -131,7 +133,8 @@ import tensorflow as tf
 sys.meta_path.insert(0, Refuse())
 s = tf.saved_model.load(sys.argv[1]).signatures
 args = dict(length=12, temperature=1.0, top_k=0, seed=0)
-print(s["generate"](prompt=tf.constant(["ab"]), **{k: tf.constant(v) for k, v in args.items()})["text"].numpy()[0].decode())
+args = {k: tf.constant(v) for k, v in args.items()}
+print(s["generate"](prompt=tf.constant(["ab"]), **args)["text"].numpy()[0].decode())
 """
     printed = fresh_python(code, exported[1], PYTHONIOENCODING="utf-8")
     assert printed.rstrip("\n") == write(exported[2], ["ab"])[0]

@@ -114,7 +114,7 @@ def test_adding(length, seed, variant):
     assert (marked.sum(1) == 2).all()
     sums = (values * marked).sum(1)
     if variant == "bai2018":
-        assert inputs.shape[1] == length and 0 <= values.min() and values.max() <= 1
+        assert inputs.shape[1] == length and values.min() >= 0 and values.max() <= 1
         assert (marked[:, : length // 2].sum(1) == 1).all()
         np.testing.assert_allclose(targets[:, 0], sums, atol=1e-6)
         return
