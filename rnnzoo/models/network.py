@@ -31,7 +31,9 @@ class Network(keras.Model):
         self.core = core
         self._recipe = recipe
         tokens = spec.inputs == "tokens"
-        self.embedding = keras.layers.Embedding(spec.input_size, embedding, name="embedding") if tokens else None
+        # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
+        unit = keras.initializers.RandomNormal(stddev=1.0)
+        self.embedding = keras.layers.Embedding(spec.input_size, embedding, unit, name="embedding") if tokens else None
         # logits and predictions in float32, whatever the policy
         self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
         self.supports_masking = True

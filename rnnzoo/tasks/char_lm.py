@@ -40,7 +40,7 @@ class CharLM(Task):
     of the training text, as much as there is for validation.
     """
 
-    training_defaults = {"steps": 1000, "learning_rate": 5e-3}
+    training_defaults = {"steps": 1000, "learning_rate": 1e-2}
 
     def __init__(self, options: CharLMOptions):
         self.options = options
