@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +16,7 @@ from rnnzoo.export import ExportError
 from rnnzoo.registry import CELLS, MODELS, TASKS, Registry
 from rnnzoo.report import Reporter
 from rnnzoo.run import RunOptions, configure, execute
-from rnnzoo.training import NotFinite, TrainingOptions
+from rnnzoo.training import Interrupted, NotFinite, TrainingOptions
 
 USAGE = """Trains a recurrent network, shows what it learned, and exports it as a SavedModel.
 
@@ -35,14 +37,46 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(catalogue()))
         else:
             settings = configure(given_options(values))
-            execute(settings, Reporter(settings.run.verbosity))
+            with Stop() as stop:
+                execute(settings, Reporter(settings.run.verbosity), stop)
+    except Interrupted as error:
+        return _fail(str(error), 128 + stop.signal)
     except (UserError, flags.Error) as error:
         return _fail(str(error), 2)
-    except (NotFinite, ExportError, OSError) as error:
+    except (NotFinite, ExportError) as error:
         return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}; what was saved before is intact", 1)
     except KeyboardInterrupt:
-        return _fail("stopped", 130)
+        return _fail("stopped at once", 130)
     return 0
+
+
+class Stop:
+    """Ctrl-C and SIGTERM ask the run to stop after the step it is at; a second one stops it at once."""
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        return bool(self.signal)
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in self.signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
 
 
 def parse(argv: list[str]) -> flags.FlagValues:

@@ -32,6 +32,13 @@ class Reporter:
             for part in ("model_options", "task_options", "training"):
                 self.say(f"{part}: " + " ".join(f"--{key}={value}" for key, value in settings[part].items()))
 
+    def event(self, event: StepResult | dict[str, Any], steps: int, symbols: int) -> None:
+        """A step, or an evaluation."""
+        if isinstance(event, StepResult):
+            self.step(event, steps, symbols)
+        else:
+            self.evaluation(event)
+
     def step(self, result: StepResult, steps: int, symbols: int) -> None:
         """After each step; shown at most five times a second, and on a terminal only."""
         now = time.monotonic()
@@ -52,7 +59,7 @@ class Reporter:
     def end(self, result: dict[str, Any], run_dir: Path, sample: str | None) -> None:
         """The table of metrics beside the baselines, a sample, and where the files are."""
         if sample is not None:
-            self.say("\nWhat it writes (temperature 0.5):\n" + "\n".join(f"  | {line}" for line in sample.split("\n")))
+            self.say("\nWhat it writes:\n" + "\n".join(f"  | {line}" for line in sample.split("\n")))
         names = list(result["metrics"]["test"])
         rows = [(split, values) for split, values in result["metrics"].items()]
         rows += [(f"baseline {name}", values) for name, values in result["baselines"].items()]

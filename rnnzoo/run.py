@@ -1,8 +1,8 @@
-"""One run from flags to files: train, keep the best, evaluate, export."""
+"""One run from flags to files: where they go, and train, evaluate, export."""
 
 import dataclasses
-import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from rnnzoo import config
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
-from rnnzoo.export.saved_model import refuse_full
+from rnnzoo.places import Places, write_json
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.training import Trainer, TrainingOptions, checkpoint
+from rnnzoo.tasks.base import SPLITS, Task
+from rnnzoo.training import Session, Trainer, TrainingOptions, checkpoint
+
+TEMPERATURE = 0.5  # of the sample at the end of a run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class RunOptions:
     task: str = option("char_lm", "name of the task")
     run_dir: str | None = option(None, "folder for config, log and checkpoints; default: a new one in runs/")
     export_dir: str | None = option(None, "folder of the SavedModel; default: a new one in saved_models/")
+    resume: bool = option(False, "go on with the run in run_dir, or with the newest of this model and task")
     overwrite: bool = option(False, "use run_dir and export_dir even if they hold something")
     verbosity: int = option(1, "0: errors only, 1: progress, 2: the configuration too", minimum=0)
 
@@ -73,112 +76,62 @@ def configure(given: dict[str, Any]) -> RunConfig:
     return RunConfig(run, **made)
 
 
-def execute(settings: RunConfig, report: Reporter) -> dict[str, Any]:
-    """Trains and exports. Returns what it writes to `result.json`."""
+def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Trains and exports. Returns what it writes to `result.json`. Raises what `Session.run` raises."""
     started = time.monotonic()
+    if settings.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.training.seed)
-    for path in filter(None, (settings.run.run_dir, settings.run.export_dir)):
-        refuse_full(Path(path), settings.run.overwrite)
+    places = Places(settings.run, settings.to_json())
     task = TASKS[settings.run.task](settings.task)
+    settings = _count_epochs(settings, task)
     model = MODELS[settings.run.model](task.spec, settings.model)
-    name = f"{settings.run.model}-{settings.run.task}"
-    run_dir = _claim(settings.run.run_dir, Path("runs"), name)
-    export_dir = _claim(settings.run.export_dir, Path("saved_models"), name)
+    places.claim()
     try:
-        report.start(settings.to_json(), task.summary(), model.count_params(), run_dir)
-        _clear(run_dir)
-        write_json(run_dir / "config.json", settings.to_json())
-        trainer = Trainer(model, task, settings.training)
-        _train(trainer, run_dir, report)
-        metrics = {split: trainer.evaluate(split) for split in SPLITS}
-        model.save(run_dir / "model.keras")
-        report.say(f"exporting to {export_dir}")
+        session = Session(Trainer(model, task, settings.training), places.run_dir, stop, report.say)
+        if settings.run.resume:
+            session.resume()
+        report.start(settings.to_json(), task.summary(), model.count_params(), places.run_dir)
+        for event in session.run():
+            report.event(event, settings.training.steps, session.trainer.symbols)
+        session.take_best()
+        metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
+        model.save(places.run_dir / "model.keras")
+        report.say(f"exporting to {places.export_dir}")
         details = {**settings.to_json(), "metrics": metrics}
-        export_saved_model(model, export_dir, config=details, overwrite=True)
+        export_saved_model(model, places.export_dir, config=details, overwrite=True)
     finally:
-        if export_dir.is_dir() and not any(export_dir.iterdir()):
-            export_dir.rmdir()
+        places.release()
     result = {
         "model": settings.run.model,
         "task": settings.run.task,
-        "steps": trainer.step,
+        "steps": session.trainer.step,
         "parameters": model.count_params(),
         "metrics": metrics,
         "baselines": task.baselines(),
         "seconds": round(time.monotonic() - started, 1),
-        "export_dir": str(export_dir),
+        "export_dir": str(places.export_dir),
         "weights_sha256": checkpoint.digest(model.weights),
     }
-    write_json(run_dir / "result.json", result)
-    report.end(result, run_dir, sample(export_dir) if task.spec.language_model else None)
+    write_json(places.run_dir / "result.json", result)
+    report.end(result, places.run_dir, sample(places.export_dir) if task.spec.language_model else None)
     return result
 
 
-def sample(export_dir: Path, length: int = 400) -> str:
+def sample(export_dir: Path, length: int = 500) -> str:
     """Text that an exported language model writes."""
     generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
-    numbers = {"length": length, "temperature": 0.5, "top_k": 0, "seed": 1}
+    numbers = {"length": length, "temperature": TEMPERATURE, "top_k": 0, "seed": 1}
     text = generate(prompt=tf.constant([""]), **{name: tf.constant(value) for name, value in numbers.items()})
     return text["text"].numpy()[0].decode()
 
 
-def _train(trainer: Trainer, run_dir: Path, report: Reporter) -> None:
-    """Runs all steps; logs each evaluation, keeps the best weights, and leaves the model with them."""
-    steps, metric = trainer.options.steps, trainer.task.spec.metrics[0]
-    every = trainer.options.eval_every or max(1, -(-steps // 10))
-    best, losses, started = float("inf"), [], time.monotonic()
-    entry: dict[str, Any]
-    folder = run_dir / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    with (run_dir / "log.jsonl").open("w", encoding="utf-8") as log:
-        for result in trainer.run():
-            losses.append(result.loss)
-            report.step(result, steps, trainer.symbols)
-            if result.step % every and result.step != steps:
-                continue
-            found = trainer.evaluate("validation")
-            entry = {"step": result.step, "loss": sum(losses) / len(losses), "gradient_norm": result.gradient_norm}
-            entry |= {"validation": found, "seconds": round(time.monotonic() - started, 1)}
-            log.write(json.dumps(entry) + "\n")
-            log.flush()
-            report.evaluation(entry)
-            losses = []
-            better = found[metric] < best
-            best = min(best, found[metric])
-            meta = {"step": result.step, "best": best}
-            checkpoint.save(folder / "last.npz", trainer.variables(), meta)
-            if better:
-                checkpoint.save(folder / "best.npz", {"model": trainer.model.weights}, meta)
-    if (folder / "best.npz").exists():
-        groups, _ = checkpoint.load(folder / "best.npz")
-        checkpoint.assign(trainer.model.weights, groups["model"])
-
-
-def _claim(given: str | None, root: Path, name: str) -> Path:
-    """The folder given, or the first of root/name, root/name-2 ... that is not there; made, so that it is ours."""
-    if given:
-        Path(given).mkdir(parents=True, exist_ok=True)
-        return Path(given)
-    number = 1
-    while True:
-        path = root / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            number += 1
-
-
-def _clear(run_dir: Path) -> None:
-    """Removes what an earlier run left here; files that are not of a run stay."""
-    for path in [run_dir / n for n in ("config.json", "log.jsonl", "result.json", "model.keras")]:
-        path.unlink(missing_ok=True)
-    for path in (run_dir / "checkpoints").glob("*.npz"):
-        path.unlink()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a whole JSON file or none."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+def _count_epochs(settings: RunConfig, task: Task) -> RunConfig:
+    """The settings with `epochs` as steps."""
+    epochs = settings.training.epochs
+    if epochs is None:
+        return settings
+    length = task.steps_per_epoch()
+    if length is None:
+        raise UserError(f"--epochs does not apply to task '{settings.run.task}', whose data never ends; give --steps")
+    return dataclasses.replace(settings, training=dataclasses.replace(settings.training, steps=epochs * length))

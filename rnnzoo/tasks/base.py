@@ -42,6 +42,10 @@ class Task:
         """
         raise NotImplementedError(f"{type(self).__name__} does not define evaluation(split)")
 
+    def steps_per_epoch(self) -> int | None:
+        """Steps in a pass over the training data; None where it is made anew without end."""
+        return None
+
     def baselines(self) -> dict[str, dict[str, float]]:
         """What needs no model, on the test split: `{baseline: {metric: value}}`."""
         return {}

@@ -71,6 +71,9 @@ class CharLM(Task):
         batch = self._cut("train", (first + window + stream * np.arange(rows)) % total)
         return batch._replace(restart=batch.restart | (window == 0))
 
+    def steps_per_epoch(self) -> int | None:
+        return -(-len(self._windows["train"]) // self.options.batch_size)
+
     def evaluation(self, split: str) -> Iterator[Batch]:
         rows, total = self.options.batch_size, len(self._windows[split])
         total = min(total, len(self._windows["validation"])) if split == "train" else total

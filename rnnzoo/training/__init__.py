@@ -2,5 +2,6 @@
 
 from rnnzoo.training.loop import NotFinite, StepResult, Trainer
 from rnnzoo.training.options import TrainingOptions
+from rnnzoo.training.session import Interrupted, Session
 
-__all__ = ["NotFinite", "StepResult", "Trainer", "TrainingOptions"]
+__all__ = ["Interrupted", "NotFinite", "Session", "StepResult", "Trainer", "TrainingOptions"]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.tasks.base import Batch, Task
-from rnnzoo.training import metrics
+from rnnzoo.training import checkpoint, metrics
 from rnnzoo.training.options import TrainingOptions
 
 
@@ -81,6 +81,13 @@ class Trainer:
             "optimizer": list(self.optimizer.variables),
             "state": list(self.state or []),
         }
+
+    def restore(self, groups: dict[str, list], step: int) -> None:
+        """The inverse of `variables`. Raises `UserError` unless they are of this model and optimizer."""
+        checkpoint.assign(list(self.model.variables), groups["model"])
+        checkpoint.assign(list(self.optimizer.variables), groups["optimizer"])
+        self.state = [tf.constant(s) for s in groups["state"]] if "state" in groups else None
+        self.step = step
 
     def _start(self, restart: Any, state: list) -> list:
         """The states, those of rows that begin anew set back."""

@@ -1,0 +1,145 @@
+"""A run as files: log, checkpoints, best weights; stopping and going on exactly."""
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import UserError
+from rnnzoo.training import checkpoint
+from rnnzoo.training.loop import StepResult, Trainer
+
+KEPT = 2  # checkpoints: the newest, and the one before in case that one is damaged
+
+
+class Interrupted(Exception):
+    """The run was asked to stop, and has written a checkpoint."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a run carries on besides weights and states; part of every checkpoint."""
+
+    best: float = math.inf
+    stale: int = 0  # evaluations since the best
+    loss_sum: float = 0.0  # since the last evaluation
+    loss_count: int = 0
+    seconds: float = 0.0
+
+
+class Session:
+    """Drives a `Trainer` and keeps its files in `folder`: `log.jsonl`, and in `checkpoints/` `step-*.npz`, `best.npz`.
+
+    Iterate over `run()`: it yields a `StepResult` for each step and a dictionary, a line of the
+    log, for each evaluation. `stop` is asked after each step whether to write a checkpoint and
+    raise `Interrupted`; `warn` is told what the user should know.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: Path,
+        stop: Callable[[], bool] = lambda: False,
+        warn: Callable[[str], None] = lambda text: None,
+    ):
+        self.trainer, self.folder, self.stop, self.warn = trainer, folder, stop, warn
+        self.progress = Progress()
+        self.checkpoints = folder / "checkpoints"
+        self.checkpoints.mkdir(exist_ok=True)
+
+    def resume(self) -> None:
+        """Goes on from the newest whole checkpoint, if there is one.
+
+        Raises:
+            UserError: there are checkpoints but none is whole, or they are of another model.
+        """
+        paths = sorted(self.checkpoints.glob("step-*.npz"), reverse=True)
+        for path in paths:
+            try:
+                groups, meta = checkpoint.load(path)
+            except UserError as error:
+                self.warn(f"warning: {error}; using the one before")
+                continue
+            self.trainer.restore(groups, meta["step"])
+            self.progress = Progress(**meta["progress"])
+            break
+        else:
+            if paths:
+                raise UserError(f"no checkpoint in {self.checkpoints} is whole; start again without --resume")
+        best = self.checkpoints / "best.npz"
+        if best.exists():  # it may be of a later step than the checkpoint: still never replaced by a worse one
+            self.progress.best = min(self.progress.best, checkpoint.load(best)[1]["best"])
+        self._cut_log()
+
+    def run(self) -> Iterator[StepResult | dict[str, Any]]:
+        """All steps that are left. Raises `Interrupted`, `NotFinite`, `OSError` when a file cannot be written."""
+        trainer, options = self.trainer, self.trainer.options
+        every = options.eval_every or max(1, -(-options.steps // 10))
+        before, started = self.progress.seconds, time.monotonic()
+        for result in trainer.run():
+            self.progress.loss_sum += result.loss
+            self.progress.loss_count += 1
+            self.progress.seconds = before + time.monotonic() - started
+            yield result
+            saved = result.step % every == 0 or result.step == options.steps
+            if saved:
+                yield self._evaluate(result)
+            if saved or (options.checkpoint_every and result.step % options.checkpoint_every == 0):
+                self.save()
+            if self.stop():
+                if not saved:
+                    self.save()
+                raise Interrupted(f"stopped after step {result.step}; a checkpoint is written: go on with --resume")
+            if options.early_stop and self.progress.stale >= options.early_stop:
+                self.warn(f"no better for {self.progress.stale} evaluations: stopping early at step {result.step}")
+                return
+
+    def save(self) -> None:
+        """Writes a checkpoint, then removes those that are too old."""
+        path = self.checkpoints / f"step-{self.trainer.step:08d}.npz"
+        meta = {"step": self.trainer.step, "progress": dataclasses.asdict(self.progress)}
+        checkpoint.save(path, self.trainer.variables(), meta)
+        for old in sorted(self.checkpoints.glob("step-*.npz"))[:-KEPT]:
+            old.unlink()
+
+    def take_best(self) -> None:
+        """Leaves the model with its best weights."""
+        path = self.checkpoints / "best.npz"
+        if path.exists():
+            checkpoint.assign(self.trainer.model.weights, checkpoint.load(path)[0]["model"])
+
+    def _evaluate(self, result: StepResult) -> dict[str, Any]:
+        found = self.trainer.evaluate("validation")
+        progress = self.progress
+        metric = found[self.trainer.task.spec.metrics[0]]
+        progress.stale += 1
+        if metric < progress.best:
+            progress.best, progress.stale = metric, 0
+            meta = {"step": result.step, "best": metric}
+            checkpoint.save(self.checkpoints / "best.npz", {"model": self.trainer.model.weights}, meta)
+        entry: dict[str, Any] = {"step": result.step, "loss": progress.loss_sum / progress.loss_count}
+        entry |= {"gradient_norm": result.gradient_norm, "learning_rate": float(self.trainer.optimizer.learning_rate)}
+        entry |= {"validation": found, "seconds": round(progress.seconds, 1)}
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+        return entry
+
+    def _cut_log(self) -> None:
+        """Leaves out of the log what comes after the checkpoint: it will be written again."""
+        path = self.folder / "log.jsonl"
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= self.trainer.step:
+                    kept.append(line + "\n")
+            except json.JSONDecodeError:
+                break  # the line that was being written
+        beside = path.with_name(path.name + ".part")
+        beside.write_text("".join(kept), encoding="utf-8")
+        beside.replace(path)
