@@ -109,6 +109,8 @@ def layer_cases(cell, shape, what):
                 cases[name + suffix] = fit_case(make, shape, jit)
             else:
                 cases[name + suffix] = tensorflow_case(make, shape, jit, what == "train")
+    if what != "fit" and cell == "lstm+recurrent_dropout":
+        cases["rnnzoo without"] = tensorflow_case(OURS["lstm"], shape, False, what == "train")
     if what != "fit" and (peer := torch_case(cell, shape, what == "train")):
         cases["torch"] = peer
     return cases

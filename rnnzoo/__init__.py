@@ -3,6 +3,7 @@
 from rnnzoo import cells, layers, models, tasks
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
+from rnnzoo.loading import load
 from rnnzoo.models import create_model, list_models
 from rnnzoo.registry import CELLS, MODELS, TASKS
 from rnnzoo.spec import TaskSpec
@@ -11,4 +12,4 @@ from rnnzoo.tasks import create_task, list_tasks
 __version__ = "0.1.0"
 list_cells = CELLS.list
 __all__ = ["CELLS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "create_model", "create_task"]
-__all__ += ["export_saved_model", "layers", "list_cells", "list_models", "list_tasks", "models", "tasks"]
+__all__ += ["export_saved_model", "layers", "list_cells", "list_models", "list_tasks", "load", "models", "tasks"]

@@ -23,6 +23,7 @@ USAGE = """Trains a recurrent network, shows what it learned, and exports it as 
   python train.py                                     an LSTM on the Python standard library's source
   python train.py --model=elman --data=book.txt       another model, on your own text
   python train.py --list                              all models, tasks and cells
+  python train.py --model=jordan --task=copy --help   the options of another model and task
 """
 
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         values = parse(argv)
         if values["help"].value:
-            print(usage())
+            print(usage(values["model"].value or RunOptions.model, values["task"].value or RunOptions.task))
         elif values["list"].value:
             print("\n".join(catalogue()))
         else:
@@ -97,16 +98,14 @@ def given_options(values: flags.FlagValues) -> dict[str, Any]:
     return {name: values[name].value for name in flag_names if values[name].present}
 
 
-def usage() -> str:
-    """The text of `--help`: options in groups, each with its default."""
-    model_common = set.intersection(*({f.name for f in dataclasses.fields(c)} for c in _classes(MODELS)))
-    lines = [USAGE, *_group("What and where", RunOptions), *_group("Training", TrainingOptions)]
-    lines += _group("Model", next(_classes(MODELS)), model_common)
-    for title, registry, shown in (("Model", MODELS, model_common), ("Task", TASKS, set())):
-        for name in registry:
-            cls = config.options_class(registry[name])
-            lines += _group(f"{title} {name}", cls, {f.name for f in dataclasses.fields(cls)} - shown)
-    return "\n".join(lines)
+def usage(model: str, task: str) -> str:
+    """The text of `--help`: options in groups, those of one model and one task, each with its default."""
+    groups = [("What and where", RunOptions), ("Training", TrainingOptions)]
+    groups += [
+        (f"Model {model}", config.options_class(MODELS[model])),
+        (f"Task {task}", config.options_class(TASKS[task])),
+    ]
+    return "\n".join([USAGE, *(line for title, cls in groups for line in _group(title, cls))])
 
 
 def catalogue() -> list[str]:
@@ -121,10 +120,9 @@ def _summary(entry: Any) -> str:
     return (inspect.getdoc(entry) or "").partition("\n")[0]
 
 
-def _group(title: str, cls: type, names: set[str] | None = None) -> list[str]:
-    fields = [f for f in dataclasses.fields(cls) if names is None or f.name in names]
-    texts = [f"  --{f.name:18s} {f.metadata['help']}" + _default(f) for f in fields]
-    return [f"{title}:", *texts, ""] if texts else []
+def _group(title: str, cls: type) -> list[str]:
+    texts = [f"  --{f.name:20s} {f.metadata['help']}" + _default(f) for f in dataclasses.fields(cls)]
+    return [f"{title}:", *texts, ""]
 
 
 def _default(field: dataclasses.Field) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.errors import UserError
-from rnnzoo.export.saved_model import refuse_full
+from rnnzoo.export.saved_model import refuse_export, refuse_full
 
 MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
 
@@ -26,7 +26,7 @@ class Places:
             refuse_full(Path(run.run_dir), run.overwrite)
         self._export = run.export_dir or recorded
         if self._export and self._export != recorded:
-            refuse_full(Path(self._export), run.overwrite)
+            refuse_export(Path(self._export), run.overwrite)
 
     def claim(self) -> None:
         """Makes the folders and writes `config.json`."""
@@ -100,7 +100,7 @@ def _claim(given: str | None, root: Path, name: str) -> Path:
 
 def _clear(run_dir: Path) -> None:
     """Removes what an earlier run left here; files that are not of a run stay."""
-    for path in [run_dir / n for n in ("config.json", "log.jsonl", "result.json", "model.keras")]:
+    for path in [run_dir / n for n in ("config.json", "log.jsonl", "result.json", "model.keras", "curve.png")]:
         path.unlink(missing_ok=True)
     for path in (run_dir / "checkpoints").glob("*.npz"):
         path.unlink()

@@ -15,6 +15,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
 from rnnzoo.places import Places, write_json
+from rnnzoo.plot import Events, draw_curve
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
 from rnnzoo.tasks.base import SPLITS, Task
@@ -92,8 +93,12 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
         if settings.run.resume:
             session.resume()
         report.start(settings.to_json(), task.summary(), model.count_params(), places.run_dir)
+        events = Events(places.run_dir)
         for event in session.run():
             report.event(event, settings.training.steps, session.trainer.symbols)
+            if isinstance(event, dict):
+                events.write(event)
+        draw_curve(places.run_dir)
         session.take_best()
         metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
         model.save(places.run_dir / "model.keras")

@@ -52,9 +52,13 @@ class SignatureConfig:
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
-        positional = list(inspect.signature(cls.__init__).parameters)[1:]
+        known = parameters(cls)
+        positional = [name for name, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
         given = {**dict(zip(positional, args, strict=False)), **kwargs}
-        arguments = {name: given.get(name, p.default) for name, p in parameters(cls).items()}
+        own = inspect.signature(cls.__init__).parameters.values()
+        defaults = {p.name: p.default for p in own if p.default is not p.empty}
+        # of the parameters of base classes only what was given: a subclass may have its own idea of the rest
+        arguments = {name: given.get(name, defaults.get(name)) for name in known if name in given or name in defaults}
         # past Keras's __setattr__, which would track a layer among the arguments twice
         object.__setattr__(instance, "_arguments", arguments)
         return instance
@@ -63,18 +67,17 @@ class SignatureConfig:
         own = {
             name: value if isinstance(value, _PLAIN) else keras.saving.serialize_keras_object(value)
             for name, value in self._arguments.items()
-            if value is not inspect.Parameter.empty
         }
         return {**keras.layers.Layer.get_config(self), **own}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]):
-        return cls(**{name: _restore(value) for name, value in config.items()})
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
+        return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
 
 
-def _restore(value: Any) -> Any:
+def _restore(value: Any, custom_objects: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_restore(item) for item in value]
+        return [_restore(item, custom_objects) for item in value]
     if isinstance(value, dict) and "class_name" in value:
-        return keras.saving.deserialize_keras_object(value)
+        return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     return value

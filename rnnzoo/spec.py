@@ -15,7 +15,8 @@ class TaskSpec:
     `[batch, time, input_size]` ("features"); `outputs` are the logits of the next token, those of
     a class, or a vector, `output_size` of them, for every step or (without `per_step`) once for a
     sequence. `loss` is "cross_entropy" (nats) or "mse"; `metrics` are reported, and the first of
-    them, the smaller the better, chooses the best model. `vocabulary` holds the symbols by id.
+    them, the smaller the better, chooses the best model. `vocabulary` holds the symbols by id,
+    which are characters or words as `level` says.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]
@@ -26,6 +27,7 @@ class TaskSpec:
     loss: Literal["cross_entropy", "mse"]
     metrics: tuple[str, ...] = ("loss",)
     vocabulary: tuple[str, ...] = ()
+    level: Literal["char", "word"] = "char"
 
     @property
     def language_model(self) -> bool:

@@ -1,5 +1,6 @@
 """The command line, from flags to files."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -57,12 +58,31 @@ BAD = {
     "nothing recurs": (["--model=feedforward", "--recurrent_dropout=.1", "--data=book.txt"], "nothing recurs"),
     "argument without flag": (["book.txt"], "unexpected argument 'book.txt'"),
     "missing file": (["--data=nowhere.txt"], "there is no file nowhere.txt"),
-    "folder": (["--data=."], "is a folder"),
-    "not text": (["--data=latin.txt"], "latin.txt is not UTF-8 text (byte 3)"),
+    "folder": (["--data=void"], "holds no .txt file"),
+    "not text": (["--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
     "empty file": (["--data=empty.txt"], "too little text"),
     "one character": (["--data=one.txt"], "too little text"),
     "run_dir in use": (["--run_dir=full", "--data=book.txt"], "full holds something already"),
     "export_dir in use": (["--export_dir=full", "--data=book.txt"], "full holds something already"),
+    "export_dir is no export": (["--export_dir=full", "--overwrite", "--data=book.txt"], "not a SavedModel"),
+    "no such encoding": (["--data=book.txt", "--encoding=utf-9"], "--encoding=utf-9: there is no such encoding"),
+    "no match": (["--data=*.text"], "no file matches *.text"),
+    "no names": (["--data=,"], "--data names no file"),
+    "held out all": (["--data=book.txt", "--held_out=1"], "held_out must be below 1"),
+    "held out none": (["--data=book.txt", "--held_out=0"], "held_out must be at least"),
+    "negative seed": (["--seed=-1"], "seed must be at least 0"),
+    "no steps": (["--steps=0"], "steps must be at least 1"),
+    "no epochs": (["--epochs=0"], "epochs must be at least 1"),
+    "endless epochs": (["--task=adding", "--epochs=2"], "--epochs does not apply to task 'adding'"),
+    "unknown schedule": (["--schedule=linear"], "schedule must be one of constant, cosine"),
+    "negative clip": (["--clip_norm=-1"], "clip_norm must be at least 0"),
+    "batch of none": (["--batch_size=0"], "batch_size must be at least 1"),
+    "length of none": (["--seq_length=0"], "seq_length must be at least 1"),
+    "a fraction of units": (["--units=2.5"], "--units=2.5"),
+    "unknown variant": (["--task=adding", "--variant=hs98"], "variant must be one of bai2018, hs97"),
+    "not a boolean": (["--overwrite=maybe"], "--overwrite=maybe"),
+    "resume what is not there": (["--resume", "--run_dir=gone", "--data=book.txt"], "there is no run in gone"),
+    "resume what is no run": (["--resume", "--run_dir=full", "--data=book.txt"], "full holds something already"),
     "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt holds something already"),
 }
 
@@ -74,6 +94,7 @@ def test_bad_input_is_one_clear_line(case, folder, capsys):
     (folder / "empty.txt").write_text("")
     (folder / "one.txt").write_text("x")
     (folder / "full").mkdir()
+    (folder / "void").mkdir()
     (folder / "full" / "mine.txt").write_text("precious")
     before = sorted(folder.rglob("*"))
     assert train(*arguments) == 2
@@ -99,6 +120,9 @@ def test_a_run_from_flags_to_files(folder, capsys):
     assert [entry["step"] for entry in log] == [1, 2, 3, 4, 5, 6]
     settings = json.loads((run_dir / "config.json").read_text())
     assert settings["training"]["steps"] == 6 and settings["model_options"]["units"] == 8
+
+    for name, package in (("curve.png", "matplotlib"), ("events", "tensorboard")):
+        assert (run_dir / name).exists() == (importlib.util.find_spec(package) is not None)
 
     model = keras.models.load_model(run_dir / "model.keras")
     assert checkpoint.digest(model.weights) == result["weights_sha256"]
@@ -148,6 +172,6 @@ def test_train_py_lists_what_there_is():
 def test_help_is_short_and_grouped(capsys):
     assert train("--help") == 0
     out = capsys.readouterr().out
-    assert out.count("\n") < 80
-    for group in ("What and where:", "Training:", "Model:", "Model lstm:", "Task char_lm:"):
+    assert out.count("\n") < 60
+    for group in ("What and where:", "Training:", "Model lstm:", "Task char_lm:"):
         assert group in out.splitlines()

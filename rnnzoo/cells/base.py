@@ -1,5 +1,6 @@
 """The contract of a cell: one tick of recurrence, pure but for the weights it owns."""
 
+import operator
 from typing import Any
 
 import keras
@@ -33,7 +34,7 @@ class Cell(SignatureConfig, keras.layers.Layer):
 
     >>> import tensorflow as tf, rnnzoo
     >>> class Repeat(rnnzoo.cells.Cell):
-    ...     state_size = 1
+    ...     state_size, output_size = 1, 4
     ...     def step(self, x, r, state, consts):
     ...         return x, state
     >>> rnnzoo.layers.RNN(Repeat(), return_sequences=True)(tf.ones([2, 3, 4])).shape
@@ -127,8 +128,9 @@ class AffineCell(Cell):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
             raise ValueError(f"units must be an integer of at least 1, not {units!r}")
+        units = operator.index(units)
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {rate!r}")
@@ -139,24 +141,28 @@ class AffineCell(Cell):
         self.use_bias = use_bias
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
-        self._how = {
-            "kernel": (kernel_initializer, kernel_regularizer, kernel_constraint),
-            "recurrent_kernel": (recurrent_initializer, recurrent_regularizer, recurrent_constraint),
-            "bias": (bias_initializer, bias_regularizer, bias_constraint),
-        }
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.seed = seed
         self.bias: Any = None
         if dropout or recurrent_dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
     def add(self, name: str, shape: tuple[int, ...], like: str, initializer: Any = None) -> Any:
-        """A weight treated `like` the kernel, the recurrent_kernel or the bias."""
-        given, regularizer, constraint = self._how[like]
+        """A weight treated `like` the "kernel", the "recurrent" kernel or the "bias"."""
         return self.add_weight(
             shape=shape,
             name=name,
-            initializer=_fresh(initializer or given),
-            regularizer=keras.regularizers.get(regularizer),
-            constraint=keras.constraints.get(constraint),
+            initializer=initializer or _fresh(getattr(self, f"{like}_initializer")),
+            regularizer=getattr(self, f"{like}_regularizer"),
+            constraint=getattr(self, f"{like}_constraint"),
         )
 
     def build(self, input_shape: Any) -> None:
@@ -168,7 +174,7 @@ class AffineCell(Cell):
 
     def build_recurrent(self, width: int) -> None:
         """Creates U. A cell without one creates nothing."""
-        self.recurrent_kernel = self.add("recurrent_kernel", (self.output_size, width), "recurrent_kernel")
+        self.recurrent_kernel = self.add("recurrent_kernel", (self.output_size, width), "recurrent")
 
     def default_bias(self) -> Any:
         """An initializer that goes before `bias_initializer`, or None."""
@@ -178,7 +184,8 @@ class AffineCell(Cell):
         return self.shift(dot(self.hide(inputs, training), self.kernel))
 
     def hide(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
-        """The inputs, some of them hidden by `dropout` in training."""
+        """The inputs as floating numbers, some of them hidden by `dropout` in training."""
+        inputs = tf.cast(inputs, self.compute_dtype)
         if self.dropout and training:
             return inputs * self._keep(tf.shape(inputs)[-2:], inputs.dtype, self.dropout)
         return inputs
@@ -203,5 +210,4 @@ class AffineCell(Cell):
 
 def _fresh(initializer: Any) -> Any:
     """An initializer object; an unseeded one that was used before draws anew, not the same values."""
-    found = keras.initializers.get(initializer)
-    return found.clone() if isinstance(found, keras.initializers.Initializer) else found
+    return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer

@@ -62,7 +62,7 @@ class LSTMCell(AffineCell):
     def default_bias(self) -> Any:
         if not (self.unit_forget_bias and self.forget_gate):
             return None
-        rest = keras.initializers.get(self._how["bias"][0])
+        rest = self.bias_initializer
 
         def bias(shape: Any, dtype: Any = None) -> Any:
             n = self.units

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,7 @@ def export_saved_model(
     if not isinstance(model, Network):
         raise UserError(f"export_saved_model writes models of rnnzoo.create_model, not {type(model).__name__}")
     path = Path(path)
-    refuse_full(path, overwrite)
+    refuse_export(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         made = Path(folder) / "saved_model"
@@ -56,10 +57,32 @@ def export_saved_model(
         text = json.dumps({**(config or {}), **model.get_config()}, indent=1, ensure_ascii=False)
         (extra / "config.json").write_text(text, encoding="utf-8")
         _verify(serving, made, Path(folder))
-        if path.exists():
-            path.rename(Path(folder) / "old")
-        made.rename(path)
+        _put(made, path)
     return path
+
+
+def _put(made: Path, path: Path) -> None:
+    """Gives a folder its name; what had the name goes only when that is done."""
+    if not path.exists():
+        made.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+    path.rename(old)
+    try:
+        made.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)
+
+
+def refuse_export(path: Path, overwrite: bool) -> None:
+    """Raises `UserError` if a folder holds something, unless that is a SavedModel that may be overwritten."""
+    refuse_full(path, overwrite)
+    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+        raise UserError(
+            f"{path} holds something that is not a SavedModel; it will not be replaced, choose another name"
+        )
 
 
 def refuse_full(path: Path, overwrite: bool) -> None:
@@ -76,11 +99,16 @@ def _verify(serving: Serving, made: Path, folder: Path) -> None:
         for side, values in (("in", arguments), ("out", results)):
             arrays.update({f"{name}/{number}/{side}/{key}": _plain(value) for key, value in values.items()})
     np.savez(folder / "probes.npz", **arrays)
-    command = [sys.executable, "-I", check.__file__, str(made), str(folder / "probes.npz")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
+    command = [sys.executable, check.__file__, str(made), str(folder / "probes.npz")]
+    # the same libraries, wherever they are from; no device that this process may have filled
+    paths = os.pathsep.join(p for p in sys.path if p)
+    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    if done.returncode == check.DIFFERENT:
         raise ExportError(f"the exported model does not answer as the model does: {lines[-1]}")
+    if done.returncode:
+        raise ExportError(f"the exported model could not be checked in a fresh process: {lines[-1]}")
 
 
 def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
@@ -95,14 +123,16 @@ def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
         else:
             one = rng.normal(size=(batch, spec.input_size)).astype("float32")
         found.append(("step", batch, {"inputs": tf.constant(one), **state}))
-        if spec.language_model:
+        if spec.inputs == "tokens":
             symbols = spec.vocabulary[len(SPECIAL) :]
-            text = tf.constant(["".join(rng.choice(symbols, time - i)) for i in range(batch)])
+            between = " " if spec.level == "word" else ""
+            text = tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
             found.append(("serving_default", batch, {"text": text}))
+        if spec.language_model:
             numbers = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
             constants = {key: tf.constant(value) for key, value in numbers.items()}
             found.append(("generate", batch, {"prompt": text, **constants}))
-        else:
+        if spec.inputs == "features":
             features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
             found.append(("serving_default", batch, {"features": tf.constant(features)}))
     return found
@@ -110,6 +140,8 @@ def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
 
 def _plain(value: Any) -> np.ndarray:
     array = np.asarray(value)
+    if array.dtype.kind == "V":  # bfloat16, which NumPy's files do not know
+        return array.astype("float32")
     if array.dtype == object:
         return np.array([text.decode() for text in array.ravel()], dtype=str).reshape(array.shape)
     return array

@@ -18,10 +18,11 @@ class Serving(tf.Module):
     """A model and its vocabulary behind signatures; every batch and time dimension is free.
 
     `serving_default`, for a language model: `text [n]` (strings) to `log_probability [n]` (nats)
-    and `bits_per_char [n]`; for other models: `features [n, time, size]` to `predictions`.
+    and `bits_per_char [n]` (of words: `perplexity [n]`); for other models: `text` or
+    `features [n, time, size]` to `predictions`.
     `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
     a stream, to `outputs, state_0 ...`. Language models also `generate(prompt, length,
-    temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length` characters, the
+    temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length` characters or words, the
     likeliest ones at temperature 0, of the `top_k` likeliest if that is not 0; the same seed gives
     the same text.
     """
@@ -30,7 +31,7 @@ class Serving(tf.Module):
         super().__init__()
         self._model = model
         self.spec = model.spec
-        self._codec: Any = Codec(model.spec.vocabulary) if model.spec.vocabulary else None
+        self._codec: Any = Codec(model.spec.vocabulary, model.spec.level) if model.spec.vocabulary else None
         self._states = model.initial_state(1)
         self.functions = self._make()
 
@@ -49,6 +50,8 @@ class Serving(tf.Module):
             arguments = [tf.TensorSpec([None], tf.string, "prompt"), _scalar(tf.int32, "length")]
             arguments += [_scalar(tf.float32, "temperature"), _scalar(tf.int32, "top_k"), _scalar(tf.int32, "seed")]
             made["generate"] = _function(self._generate, arguments)
+        elif tokens:
+            made["serving_default"] = _function(self._read, [tf.TensorSpec([None], tf.string, "text")])
         else:
             features = tf.TensorSpec([None, None, size], tf.float32, "features")
             made["serving_default"] = _function(self._predict, [features])
@@ -64,14 +67,19 @@ class Serving(tf.Module):
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"predictions": self._model(features)}
 
+    def _read(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, lengths = self._codec.encode(text)
+        return {"predictions": self._model(ids[:, 1:], mask=tf.sequence_mask(lengths, tf.shape(ids)[1] - 1))}
+
     def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._codec.encode(text)
         logits = self._model(ids[:, :-1])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids[:, 1:], logits=logits)
         real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
         nats = tf.reduce_sum(losses * real, 1)
-        bits = tf.math.divide_no_nan(nats / math.log(2), tf.cast(lengths, nats.dtype))
-        return {"log_probability": -nats, "bits_per_char": bits}
+        mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
+        per_unit = {"bits_per_char": mean / math.log(2)} if self.spec.level == "char" else {"perplexity": tf.exp(mean)}
+        return {"log_probability": -nats, **per_unit}
 
     def _generate(
         self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
@@ -89,7 +97,7 @@ class Serving(tf.Module):
         # at padding the last real step is repeated, so the last logits are those after the prompt
         loop = (tf.constant(0), logits[:, -1], state, tf.zeros([length, batch], tf.int32))
         *_, written = tf.while_loop(lambda t, *_: t < length, body, loop)
-        return {"text": tf.strings.join([prompt, self._codec.decode(tf.transpose(written))])}
+        return {"text": self._codec.join(prompt, self._codec.decode(tf.transpose(written)))}
 
 
 def choose(logits: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import transposed_once
-from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, floats, trace_tick
+from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, cast_weights, floats, trace_tick
 
 
 class Given(NamedTuple):
@@ -71,7 +71,7 @@ def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None
 
 
 def _given(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple[Given, Tick]:
-    weights = [tf.convert_to_tensor(v) for v in cell.weights]  # read, and cast, once
+    weights = cast_weights(cell)  # once
     tick = trace_tick(cell, x, state, consts, weights)
     return Given(x, tuple(state), consts, weights, () if mask is None else mask), tick
 

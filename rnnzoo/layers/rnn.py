@@ -1,6 +1,7 @@
 """Sequence layers: `RNN(cell)`, and a named layer for each cell."""
 
 import inspect
+import operator
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.layers import scan as loop
+from rnnzoo.layers.tick import bound, cast_weights
 from rnnzoo.serialization import SignatureConfig, parameters, signature_of
 
 
@@ -28,6 +30,8 @@ class RNN(SignatureConfig, keras.layers.RNN):
         return_state: the final states too.
         go_backwards: reads the sequence from its end; outputs come in the order of reading.
         stateful: the final states of one batch are the initial states of the next.
+        unroll: taken for Keras's sake; the loop is never unrolled, which changes no number.
+        zero_output_for_mask: a masked step gives zeros instead of the previous output.
 
     Raises:
         ValueError: `cell` is not a `rnnzoo.cells.Cell`.
@@ -46,16 +50,24 @@ class RNN(SignatureConfig, keras.layers.RNN):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
         **kwargs,
     ):
         if not isinstance(cell, Cell):
             raise ValueError(
                 f"rnnzoo.layers.RNN runs cells of rnnzoo.cells, not {cell!r}; for another cell use keras.layers.RNN"
             )
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, **kwargs)
+        kwargs.setdefault("autocast", False)  # a state of higher precision must not be cast on its way in
+        super().__init__(
+            cell, return_sequences, return_state, go_backwards, stateful, False, zero_output_for_mask, **kwargs
+        )
+        self.input_spec = keras.layers.InputSpec(min_ndim=3)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         mask = tree.flatten(mask)[0] if mask is not None else None
+        sequences = self._cast(sequences)
+        self._check_batch(sequences)
         state = self._initial_state(sequences, initial_state)
         output, final = loop.scan(
             self.cell,
@@ -65,7 +77,9 @@ class RNN(SignatureConfig, keras.layers.RNN):
             training=training,
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
+            zero_output_for_mask=self.zero_output_for_mask,
         )
+        output = tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
         if self.stateful:
             for variable, value in zip(tree.flatten(self.states), final, strict=True):
                 variable.assign(tf.cast(value, variable.dtype))
@@ -73,7 +87,23 @@ class RNN(SignatureConfig, keras.layers.RNN):
 
     def step(self, inputs: Any, states: Any) -> tuple[Any, list]:
         """One step of a stream: `inputs [batch, features]` and states in, output and states out."""
-        return self.cell(inputs, list(states), training=False)
+        with bound(self.cell, cast_weights(self.cell)):  # not cell(...), which would cast the states
+            return self.cell.call(self._cast(inputs), list(states), training=False)
+
+    def get_config(self) -> dict[str, Any]:
+        live = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask")
+        return {**super().get_config(), **{name: getattr(self, name) for name in live}}
+
+    def _cast(self, inputs: Any) -> tf.Tensor:
+        inputs = tf.convert_to_tensor(inputs)
+        return tf.cast(inputs, self.cell.compute_dtype) if inputs.dtype.is_floating else inputs
+
+    def _check_batch(self, sequences: Any) -> None:
+        expected, got = self._expected_batch_size, sequences.shape[0]
+        if self.stateful and None not in (expected, got) and int(expected) != got:
+            raise ValueError(
+                f"{self.name} is stateful and has states for a batch of {int(expected)}, but was given {got}"
+            )
 
     def gates(self, inputs: Any, mask: Any = None, initial_state: Any = None) -> dict[str, tf.Tensor]:
         """The value of every gate at every step: `{name: [batch, time, units]}`.
@@ -83,7 +113,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
         """
         if not hasattr(self.cell, "gates"):
             raise ValueError(f"{type(self.cell).__name__} has no gates")
-        inputs = tf.cast(inputs, self.compute_dtype)
+        inputs = self._cast(inputs)
         if not self.built:
             self.build(inputs.shape)
         state = self._initial_state(inputs, initial_state)
@@ -99,12 +129,21 @@ class RNN(SignatureConfig, keras.layers.RNN):
         return [tf.cast(tf.convert_to_tensor(g), z.dtype) for g, z in zip(given, zeros, strict=True)]
 
 
+IGNORED = ("use_cudnn", "implementation")  # Keras's choices of a computation; none changes a number
+
+
 class NamedRNN(RNN):
-    """An `RNN` that makes its own cell: takes the arguments of both. Subclasses name `cell_class`."""
+    """An `RNN` that makes its own cell: takes the arguments of both, and shows the cell's as its own.
+
+    Subclasses name `cell_class`.
+    """
 
     cell_class: type[Cell]
 
-    def __init_subclass__(cls, cell_class: type[Cell], **kwargs):
+    def __init_subclass__(cls, cell_class: type[Cell] | None = None, **kwargs):
+        if cell_class is None:  # a user's subclass of a named layer
+            super().__init_subclass__(**kwargs)
+            return
         cls.cell_class = cell_class
         own = {name: p.replace(kind=p.KEYWORD_ONLY) for name, p in parameters(RNN).items() if name != "cell"}
         signature = signature_of({**parameters(cell_class), **own})
@@ -112,6 +151,7 @@ class NamedRNN(RNN):
         def __init__(self, *args, **kwargs):
             given = signature.bind(*args, **kwargs).arguments
             given.update(given.pop("kwargs", {}))
+            given = {name: value for name, value in given.items() if name not in IGNORED}
             shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
             for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
             super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
@@ -120,4 +160,6 @@ class NamedRNN(RNN):
         whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
         __init__.__signature__ = whole  # type: ignore[attr-defined]
         cls.__init__ = __init__  # type: ignore[method-assign]
+        for name in parameters(cell_class):
+            setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
         super().__init_subclass__(**kwargs)

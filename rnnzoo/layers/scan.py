@@ -20,14 +20,15 @@ def scan(
     training: Any = False,
     go_backwards: bool = False,
     return_sequences: bool = True,
+    zero_output_for_mask: bool = False,
     memory: Any = None,
 ) -> tuple[tf.Tensor, tuple]:
     """Runs a built cell over `inputs [batch, time, features]`: `(outputs, final_state)`.
 
     A masked step (`mask [batch, time]`, False) leaves the state as it was and repeats the
-    previous output; before the first valid step the output is zero. `memory`, a nest of
-    `[batch, ...]`, is handed to the cell's `constants`. The outputs are `[batch, time, size]`, or
-    the last one, `[batch, size]`, without `return_sequences`.
+    previous output, or gives zeros with `zero_output_for_mask`; before the first valid step the
+    output is zero. `memory`, a nest of `[batch, ...]`, is handed to the cell's `constants`. The
+    outputs are `[batch, time, size]`, or the last one, `[batch, size]`, without `return_sequences`.
 
     In the plain graph the two halves of a batch run side by side: one waits for its
     small operations while the other computes.
@@ -36,7 +37,8 @@ def scan(
     def part(inputs: tf.Tensor, state: tuple, mask: Any, memory: Any) -> tuple:
         x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
         outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences)
-        return _outputs(outputs, final, index, mask, return_sequences), final
+        outputs = _outputs(outputs, final, index, mask, return_sequences)
+        return _hide(outputs, mask, return_sequences) if zero_output_for_mask and mask is not None else outputs, final
 
     if inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla() or IN_PLAIN_LOOP.get():
         return part(inputs, tuple(initial_state), mask, memory)
@@ -46,6 +48,8 @@ def scan(
         inputs, state, *rest = tree.map_structure(lambda t: t[first:last], nest)
         return part(inputs, state, *(None if isinstance(p, tuple) and not p else p for p in rest))
 
+    for state in nest[1]:
+        tf.debugging.assert_equal(tf.shape(state)[0], tf.shape(inputs)[0], "initial_state has another batch size")
     half = tf.shape(inputs)[0] // 2
     first, second = rows(None, half), rows(half, None)
     return tree.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
@@ -88,6 +92,12 @@ def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, se
         outputs = _swap(outputs) if sequence else final[output_state][:, None]
     outputs = tf.where(so_far[:, :, None] > 0, outputs, tf.zeros([], outputs.dtype))
     return outputs if sequence else outputs[:, 0]
+
+
+def _hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
+    """Zeros at masked steps."""
+    valid = _swap(mask) if sequence else mask[-1]
+    return tf.where(valid[..., None], outputs, tf.zeros([], outputs.dtype))
 
 
 def _swap(tensor: tf.Tensor) -> tf.Tensor:

@@ -30,6 +30,7 @@ class Stack(SignatureConfig, keras.layers.Layer):
     """
 
     def __init__(self, layers: list[RNN], **kwargs):
+        kwargs.setdefault("autocast", False)  # as the layers inside
         super().__init__(**kwargs)
         if not layers:
             raise ValueError("a stack needs at least one layer")
@@ -77,4 +78,8 @@ class Stack(SignatureConfig, keras.layers.Layer):
             n = len(layer.state_size)
             dealt.append(states[:n])
             states = states[n:]
+        if states:
+            raise ValueError(
+                f"{self.name} has {sum(len(y.state_size) for y in self.layers)} states, but was given more"
+            )
         return dealt

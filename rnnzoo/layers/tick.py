@@ -38,7 +38,7 @@ class Tick:
 
 def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.Tensor]) -> Tick:
     """Traces a tick in a graph that is thrown away. Raises `ValueError` if the cell draws random numbers."""
-    graph = tf.Graph()
+    graph = tf.__internal__.FuncGraph("tick")
     with graph.as_default():
 
         def like(t: tf.Tensor) -> tf.Tensor:
@@ -52,12 +52,7 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
             r = tree.map_structure(like, cell.recurrent(state, consts))
             tape.watch(r)
             output, new_state = cell.step(x, r, state, consts)
-        noise = sorted({op.type for op in graph.get_operations() if "Random" in op.type or "Multinomial" in op.type})
-        if noise:
-            raise ValueError(
-                f"{type(cell).__name__} draws random numbers ({noise[0]}) in recurrent() or step(), which run again "
-                "on the way back: draw them in project() or constants()"
-            )
+        _refuse_impure(cell, graph, len(weights))
         targets = [t for t in [output, *new_state] if t.dtype.is_floating]
         d_x, d_r = tape.gradient(targets, [floats(x), r])
         d_owned = tape.gradient(targets, [*owned, *floats(consts)])
@@ -75,12 +70,32 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
     )
 
 
+def _refuse_impure(cell: Cell, graph: Any, weights: int) -> None:
+    name = type(cell).__name__
+    if len(cell.weights) != weights:
+        raise ValueError(f"{name} makes weights in recurrent() or step(): make them, and build its layers, in build()")
+    whole = graph.as_graph_def()
+    nodes = [*whole.node, *(node for function in whole.library.function for node in function.node_def)]
+    noise = sorted({node.op for node in nodes if "Random" in node.op or "Multinomial" in node.op})
+    if noise:
+        raise ValueError(
+            f"{name} draws random numbers ({noise[0]}) in recurrent() or step(), which run again "
+            "on the way back: draw them in project() or constants()"
+        )
+
+
 def bound(cell: Cell, values: list) -> keras.StatelessScope:
     """Inside, the cell's variables read as these tensors: arguments of the custom gradient, cast once."""
     scope = keras.StatelessScope()
     for variable, value in zip(cell.weights, values, strict=True):
         scope.add_update((variable, value))
     return scope
+
+
+def cast_weights(cell: Cell) -> list[tf.Tensor]:
+    """The cell's weights as it computes with them."""
+    tensors = [tf.convert_to_tensor(v) for v in cell.weights]
+    return [tf.cast(t, cell.compute_dtype) if t.dtype.is_floating else t for t in tensors]
 
 
 def floats(nest: Any) -> list:

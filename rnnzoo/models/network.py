@@ -67,11 +67,22 @@ class Network(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         name, options = self._recipe
-        return {"model": name, "spec": self.spec.to_json(), "options": options, "name": self.name}
+        return {
+            "model": name,
+            "spec": self.spec.to_json(),
+            "options": options,
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Network":
-        model = create_model(config["model"], TaskSpec.from_json(config["spec"]), **config["options"])
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.get("dtype") or policy)
+        try:
+            model = create_model(config["model"], TaskSpec.from_json(config["spec"]), **config["options"])
+        finally:
+            keras.config.set_dtype_policy(policy)
         model.name = config["name"]
         return model
 

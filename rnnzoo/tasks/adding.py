@@ -8,7 +8,7 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import Batch, Task, generator
+from rnnzoo.tasks.base import Batch, Task, generator, held_out
 
 RIGHT = 0.04  # Hochreiter & Schmidhuber count an output as wrong from this error on
 
@@ -52,11 +52,7 @@ class Adding(Task):
         return self._draw(generator(seed, step, "train"), self.options.batch_size)
 
     def evaluation(self, split: str) -> Iterator[Batch]:
-        size, total = self.options.batch_size, self.options.eval_size
-        for step in range(-(-total // size)):
-            batch = self._draw(generator(0, step, split), size)
-            real = np.arange(size) < total - step * size
-            yield batch._replace(weights=real.astype("float32"))
+        return held_out(self._draw, split, self.options.batch_size, self.options.eval_size)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         targets = np.concatenate([b.targets[b.weights > 0] for b in self.evaluation("test")])

@@ -1,6 +1,6 @@
 """What a task is: a specification, and batches that are a function of (seed, step)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -16,6 +16,10 @@ class Batch(NamedTuple):
     `mask [batch, time]` is False at padding, `weights` (of the targets) say how much each target
     counts in the loss; None is the same as all ones. `restart [batch]` is False for the rows that
     continue those of the batch before; None is the same as all True.
+
+    Of use to metrics only: `scored` says how much each target counts in the accuracy, as `weights`
+    does when it is None; `legal [batch, time, outputs]` makes the accuracy that of whole
+    sequences, right where the likeliest outputs of every step are just the legal ones.
     """
 
     inputs: Any
@@ -23,6 +27,8 @@ class Batch(NamedTuple):
     mask: Any = None
     weights: Any = None
     restart: Any = None
+    scored: Any = None
+    legal: Any = None
 
 
 class Task:
@@ -53,6 +59,18 @@ class Task:
     def summary(self) -> str:
         """One line about the data."""
         return ""
+
+
+def held_out(draw: Callable[[np.random.Generator, int], Batch], split: str, size: int, total: int) -> Iterator[Batch]:
+    """Batches of `size` drawn sequences of a split, `total` sequences counted."""
+    for step in range(-(-total // size)):
+        batch = draw(generator(0, step, split), size)
+        real = (np.arange(size) < total - step * size).astype("float32")
+        weights = np.ones(batch.targets.shape, "float32") if batch.weights is None else batch.weights
+        weights = weights[..., 0] if batch.targets.dtype.kind == "f" else weights
+        shape = (-1, *[1] * (weights.ndim - 1))
+        scored = None if batch.scored is None else batch.scored * real.reshape(shape)
+        yield batch._replace(weights=weights * real.reshape(shape), scored=scored)
 
 
 def generator(seed: int, step: int, split: str) -> np.random.Generator:

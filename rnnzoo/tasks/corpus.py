@@ -1,5 +1,7 @@
-"""Text from files: the user's own, or the Python standard library of this machine."""
+"""Text from files, folders and globs, read in pieces; or the Python standard library of this machine."""
 
+import codecs
+import dataclasses
 import sysconfig
 import tokenize
 import zlib
@@ -8,7 +10,32 @@ from pathlib import Path
 
 from rnnzoo.errors import UserError
 
-Splits = dict[str, list[str]]  # the documents of each split
+PIECE = 1 << 20  # bytes read at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A part of a text file: characters `begin` to `end` (None: the last)."""
+
+    path: Path
+    encoding: str
+    begin: int = 0
+    end: int | None = None
+
+    def pieces(self) -> Iterator[str]:
+        """Its text, a piece at a time. Raises `UserError` for bytes that are not of the encoding."""
+        at = 0
+        for piece in _pieces(self.path, self.encoding):
+            first = max(0, self.begin - at)
+            last = len(piece) if self.end is None else self.end - at
+            at += len(piece)
+            if first < len(piece) and last > 0:
+                yield piece[first:last]
+            if self.end is not None and at >= self.end:
+                return
+
+
+Splits = dict[str, list[Document]]
 
 
 def standard_library(size: int) -> Splits:
@@ -27,14 +54,14 @@ def standard_library(size: int) -> Splits:
             continue
         try:
             with tokenize.open(path) as file:
-                text = file.read()
+                length, encoding = len(file.read()), file.encoding
         except (SyntaxError, UnicodeDecodeError, OSError):
             continue  # a few files of the standard library are broken on purpose
         if split == "train":
-            text = text[: size - kept] if size else text
-            kept += len(text)
-        if text:
-            splits[split].append(text)
+            length = min(length, size - kept) if size else length
+            kept += length
+        if length:
+            splits[split].append(Document(path, encoding, end=length))
     if not all(splits.values()):
         raise UserError(f"no Python sources found in {root}; name a text file with --data")
     return splits
@@ -51,34 +78,80 @@ def _sources(root: Path) -> Iterator[tuple[Path, int]]:
     return ((path, digest) for digest, path in sorted(found))
 
 
-def files(names: str, held_out: float) -> Splits:
-    """Text files, comma-separated; the last part of each is held out for validation and test.
+def files(names: str, encoding: str, held_out: float) -> Splits:
+    """Text files, comma-separated: names, globs, or folders (their `.txt` files); the end of each is held out.
 
-    `held_out` is the fraction, half of it for each. Raises `UserError` for a file that is not
-    there, is not UTF-8, or holds no text.
+    `held_out` is the fraction, half of it for validation and half for the test. Raises `UserError`
+    for what is not there, is not text of that encoding, or is too short.
     """
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise UserError(
+            f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16, gb18030"
+        ) from None
+    encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     splits: Splits = {"train": [], "validation": [], "test": []}
-    for name in filter(None, (part.strip() for part in names.split(","))):
-        text = read_text(Path(name).expanduser())
-        first = int(len(text) * (1 - held_out))
-        second = first + (len(text) - first) // 2
-        for split, part in zip(splits, (text[:first], text[first:second], text[second:]), strict=True):
-            if part:
-                splits[split].append(part)
+    for path in _paths(names):
+        length = sum(map(len, _pieces(path, encoding)))
+        first = int(length * (1 - held_out))
+        second = first + (length - first) // 2
+        for split, begin, end in (("train", 0, first), ("validation", first, second), ("test", second, length)):
+            if begin < end:
+                splits[split].append(Document(path, encoding, begin, end))
     if not all(splits.values()):
         raise UserError(f"--data={names} holds too little text to split into train, validation and test")
     return splits
 
 
-def read_text(path: Path) -> str:
-    """The text of one file, or a `UserError` that names it."""
+def _paths(names: str) -> list[Path]:
+    found: list[Path] = []
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        path = Path(name).expanduser()
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*.txt") if p.is_file())
+            if not inside:
+                raise UserError(
+                    f"--data: the folder {path} holds no .txt file; name files, or a glob such as '{path}/*'"
+                )
+            found += inside
+        elif path.exists():
+            found.append(path)
+        elif any(sign in name for sign in "*?["):
+            base = Path(path.anchor or ".")
+            matches = sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
+            if not matches:
+                raise UserError(f"--data: no file matches {name}")
+            found += matches
+        else:
+            raise UserError(f"--data: there is no file {path}")
+    if not found:
+        raise UserError("--data names no file")
+    return found
+
+
+def _pieces(path: Path, encoding: str) -> Iterator[str]:
+    """The text of a file, line ends as newlines; a `UserError` names file, byte and remedy."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    at, held = 0, ""
     try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except FileNotFoundError:
-        raise UserError(f"--data: there is no file {path}") from None
-    except IsADirectoryError:
-        raise UserError(f"--data: {path} is a folder; name the files in it") from None
+        with path.open("rb") as file:
+            while True:
+                raw = file.read(PIECE)
+                pending = len(decoder.getstate()[0])
+                text = held + decoder.decode(raw, final=not raw)
+                at += len(raw)
+                held = "\r" if raw and text.endswith("\r") else ""  # its newline may be in the next piece
+                text = text[: len(text) - len(held)].replace("\r\n", "\n")
+                if text:
+                    yield text
+                if not raw:
+                    return
     except UnicodeDecodeError as error:
-        raise UserError(f"--data: {path} is not UTF-8 text (byte {error.start}); convert it to UTF-8") from None
+        offset = at - pending + error.start
+        name = encoding.removesuffix("-sig")
+        raise UserError(
+            f"--data: {path} is not {name} text (byte {offset}); name its encoding, such as --encoding=latin-1"
+        ) from None
     except OSError as error:
         raise UserError(f"--data: cannot read {path}: {error.strerror}") from None

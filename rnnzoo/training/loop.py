@@ -59,7 +59,7 @@ class Trainer:
                 self.state = self.model.initial_state(len(batch.inputs))
             self.symbols = batch.inputs.shape[0] * batch.inputs.shape[1]
             before = self.state
-            loss, norm, self.state = self._train(*_tensors(batch), before)
+            loss, norm, self.state = self._train(_tensors(batch), before)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
@@ -68,9 +68,10 @@ class Trainer:
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The metrics of a split."""
-        totals, state = np.zeros(3), None
+        totals, state = np.zeros(4), None
         for batch in self.task.evaluation(split):
-            found, state = self._evaluate(*_tensors(batch), state or self.model.initial_state(len(batch.inputs)))
+            state = state or self.model.initial_state(len(batch.inputs))
+            found, state = self._evaluate(_tensors(batch, True), state)
             totals += found.numpy()
         return metrics.finish(self.task.spec, *totals.tolist())
 
@@ -96,16 +97,17 @@ class Trainer:
             return fresh
         return [tf.where(restart[:, None], f, s) for f, s in zip(fresh, state, strict=True)]
 
-    def _gradients(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
+    def _gradients(self, batch: Batch, state: list) -> tuple:
         with tf.GradientTape() as tape:
-            outputs, state = self.model.run(inputs, self._start(restart, state), mask=mask, training=True)
-            loss = metrics.mean(metrics.losses(self.task.spec, outputs, targets), weights)
+            start = self._start(batch.restart, state)
+            outputs, state = self.model.run(batch.inputs, start, mask=batch.mask, training=True)
+            loss = metrics.mean(metrics.losses(self.task.spec, outputs, batch.targets), batch.weights)
             total = tf.add_n([loss, *self.model.losses])
         found = tape.gradient(total, [v.value for v in self.model.trainable_variables])
         return loss, state, [tf.convert_to_tensor(g) for g in found]
 
-    def _train_step(self, *batch_and_state: Any) -> tuple:
-        loss, state, gradients = self._gradients(*batch_and_state)
+    def _train_step(self, batch: Batch, state: list) -> tuple:
+        loss, state, gradients = self._gradients(batch, state)
         norm = tf.linalg.global_norm(gradients)
         if self.options.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.options.clip_norm, norm)
@@ -115,9 +117,9 @@ class Trainer:
         self.optimizer.apply(gradients, self.model.trainable_variables)
         return loss, norm, state
 
-    def _evaluation_step(self, inputs: Any, targets: Any, mask: Any, weights: Any, restart: Any, state: Any) -> tuple:
-        outputs, state = self.model.run(inputs, self._start(restart, state), mask=mask)
-        return metrics.sums(self.task.spec, outputs, targets, weights), state
+    def _evaluation_step(self, batch: Batch, state: list) -> tuple:
+        outputs, state = self.model.run(batch.inputs, self._start(batch.restart, state), mask=batch.mask)
+        return metrics.sums(self.task.spec, outputs, batch), state
 
     def _culprit(self, batch: Batch, state: list) -> str:
         """Which weight, or which weight's gradient, is not finite."""
@@ -125,12 +127,14 @@ class Trainer:
         for variable in variables:
             if not np.isfinite(variable).all():
                 return f"{variable.path} holds values that are not finite"
-        *_, gradients = self._gradients(*[*_tensors(batch), state])
+        *_, gradients = self._gradients(_tensors(batch), state)
         for variable, gradient in zip(variables, gradients, strict=True):
             if not np.isfinite(gradient).all():
                 return f"the gradient of {variable.path} is not finite; try a lower --learning_rate"
         return "the data may hold values that are not finite"
 
 
-def _tensors(batch: Batch) -> list:
-    return [None if value is None else tf.convert_to_tensor(value) for value in batch]
+def _tensors(batch: Batch, scoring: bool = False) -> Batch:
+    """The batch as tensors, what only metrics use left out unless it is for `scoring`."""
+    batch = batch if scoring else batch._replace(scored=None, legal=None)
+    return Batch(*(None if value is None else tf.convert_to_tensor(value) for value in batch))

@@ -11,6 +11,7 @@ import rnnzoo
 from rnnzoo.export import ExportError, saved_model
 from rnnzoo.export.serving import choose
 from rnnzoo.spec import SPECIAL
+from rnnzoo.tasks.units import split_words
 from tests.helpers import fresh_python
 
 SYMBOLS = (*SPECIAL, *"abc dé🙂")
@@ -145,6 +146,8 @@ def test_what_holds_something_is_not_overwritten(exported, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(rnnzoo.UserError, match="holds something already"):
         rnnzoo.export_saved_model(model, tmp_path)
+    with pytest.raises(rnnzoo.UserError, match="not a SavedModel; it will not be replaced"):
+        rnnzoo.export_saved_model(model, tmp_path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -163,10 +166,39 @@ def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
 
     old = tmp_path / "lm"
     old.mkdir()
-    (old / "mine.txt").write_text("precious")
+    (old / "saved_model.pb").write_text("precious")
     kept = model.head.bias.numpy()
     monkeypatch.setattr(saved_model, "_probes", changed)
     with pytest.raises(ExportError, match="does not answer as the model does"):
         rnnzoo.export_saved_model(model, old, overwrite=True)
     model.head.bias.assign(kept)
-    assert [p.name for p in tmp_path.rglob("*")] == ["lm", "mine.txt"]
+    assert [p.name for p in tmp_path.rglob("*")] == ["lm", "saved_model.pb"]
+
+
+def test_words_round_trip(tmp_path):
+    symbols = (*SPECIAL, "\n", "the", "cat", "žluť")
+    spec = rnnzoo.TaskSpec("tokens", "token", True, 7, 7, "cross_entropy", ("perplexity",), symbols, "word")
+    model = rnnzoo.create_model("elman", spec, units=8, embedding=4)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "lm"))).signatures
+    found = signatures["serving_default"](text=tf.constant([" the  cat\t žluť\nsat"]))
+    ids = [2, 4, 5, 6, 3, 1]
+    logs = tf.nn.log_softmax(model(np.array([ids[:-1]], "int32")))[0].numpy()
+    wanted = sum(logs[t, ids[t + 1]] for t in range(5))
+    assert found["log_probability"].numpy()[0] == pytest.approx(wanted, abs=1e-5)
+    assert found["perplexity"].numpy()[0] == pytest.approx(np.exp(-wanted / 5), rel=1e-5)
+    (text,) = write(signatures, ["the cat"], length=6)
+    assert text.startswith("the cat") and len(split_words(text)) == 8
+    assert set(split_words(text)) <= set(symbols)
+
+
+def test_text_to_a_class(tmp_path):
+    task = rnnzoo.create_task("temporal_order", batch_size=3, seq_length=20)
+    model = rnnzoo.create_model("lstm", task.spec, units=8, embedding=4)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "order"))).signatures
+    batch = task.batch(0, 0)
+    text = [
+        "".join(task.spec.vocabulary[i] for i in row[there])
+        for row, there in zip(batch.inputs, batch.mask, strict=True)
+    ]
+    found = signatures["serving_default"](text=tf.constant(text))["predictions"]
+    np.testing.assert_allclose(found, model(batch.inputs, mask=tf.constant(batch.mask)), atol=1e-5)

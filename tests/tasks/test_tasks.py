@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
+from rnnzoo.tasks import corpus
 
 TEXTS = {"latin": "Grüße, ", "greek": "μῆνιν ἄειδε θεὰ ", "chinese": "道可道非常道。", "emoji": "🙂🚀 ok "}
 
@@ -19,8 +20,8 @@ def text_file(folder, text="hello world, ", times=40):
 
 @pytest.mark.parametrize("name", rnnzoo.list_tasks())
 def test_batches_depend_on_seed_and_step_only(name, tmp_path):
-    options = {"data": text_file(tmp_path)} if name == "char_lm" else {}
-    options |= {"batch_size": 4, "seq_length": 10}
+    options = {"data": text_file(tmp_path)} if name.endswith("_lm") else {}
+    options |= {"batch_size": 4} if name == "reber" else {"batch_size": 4, "seq_length": 10}
     a, b = rnnzoo.create_task(name, **options), rnnzoo.create_task(name, **options)
     later = a.batch(3, 17)
     for step in range(17):
@@ -101,7 +102,7 @@ def test_standard_library_text(tmp_path):
     text = "".join(task.spec.vocabulary[i] for b in (task.batch(0, s) for s in range(5)) for i in b.inputs.ravel())
     assert "self" in text and "import" in text
     larger = rnnzoo.create_task("char_lm", data_size=300_000)
-    assert larger._test == task._test
+    assert larger.encoded["test"].counts.sum() == task.encoded["test"].counts.sum() > 300_000
 
 
 @settings(max_examples=25, deadline=None)
@@ -124,3 +125,97 @@ def test_adding(length, seed, variant):
     assert (markers[np.arange(20), lengths - 1] == -1).all()
     np.testing.assert_allclose(targets[:, 0], 0.5 + sums / 4, atol=1e-6)
     assert PAD == 0
+
+
+@pytest.mark.parametrize("variant", ["6a", "6b"])
+def test_temporal_order(variant):
+    task = rnnzoo.create_task("temporal_order", variant=variant, batch_size=300)
+    batch, symbols = task.batch(0, 0), task.spec.vocabulary
+    places = {"6a": [(10, 20), (50, 60)], "6b": [(10, 20), (33, 43), (66, 76)]}[variant]
+    for row in range(300):
+        text = "".join(symbols[i] for i in batch.inputs[row][batch.mask[row]])
+        assert 100 <= len(text) <= 110 and text[0] == "E" and text[-1] == "B"
+        relevant = [(t, s) for t, s in enumerate(text) if s in "XY"]
+        assert set(text[1:-1]) <= set("abcdXY")
+        assert all(first <= t <= last for (t, _), (first, last) in zip(relevant, places, strict=True))
+        assert batch.targets[row] == int("".join("01"[s == "Y"] for _, s in relevant), 2)
+    assert len(set(batch.targets)) == task.spec.output_size == 2 ** len(places)
+
+
+def test_copy():
+    task = rnnzoo.create_task("copy", seq_length=30, batch_size=5)
+    batch = task.batch(0, 0)
+    digits = batch.inputs - len(SPECIAL)
+    assert digits.shape == (5, 50)
+    assert ((digits[:, :10] >= 1) & (digits[:, :10] <= 8)).all()
+    assert not digits[:, 10:39].any() and (digits[:, 39:] == 9).all()
+    assert (batch.targets[:, -10:] == digits[:, :10]).all() and not batch.targets[:, :-10].any()
+    assert task.baselines()["no memory"]["loss"] == pytest.approx(10 * np.log(8) / 50)
+
+
+def test_reber():
+    task = rnnzoo.create_task("reber", batch_size=200)
+    batch, symbols = task.batch(0, 0), task.spec.vocabulary
+    for row in range(200):
+        text = "".join(symbols[i] for i in batch.targets[row] if i != PAD)
+        assert text[1] == text[-2] and text[:1] + text[-1:] == "BE" and len(text) <= 50
+        assert accepts(text[2:-2]), text
+        assert batch.inputs[row, 0] == BOUNDARY
+        for t in range(len(text)):
+            assert batch.legal[row, t, batch.targets[row, t]]
+            assert batch.legal[row, t].sum() == (1 if t in (0, 2, len(text) - 3, len(text) - 2, len(text) - 1) else 2)
+
+
+def accepts(text):
+    """The Reber grammar as Reber drew it: nodes 0 to 5, E leads out of 5."""
+    ways = {(0, "T"): 1, (0, "P"): 2, (1, "S"): 1, (1, "X"): 3, (2, "T"): 2, (2, "V"): 4}
+    ways |= {(3, "X"): 2, (3, "S"): 5, (4, "P"): 3, (4, "V"): 5}
+    node = 0
+    for symbol in text[1:-1]:
+        node = ways.get((node, symbol))
+    return text[0] == "B" and text[-1] == "E" and node == 5
+
+
+def test_words(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text("the  cat\tsat on\r\nthe mat\n" * 60, encoding="utf-8")
+    task = rnnzoo.create_task("word_lm", data=str(path), batch_size=2, seq_length=9, vocabulary_size=5)
+    assert set(task.spec.vocabulary) == {*SPECIAL, "the", "\n", "cat", "mat", "on"}
+    batch = task.batch(0, 0)
+    words = " ".join(task.spec.vocabulary[i] for i in batch.targets[0][batch.weights[0] > 0])
+    assert words in " ".join(["the cat <unk> on \n the mat \n"] * 20)
+    assert sum(b.weights.sum() for b in task.evaluation("test")) == task.encoded["test"].counts.sum()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig", "gb18030"])
+def test_encodings_and_pieces(encoding, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "PIECE", 7)  # characters and line ends are cut in two
+    text = "Grüße\r\naus Köln\n" * 30
+    path = tmp_path / "t.txt"
+    path.write_bytes(text.encode(encoding))
+    (document,) = corpus.files(str(path), encoding, 0.5)["train"]
+    assert "".join(document.pieces()) == (text.replace("\r\n", "\n"))[:225]
+
+
+def test_files_folders_and_globs(tmp_path):
+    for name in ("b.txt", "a.txt", "sub/c.txt", "d.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name[-5] * 100)
+    found = {}
+    for names in (f"{tmp_path}", f"{tmp_path}/*.txt", f"{tmp_path}/**/*.txt", f"{tmp_path}/a.txt,{tmp_path}/d.log"):
+        documents = corpus.files(names, "utf-8", 0.2)["train"]
+        found[names.removeprefix(str(tmp_path))] = [document.path.name for document in documents]
+    assert list(found.values()) == [
+        ["a.txt", "b.txt", "c.txt"],
+        ["a.txt", "b.txt"],
+        ["a.txt", "b.txt", "c.txt"],
+        ["a.txt", "d.log"],
+    ]
+
+
+def test_a_wrong_encoding_names_the_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "PIECE", 8)
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"0123456789abcdef\xff rest")
+    with pytest.raises(rnnzoo.UserError, match=r"t\.txt is not utf-8 text \(byte 16\); .*--encoding=latin-1"):
+        corpus.files(str(path), "utf-8", 0.5)

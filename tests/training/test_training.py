@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
+from rnnzoo.tasks import Batch
 from rnnzoo.training import NotFinite, Trainer, TrainingOptions, checkpoint, metrics
 
 
@@ -103,7 +104,8 @@ def test_a_loss_that_is_not_finite(tmp_path, monkeypatch):
 def test_metrics_by_name():
     spec = rnnzoo.TaskSpec("tokens", "token", True, 4, 4, "cross_entropy", ("bits_per_char", "perplexity", "accuracy"))
     logits = np.log(np.array([[[0.5, 0.25, 0.125, 0.125], [0.1, 0.2, 0.3, 0.4]]], "float32"))
-    totals = metrics.sums(spec, tf.constant(logits), tf.constant([[0, 1]]), tf.constant([[1.0, 0.0]]))
+    batch = Batch(None, tf.constant([[0, 1]]), weights=tf.constant([[1.0, 0.0]]))
+    totals = metrics.sums(spec, tf.constant(logits), batch)
     found = metrics.finish(spec, *totals.numpy().tolist())
     assert found["bits_per_char"] == pytest.approx(1) and found["perplexity"] == pytest.approx(2)
     assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]

@@ -1,0 +1,95 @@
+"""Language modelling of any text, whatever its units."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rnnzoo.errors import UserError
+from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, TaskSpec
+from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
+from rnnzoo.tasks.corpus import Splits
+from rnnzoo.tasks.units import Characters, Counts, Encoded, Words
+
+
+class LanguageModel(Task):
+    """Guess the next unit. Subclasses say what a unit is, and where the text is from.
+
+    A document begins with the boundary symbol `<s>` and is read in windows of `seq_length` units.
+    The windows of a split, in order, are dealt to `batch_size` streams read side by side, so that
+    each row of a batch continues the same row of the batch before, or begins a document. Each
+    epoch begins at another window. What is evaluated as "train" is the beginning of the training
+    text, as much as there is for validation.
+    """
+
+    units: ClassVar[Characters | Words]
+    metrics: ClassVar[tuple[str, ...]]
+    level: ClassVar[Any]
+
+    def __init__(self, options: Any, documents: Splits, origin: str):
+        self.options, self.documents, self.origin = options, documents, origin
+        symbols = (*SPECIAL, *self.vocabulary(self.units.count(documents["train"])))
+        self.encoded = {s: Encoded(documents[s], self.units, symbols, options.seq_length) for s in SPLITS}
+        for split in SPLITS:
+            if not self.encoded[split].windows:
+                raise UserError(f"{origin} holds too little text: nothing in the {split} split")
+        self.spec = TaskSpec(
+            inputs="tokens",
+            outputs="token",
+            per_step=True,
+            input_size=len(symbols),
+            output_size=len(symbols),
+            loss="cross_entropy",
+            metrics=self.metrics,
+            vocabulary=symbols,
+            level=self.level,
+        )
+
+    def vocabulary(self, counts: Counts) -> list[str]:
+        """The units to know, the most frequent first."""
+        raise NotImplementedError(f"{type(self).__name__} does not define vocabulary(counts)")
+
+    def steps_per_epoch(self) -> int | None:
+        return -(-self.encoded["train"].windows // self.options.batch_size)
+
+    def batch(self, seed: int, step: int) -> Batch:
+        rows, total = self.options.batch_size, self.encoded["train"].windows
+        stream = -(-total // rows)
+        epoch, window = divmod(step, stream)
+        first = generator(seed, epoch, "train").integers(total)
+        batch = self._cut("train", (first + window + stream * np.arange(rows)) % total)
+        return batch._replace(restart=batch.restart | (window == 0))
+
+    def evaluation(self, split: str) -> Iterator[Batch]:
+        rows, total = self.options.batch_size, self.encoded[split].windows
+        total = min(total, self.encoded["validation"].windows) if split == "train" else total
+        stream = -(-total // rows)
+        for window in range(stream):
+            at = window + stream * np.arange(rows)
+            batch = self._cut(split, at % total)
+            weights = batch.weights * (at < total)[:, None]
+            yield batch._replace(weights=weights.astype("float32"), restart=batch.restart | (window == 0))
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        counts, test = self.encoded["train"].counts + 1.0, self.encoded["test"].counts
+        counts[[PAD, BOUNDARY]] = 0.5
+        nats = -float(np.sum(np.log(counts / counts.sum()) * test) / test.sum())
+        accuracy = float(test[counts.argmax()] / test.sum())
+        return {"unigram": {**self.known(nats), "accuracy": accuracy}}
+
+    def known(self, nats: float) -> dict[str, float]:
+        """The metrics that follow from a loss."""
+        every = {"loss": nats, "bits_per_char": nats / math.log(2), "perplexity": math.exp(nats)}
+        return {name: value for name, value in every.items() if name in ("loss", *self.metrics)}
+
+    def summary(self) -> str:
+        sizes = ", ".join(f"{split} {self.encoded[split].counts.sum():,}" for split in SPLITS)
+        test = self.encoded["test"].counts
+        unknown = test[UNKNOWN] / test.sum()
+        unit = {"char": "characters", "word": "words"}[self.level]
+        return f"{self.origin}: {unit} {sizes}; {len(self.spec.vocabulary)} symbols, {unknown:.3%} of the test unknown"
+
+    def _cut(self, split: str, windows: np.ndarray) -> Batch:
+        ids, there, first = self.encoded[split].cut(windows)
+        return Batch(ids[:, :-1], ids[:, 1:], weights=there[:, 1:].astype("float32"), restart=first)
