@@ -52,9 +52,8 @@ def main():
                 file.write(line)
         small, _ = peak(folder, "small.txt")
         large, seconds = peak(folder, "large.txt")
-    print(
-        f"small text {small} MiB, {size / 1e6:.0f} MB of text {large} MiB: {large - small} MiB more, {seconds:.0f} s in all"
-    )
+    more, text = large - small, f"{size / 1e6:.0f} MB of text"
+    print(f"small text {small} MiB, {text} {large} MiB: {more} MiB more, {seconds:.0f} s in all")
 
 
 if __name__ == "__main__":

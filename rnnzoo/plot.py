@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def draw_curve(run_dir: Path) -> Path | None:
-    """Draws `log.jsonl` to `curve.png`: loss in training and validation by step. None without matplotlib (extra `plot`)."""
+    """Draws the losses of `log.jsonl` by step to `curve.png`. None without matplotlib (extra `plot`)."""
     if importlib.util.find_spec("matplotlib") is None:
         return None
     from matplotlib.figure import Figure

@@ -13,6 +13,7 @@ import rnnzoo
 from rnnzoo import config
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
+from rnnzoo.estimate import refuse_what_does_not_fit
 from rnnzoo.export import export_saved_model
 from rnnzoo.places import Places, write_json
 from rnnzoo.plot import Events, draw_curve
@@ -86,6 +87,7 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     places = Places(settings.run, settings.to_json())
     task = TASKS[settings.run.task](settings.task)
     settings = _count_epochs(settings, task)
+    refuse_what_does_not_fit(settings.model, settings.task, task.spec)
     model = MODELS[settings.run.model](task.spec, settings.model)
     places.claim()
     try:
