@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import io
 import signal
 import sys
 import threading
@@ -30,6 +31,9 @@ USAGE = """Trains a recurrent network, shows what it learned, and exports it as 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 2 for bad input, 1 for what went wrong, 130 for Ctrl-C."""
     argv = list(sys.argv if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
         values = parse(argv)
         if values["help"].value:

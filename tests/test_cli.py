@@ -154,6 +154,13 @@ def test_a_run_from_flags_to_files(folder, capsys):
     assert (run_dir / "notes.txt").read_text() == "mine"
 
 
+def test_a_run_dir_that_cannot_be_made(folder, capsys):
+    assert train("--run_dir=book.txt/run", "--data=book.txt") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: book.txt/run: Not a directory") and err.count("\n") == 1
+    assert (folder / "book.txt").read_text(encoding="utf-8") == TEXT
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(folder, capsys):
     arguments = ["--task=adding", "--optimizer=sgd", "--learning_rate=1e30", "--clip_norm=0", "--model=elman"]
     assert (

@@ -24,7 +24,7 @@ COMMAND = [
     *("--data=book.txt", "--batch_size=3", "--seq_length=9", "--deterministic", f"--steps={STEPS}"),
     *("--eval_every=37", "--checkpoint_every=5", "--run_dir=run", "--export_dir=export"),
 ]
-WORDS = [*"abcdefgh", "the", "fox", "jumps", "over", "lazy", "dog"]
+WORDS = [*"abcdefgh", "the", "fox", "Ελλάς", "道", "🙂", "jumps", "over", "lazy", "dog"]
 
 
 def book(folder):
@@ -40,13 +40,14 @@ import sys
 from rnnzoo import run
 from rnnzoo.cli import main
 run.export_saved_model = lambda model, path, **_: (path / "saved_model.pb").write_text("")
-run.sample = lambda path: ""
+run.sample = lambda path: "\\u03bb \\U0001f642"
 sys.exit(main())
 """
 
 
 def start(folder, *arguments, code=MAIN):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}  # a terminal that knows ASCII only
     command = [sys.executable, "-c", code, *COMMAND, *arguments]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -85,13 +86,14 @@ def figures(folder):
 def whole(tmp_path_factory):
     """An uninterrupted run."""
     folder = book(tmp_path_factory.mktemp("whole"))
-    finish(start(folder))
+    out, _ = finish(start(folder))
+    assert "\\u03bb \\U0001f642" in out
     found = figures(folder)
     assert [entry["step"] for entry in found[2]] == [37, 74, 111, 148, 185, 222, STEPS]
     return found
 
 
-@pytest.mark.parametrize("step", [52, *(pytest.param(s, marks=pytest.mark.slow) for s in range(5, 225, 12))])
+@pytest.mark.parametrize("step", [52, 133, *(pytest.param(s, marks=pytest.mark.slow) for s in range(5, 225, 12))])
 def test_kill_and_resume(step, whole, tmp_path):
     folder = book(tmp_path)
     process = start(folder)

@@ -1,6 +1,7 @@
 """One tick of recurrence: the equations, and nothing else."""
 
-from rnnzoo.cells.base import AffineCell, Cell
+from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.base import Cell
 from rnnzoo.cells.dampened import DampenedCell
 from rnnzoo.cells.elman import ElmanCell
 from rnnzoo.cells.feedforward import FeedforwardCell

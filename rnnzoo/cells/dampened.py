@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.base import AffineCell
+from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.registry import CELLS
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.cells.base import AffineCell
+from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.registry import CELLS
 

@@ -1,14 +1,13 @@
 """The adding problem: remember two marked numbers over a long sequence, and add them."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import Batch, Task, generator, held_out
+from rnnzoo.tasks.base import Batch, DrawnTask
 
 RIGHT = 0.04  # Hochreiter & Schmidhuber count an output as wrong from this error on
 
@@ -24,7 +23,7 @@ class AddingOptions:
 
 
 @TASKS.register("adding")
-class Adding(Task):
+class Adding(DrawnTask):
     """The adding problem: the sum of two marked numbers in a long sequence.
 
     Each step shows a number and a marker. `bai2018` (Bai, Kolter & Koltun 2018): numbers uniform
@@ -48,12 +47,6 @@ class Adding(Task):
             metrics=("mse", "accuracy"),
         )
 
-    def batch(self, seed: int, step: int) -> Batch:
-        return self._draw(generator(seed, step, "train"), self.options.batch_size)
-
-    def evaluation(self, split: str) -> Iterator[Batch]:
-        return held_out(self._draw, split, self.options.batch_size, self.options.eval_size)
-
     def baselines(self) -> dict[str, dict[str, float]]:
         targets = np.concatenate([b.targets[b.weights > 0] for b in self.evaluation("test")])
         constant = 1.0 if self.options.variant == "bai2018" else 0.5
@@ -64,7 +57,7 @@ class Adding(Task):
     def summary(self) -> str:
         return f"adding problem ({self.options.variant}), length {self.options.seq_length}, a new sequence every time"
 
-    def _draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
         return (_bai2018 if self.options.variant == "bai2018" else _hs97)(rng, size, self.options.seq_length)
 
 

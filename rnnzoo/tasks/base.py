@@ -1,6 +1,6 @@
 """What a task is: a specification, and batches that are a function of (seed, step)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -61,16 +61,27 @@ class Task:
         return ""
 
 
-def held_out(draw: Callable[[np.random.Generator, int], Batch], split: str, size: int, total: int) -> Iterator[Batch]:
-    """Batches of `size` drawn sequences of a split, `total` sequences counted."""
-    for step in range(-(-total // size)):
-        batch = draw(generator(0, step, split), size)
-        real = (np.arange(size) < total - step * size).astype("float32")
-        weights = np.ones(batch.targets.shape, "float32") if batch.weights is None else batch.weights
-        weights = weights[..., 0] if batch.targets.dtype.kind == "f" else weights
-        shape = (-1, *[1] * (weights.ndim - 1))
-        scored = None if batch.scored is None else batch.scored * real.reshape(shape)
-        yield batch._replace(weights=weights * real.reshape(shape), scored=scored)
+class DrawnTask(Task):
+    """Data without end: `draw` makes as many sequences as are asked for from random numbers."""
+
+    options: Any  # has batch_size and eval_size
+
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+        """`size` sequences."""
+        raise NotImplementedError(f"{type(self).__name__} does not define draw(rng, size)")
+
+    def batch(self, seed: int, step: int) -> Batch:
+        return self.draw(generator(seed, step, "train"), self.options.batch_size)
+
+    def evaluation(self, split: str) -> Iterator[Batch]:
+        size, total = self.options.batch_size, self.options.eval_size
+        for step in range(-(-total // size)):
+            batch = self.draw(generator(0, step, split), size)
+            real = (np.arange(size) < total - step * size).astype("float32")
+            weights = np.ones(batch.targets.shape, "float32") if batch.weights is None else batch.weights
+            weights = weights[..., 0] if self.spec.outputs == "vector" else weights
+            real = real.reshape(-1, *[1] * (weights.ndim - 1))
+            yield batch._replace(weights=weights * real, scored=None if batch.scored is None else batch.scored * real)
 
 
 def generator(seed: int, step: int, split: str) -> np.random.Generator:

@@ -2,14 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL, TaskSpec
-from rnnzoo.tasks.base import Batch, Task, generator, held_out
+from rnnzoo.tasks.base import Batch, DrawnTask
 
 SEEN = 10  # symbols to remember
 SYMBOLS = (*SPECIAL, *"0123456789")  # 0: silence, 9: "now", 1 to 8: what is to be remembered
@@ -26,7 +25,7 @@ class CopyOptions:
 
 
 @TASKS.register("copy")
-class Copy(Task):
+class Copy(DrawnTask):
     """The copy memory problem: repeat ten symbols after a long silence.
 
     Bai, Kolter & Koltun (2018), section 4: ten symbols from 1 to 8, T - 1 zeros, eleven nines; to
@@ -50,19 +49,13 @@ class Copy(Task):
             vocabulary=SYMBOLS,
         )
 
-    def batch(self, seed: int, step: int) -> Batch:
-        return self._draw(generator(seed, step, "train"), self.options.batch_size)
-
-    def evaluation(self, split: str) -> Iterator[Batch]:
-        return held_out(self._draw, split, self.options.batch_size, self.options.eval_size)
-
     def baselines(self) -> dict[str, dict[str, float]]:
         return {"no memory": {"loss": SEEN * math.log(8) / (self.options.seq_length + 2 * SEEN), "accuracy": 1 / 8}}
 
     def summary(self) -> str:
         return f"copy memory, {self.options.seq_length} steps of silence, a new sequence every time"
 
-    def _draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
         seen = rng.integers(1, 9, (size, SEEN))
         silence = np.zeros((size, self.options.seq_length - 1), int)
         inputs = np.concatenate([seen, silence, np.full((size, SEEN + 1), 9)], 1)

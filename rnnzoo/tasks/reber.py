@@ -1,14 +1,13 @@
 """The embedded Reber grammar: predict every symbol that may come next."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, TaskSpec
-from rnnzoo.tasks.base import Batch, Task, generator, held_out
+from rnnzoo.tasks.base import Batch, DrawnTask
 
 SYMBOLS = (*SPECIAL, *"BTPSXVE")
 # the inner grammar: state to its two ways on, (symbol, next state); a way to None ends it
@@ -31,7 +30,7 @@ class ReberOptions:
 
 
 @TASKS.register("reber")
-class Reber(Task):
+class Reber(DrawnTask):
     """The embedded Reber grammar: predict all symbols that may come next.
 
     A string is B, T or P, a Reber string, the same T or P again, E; the second T or P has to be
@@ -55,16 +54,10 @@ class Reber(Task):
             vocabulary=SYMBOLS,
         )
 
-    def batch(self, seed: int, step: int) -> Batch:
-        return self._draw(generator(seed, step, "train"), self.options.batch_size)
-
-    def evaluation(self, split: str) -> Iterator[Batch]:
-        return held_out(self._draw, split, self.options.batch_size, self.options.eval_size)
-
     def summary(self) -> str:
         return f"embedded Reber grammar, strings of up to {self.options.max_length} symbols, new ones every time"
 
-    def _draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
         longest = self.options.max_length
         inputs, targets = np.full((2, size, longest), PAD, "int32")
         legal = np.zeros((size, longest, len(SYMBOLS)), bool)

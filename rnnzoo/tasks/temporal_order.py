@@ -1,14 +1,13 @@
 """The temporal order problem: which symbols came, and in what order, long ago."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import PAD, SPECIAL, TaskSpec
-from rnnzoo.tasks.base import Batch, Task, generator, held_out
+from rnnzoo.tasks.base import Batch, DrawnTask
 
 SYMBOLS = (*SPECIAL, *"EBXYabcd")
 E, B, X, Y, FIRST, LAST = (SYMBOLS.index(s) for s in "EBXYad")
@@ -26,7 +25,7 @@ class TemporalOrderOptions:
 
 
 @TASKS.register("temporal_order")
-class TemporalOrder(Task):
+class TemporalOrder(DrawnTask):
     """The temporal order problem: classify by the order of a few symbols seen long ago.
 
     Hochreiter & Schmidhuber (1997), section 5.6: a sequence begins with E, ends with B, and holds
@@ -49,12 +48,6 @@ class TemporalOrder(Task):
             vocabulary=SYMBOLS,
         )
 
-    def batch(self, seed: int, step: int) -> Batch:
-        return self._draw(generator(seed, step, "train"), self.options.batch_size)
-
-    def evaluation(self, split: str) -> Iterator[Batch]:
-        return held_out(self._draw, split, self.options.batch_size, self.options.eval_size)
-
     def baselines(self) -> dict[str, dict[str, float]]:
         classes = self.spec.output_size
         return {"guess": {"loss": float(np.log(classes)), "accuracy": 1 / classes}}
@@ -62,7 +55,7 @@ class TemporalOrder(Task):
     def summary(self) -> str:
         return f"temporal order ({self.options.variant}), length {self.options.seq_length}, a new sequence every time"
 
-    def _draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
         shortest = self.options.seq_length
         longest = shortest + shortest // 10
         rows, lengths = np.arange(size), rng.integers(shortest, longest + 1, size)

@@ -111,6 +111,29 @@ def test_metrics_by_name():
     assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]
 
 
+def test_accuracy_of_whole_strings():
+    """A string is right where at every step the likeliest outputs are just the legal ones."""
+    spec = rnnzoo.create_task("reber").spec
+    logits = np.zeros([3, 2, 10], "float32")
+    legal = np.zeros([3, 2, 10], bool)
+    legal[:, 0, [3, 4]] = legal[:, 1, 5] = True
+    logits[legal] = 1
+    logits[1, 1, 6] = 2  # an illegal one is likelier
+    logits[2, 1, 6] = 2  # but this step is padding
+    weights = np.array([[1, 1], [1, 1], [1, 0]], "float32")
+    batch = Batch(None, tf.fill([3, 2], 5), weights=tf.constant(weights), legal=tf.constant(legal))
+    *_, right, scored = metrics.sums(spec, tf.constant(logits), batch).numpy().tolist()
+    assert (right, scored) == (2, 3)
+
+
+def test_scored_targets_only():
+    spec = rnnzoo.create_task("copy").spec
+    batch = Batch(None, tf.constant([[0, 1, 2]]), scored=tf.constant([[0.0, 1.0, 1.0]]))
+    logits = tf.one_hot([[5, 1, 3]], 10)
+    loss, count, right, scored = metrics.sums(spec, logits, batch).numpy().tolist()
+    assert (count, right, scored) == (3, 1, 2) and loss > 0
+
+
 def test_checkpoint_round_trip_and_damage(tmp_path):
     path = tmp_path / "c.npz"
     groups = {"model": [np.arange(6.0).reshape(2, 3), np.array(2, "int64")], "state": [np.zeros((0, 3), "float32")]}
