@@ -24,19 +24,22 @@ sys.exit(status)
 """
 
 
-def peak(folder, name):
-    """Peak resident memory in MiB of a short run on a text, and its time."""
-    flags = [f"--data={name}", "--steps=20", "--eval_every=20", "--units=128", "--verbosity=0", "--held_out=0.01"]
+IMPORT = "import resource, tensorflow; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+
+
+def run(folder, code, *flags):
+    """Peak resident memory in MiB of a process, and its time."""
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN, *flags],
-        cwd=folder,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(done.stdout.split()[-1]), time.perf_counter() - start
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", code, *flags]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1]), time.perf_counter() - start
+
+
+def train(folder, name, *flags):
+    """The same of a short training run on a text."""
+    fixed = ["--steps=20", "--eval_every=20", "--units=128", "--verbosity=0", "--held_out=0.01"]
+    return run(folder, TRAIN, f"--data={name}", *fixed, *flags)
 
 
 def main():
@@ -50,10 +53,12 @@ def main():
         with (Path(folder) / "large.txt").open("w") as file:
             for _ in range(size // len(line)):
                 file.write(line)
-        small, _ = peak(folder, "small.txt")
-        large, seconds = peak(folder, "large.txt")
-    more, text = large - small, f"{size / 1e6:.0f} MB of text"
-    print(f"small text {small} MiB, {text} {large} MiB: {more} MiB more, {seconds:.0f} s in all")
+        print(f"import tensorflow: {run(folder, IMPORT)[0]:.0f} MiB")
+        for title, flags in (("plain graph", ["--nojit_compile"]), ("XLA", [])):
+            small, _ = train(folder, "small.txt", *flags)
+            large, seconds = train(folder, "large.txt", *flags)
+            text = f"{size / 1e6:.0f} MB of text {large:.0f} MiB ({large - small:.0f} more), {seconds:.0f} s in all"
+            print(f"{title}: small text {small:.0f} MiB, {text}", flush=True)
 
 
 if __name__ == "__main__":

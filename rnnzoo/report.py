@@ -1,11 +1,13 @@
 """What a run says while it runs and when it ends."""
 
+import math
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+from rnnzoo.tasks import Task
 from rnnzoo.training import StepResult
 
 
@@ -18,15 +20,17 @@ class Reporter:
         self.moving = self.stream.isatty()
         self._first: tuple[float, int] | None = None
         self._last = 0.0
+        self._bits = False
 
     def say(self, text: str) -> None:
         """A line of its own."""
         if self.verbosity:
             print(("\r\033[K" if self.moving else "") + text, file=self.stream, flush=True)
 
-    def start(self, settings: dict[str, Any], summary: str, parameters: int, run_dir: Path) -> None:
+    def start(self, settings: dict[str, Any], task: Task, parameters: int, run_dir: Path) -> None:
         """What is about to be trained."""
-        self.say(summary)
+        self._bits = "bits_per_char" in task.spec.metrics
+        self.say(task.summary())
         self.say(f"{settings['model']} with {parameters:,} weights; files in {run_dir}")
         if self.verbosity > 1:
             for part in ("model_options", "task_options", "training"):
@@ -46,7 +50,9 @@ class Reporter:
         if not self.moving or not self.verbosity or now - self._last < 0.2:
             return
         self._last = now
-        text = f"step {result.step}/{steps}  loss {result.loss:.4f}  {self._speed(result.step, symbols)}"
+        text = f"step {result.step}/{steps}  loss {result.loss:.4f}"
+        text += f" ({result.loss / math.log(2):.3f} bits/char)" if self._bits else ""
+        text += f"  {self._speed(result.step, symbols)}"
         left = (now - self._first[0]) / max(1, result.step - self._first[1]) * (steps - result.step)
         self.stream.write(f"\r\033[K{text}  {_clock(left)} left")
         self.stream.flush()
@@ -69,7 +75,7 @@ class Reporter:
     def _speed(self, step: int, symbols: int) -> str:
         first, begin = self._first or (time.monotonic(), step)
         seconds = time.monotonic() - first
-        return f"{(step - begin) * symbols / seconds:,.0f} steps of input/s" if seconds > 0 else ""
+        return f"{(step - begin) * symbols / seconds:,.0f} tokens/s" if seconds > 0 else ""
 
 
 def table(head: list[str], rows: Iterable[list]) -> list[str]:

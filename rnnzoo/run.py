@@ -94,7 +94,7 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
         session = Session(Trainer(model, task, settings.training), places.run_dir, stop, report.say)
         if settings.run.resume:
             session.resume()
-        report.start(settings.to_json(), task.summary(), model.count_params(), places.run_dir)
+        report.start(settings.to_json(), task, model.count_params(), places.run_dir)
         events = Events(places.run_dir)
         for event in session.run():
             report.event(event, settings.training.steps, session.trainer.symbols)

@@ -1,9 +1,12 @@
 """The command line, from flags to files."""
 
 import importlib.util
+import io
 import json
+import math
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -13,7 +16,8 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo import cli
-from rnnzoo.training import checkpoint
+from rnnzoo.report import Reporter
+from rnnzoo.training import StepResult, checkpoint
 
 TEXT = "the quick brown fox jumps over the lazy dog; é ≠ 🙂\n" * 60
 SMALL = [
@@ -186,3 +190,22 @@ def test_help_is_short_and_grouped(capsys):
     assert out.count("\n") < 60
     for group in ("What and where:", "Training:", "Model lstm:", "Task char_lm:"):
         assert group in out.splitlines()
+
+
+def test_the_line_that_moves_on_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    task = rnnzoo.create_task("char_lm", data_size=50_000)
+    screen, plain = Terminal(), io.StringIO()
+    for stream in (screen, plain):
+        reporter = Reporter(1, stream)
+        reporter.start({"model": "lstm"}, task, 1000, Path("runs/x"))
+        for step in (1, 2, 3):
+            time.sleep(0.25)
+            reporter.event(StepResult(step, math.log(2) * 3, 0.1), 10, 6400)
+    shown = screen.getvalue()
+    assert "\r\033[Kstep 3/10  loss 2.0794 (3.000 bits/char)  " in shown
+    assert "tokens/s" in shown and shown.endswith("2 s left")
+    assert "\r" not in plain.getvalue() and "tokens/s" not in plain.getvalue()
