@@ -219,3 +219,15 @@ def test_a_wrong_encoding_names_the_byte(tmp_path, monkeypatch):
     path.write_bytes(b"0123456789abcdef\xff rest")
     with pytest.raises(rnnzoo.UserError, match=r"t\.txt is not utf-8 text \(byte 16\); .*--encoding=latin-1"):
         corpus.files(str(path), "utf-8", 0.5)
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "t.txt"
+    path.write_text("secret")
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(path), "open", denied)
+    with pytest.raises(rnnzoo.UserError, match=r"cannot read .*t\.txt: Permission denied"):
+        corpus.files(str(path), "utf-8", 0.5)
