@@ -33,7 +33,7 @@ class TemporalOrder(DrawnTask):
     (6b, 10-20, 33-43, 66-76) that hold X or Y; their order is the class.
     """
 
-    training_defaults = {"steps": 1500, "learning_rate": 3e-3}
+    training_defaults = {"steps": 1000, "learning_rate": 1e-2}
 
     def __init__(self, options: TemporalOrderOptions):
         self.options = options
