@@ -182,6 +182,9 @@ def test_resume_and_what_may_differ(here, capsys):
     assert train("--resume", "--steps=12", "--early_stop=5") == 0  # more steps: goes on, exports to the same place
     assert json.loads((here / "run/result.json").read_text())["steps"] == 12
     assert result["export_dir"] == "export"
+    capsys.readouterr()
+    assert train("--resume", "--steps=11") == 2
+    assert "the run is at step 12 already; --steps=11 would go back" in capsys.readouterr().err
     for flags, message in (
         (["--units=13"], "units was 12 in run and is 13 now"),
         (["--learning_rate=0.5"], "learning_rate was 0.01 in run and is 0.5 now"),

@@ -54,7 +54,8 @@ class Session:
         """Goes on from the newest whole checkpoint, if there is one.
 
         Raises:
-            UserError: there are checkpoints but none is whole, or they are of another model.
+            UserError: there are checkpoints but none is whole, or they are of another model, or of a
+                later step than the run is to end at.
         """
         paths = sorted(self.checkpoints.glob("step-*.npz"), reverse=True)
         for path in paths:
@@ -69,6 +70,9 @@ class Session:
         else:
             if paths:
                 raise UserError(f"no checkpoint in {self.checkpoints} is whole; start again without --resume")
+        wanted, reached = self.trainer.options.steps, self.trainer.step
+        if wanted < reached:
+            raise UserError(f"--resume: the run is at step {reached} already; --steps={wanted} would go back")
         best = self.checkpoints / "best.npz"
         if best.exists():  # it may be of a later step than the checkpoint: still never replaced by a worse one
             self.progress.best = min(self.progress.best, checkpoint.load(best)[1]["best"])
