@@ -20,7 +20,7 @@ from rnnzoo.plot import Events, draw_curve
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
 from rnnzoo.tasks.base import SPLITS, Task
-from rnnzoo.training import Session, Trainer, TrainingOptions, checkpoint
+from rnnzoo.training import Interrupted, Session, Trainer, TrainingOptions, checkpoint
 
 TEMPERATURE = 0.5  # of the sample at the end of a run
 
@@ -104,6 +104,8 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
         session.take_best()
         metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
         model.save(places.run_dir / "model.keras")
+        if stop():
+            raise Interrupted("stopped before the export; all steps are done: export with --resume")
         report.say(f"exporting to {places.export_dir}")
         details = {**settings.to_json(), "metrics": metrics}
         export_saved_model(model, places.export_dir, config=details, overwrite=True)

@@ -276,3 +276,9 @@ def test_no_gradient_crosses_from_batch_to_batch(here):
     for variable, was, g in zip(variables, before, cut, strict=True):
         np.testing.assert_allclose(variable.numpy(), was - g, atol=1e-6)
     assert max(abs(a - b).max() for a, b in zip(cut, through, strict=True)) > 1e-4
+
+
+def test_stopped_after_the_last_step(here, capsys, monkeypatch):
+    monkeypatch.setattr(run, "draw_curve", lambda folder: os.kill(os.getpid(), signal.SIGTERM))
+    assert train("--steps=5") == 143
+    assert "stopped before the export" in capsys.readouterr().err and not (here / "export").exists()
