@@ -14,9 +14,15 @@ class TaskSpec:
     `inputs` are ids of a vocabulary `[batch, time]` ("tokens"), or numbers
     `[batch, time, input_size]` ("features"); `outputs` are the logits of the next token, those of
     a class, or a vector, `output_size` of them, for every step or (without `per_step`) once for a
-    sequence. `loss` is "cross_entropy" (nats) or "mse"; `metrics` are reported, and the first of
-    them, the smaller the better, chooses the best model. `vocabulary` holds the symbols by id,
-    which are characters or words as `level` says.
+    sequence. `loss` is "cross_entropy" (nats), "binary_cross_entropy" (nats, each output a bit of
+    its own, summed) or "mse"; `metrics` are reported, and the first of them, the smaller the better,
+    chooses the best model. `vocabulary` holds the symbols by id, which are characters, words
+    between spaces, or tokens (words and signs) as `level` says; `labels` the names of classes.
+
+    With `characters`, a vocabulary too, words come with their spelling: inputs are
+    `[batch, time, 1 + word_length]`, the id of the word and those of its characters. `input_scale` and
+    `output_scale`, pairs of means and of standard deviations by column, say how far what the model
+    sees and gives is from what the user has.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]
@@ -24,10 +30,15 @@ class TaskSpec:
     per_step: bool
     input_size: int
     output_size: int
-    loss: Literal["cross_entropy", "mse"]
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse"]
     metrics: tuple[str, ...] = ("loss",)
     vocabulary: tuple[str, ...] = ()
-    level: Literal["char", "word"] = "char"
+    level: Literal["char", "word", "token"] = "char"
+    labels: tuple[str, ...] = ()
+    characters: tuple[str, ...] = ()
+    word_length: int = 0
+    input_scale: tuple[tuple[float, ...], ...] = ()
+    output_scale: tuple[tuple[float, ...], ...] = ()
 
     @property
     def language_model(self) -> bool:
@@ -36,10 +47,17 @@ class TaskSpec:
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold and `TaskSpec.from_json` reads."""
-        return {**dataclasses.asdict(self), "metrics": list(self.metrics), "vocabulary": list(self.vocabulary)}
+        return {name: _lists(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TaskSpec":
         """The inverse of `to_json`."""
-        lists = {name: tuple(values[name]) for name in ("metrics", "vocabulary")}
-        return cls(**{**values, **lists})
+        return cls(**{name: _tuples(value) for name, value in values.items()})
+
+
+def _lists(value: Any) -> Any:
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -5,8 +5,14 @@ from rnnzoo.cells.base import Cell
 from rnnzoo.cells.dampened import DampenedCell
 from rnnzoo.cells.elman import ElmanCell
 from rnnzoo.cells.feedforward import FeedforwardCell
+from rnnzoo.cells.gru import GRUCell
+from rnnzoo.cells.indrnn import IndRNNCell
 from rnnzoo.cells.jordan import JordanCell
+from rnnzoo.cells.layernorm import LayerNormLSTMCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import dot
+from rnnzoo.cells.peephole import PeepholeLSTMCell
+from rnnzoo.cells.transition import DeepTransitionCell
 
-__all__ = ["AffineCell", "Cell", "DampenedCell", "ElmanCell", "FeedforwardCell", "JordanCell", "LSTMCell", "dot"]
+__all__ = ["AffineCell", "Cell", "DampenedCell", "DeepTransitionCell", "ElmanCell", "FeedforwardCell", "GRUCell"]
+__all__ += ["IndRNNCell", "JordanCell", "LSTMCell", "LayerNormLSTMCell", "PeepholeLSTMCell", "dot"]

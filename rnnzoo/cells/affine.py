@@ -34,11 +34,14 @@ class AffineCell(Cell):
         recurrent_dropout: fraction of the previous state hidden in training, 0 <= recurrent_dropout < 1.
         seed: of the dropout masks.
 
+    A cell can be built for inputs of no features, `build((None, 0))`: it has no W then, and x is b.
+
     Raises:
         ValueError: `units` below 1, or a dropout outside [0, 1).
     """
 
     blocks = 1
+    autonomous = True
 
     def __init__(
         self,
@@ -84,9 +87,9 @@ class AffineCell(Cell):
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.seed = seed
+        self.kernel: Any = None
         self.bias: Any = None
-        if dropout or recurrent_dropout:
-            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed) if self.draws() else None
 
     def add(self, name: str, shape: tuple[int, ...], like: str, initializer: Any = None) -> Any:
         """A weight treated `like` the "kernel", the "recurrent" kernel or the "bias"."""
@@ -98,23 +101,40 @@ class AffineCell(Cell):
             constraint=getattr(self, f"{like}_constraint"),
         )
 
+    def draws(self) -> bool:
+        """Whether the cell draws random numbers in training."""
+        return bool(self.dropout or self.recurrent_dropout)
+
     def build(self, input_shape: Any) -> None:
         width = self.blocks * self.units
-        self.kernel = self.add("kernel", (input_shape[-1], width), "kernel")
+        if input_shape[-1] != 0:
+            self.kernel = self.add("kernel", (input_shape[-1], width), "kernel")
         self.build_recurrent(width)
         if self.use_bias:
-            self.bias = self.add("bias", (width,), "bias", self.default_bias())
+            self.bias = self.add("bias", self.bias_shape(width), "bias", self.default_bias())
 
     def build_recurrent(self, width: int) -> None:
-        """Creates U. A cell without one creates nothing."""
+        """Creates what `recurrent` multiplies by: U, or whatever a cell has in its place."""
         self.recurrent_kernel = self.add("recurrent_kernel", (self.output_size, width), "recurrent")
+
+    def bias_shape(self, width: int) -> tuple[int, ...]:
+        """The shape of b."""
+        return (width,)
 
     def default_bias(self) -> Any:
         """An initializer that goes before `bias_initializer`, or None."""
         return None
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
-        return self.shift(dot(self.hide(inputs, training), self.kernel))
+        return self.shift(self.enter(inputs, training))
+
+    def enter(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
+        """`inputs W`; zeros where there are no inputs."""
+        if self.kernel is not None:
+            return dot(self.hide(inputs, training), self.kernel)
+        width = self.blocks * self.units
+        nothing = tf.zeros(tf.concat([tf.shape(inputs)[:-1], [width]], 0), self.compute_dtype)
+        return tf.ensure_shape(nothing, [*inputs.shape[:-1], width])
 
     def hide(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
         """The inputs as floating numbers, some of them hidden by `dropout` in training."""

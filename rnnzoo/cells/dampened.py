@@ -55,18 +55,14 @@ class DampenedCell(AffineCell):
         self.trainable_dampening = trainable_dampening
 
     def build_recurrent(self, width: int) -> None:
-        pass
-
-    def build(self, input_shape: Any) -> None:
-        super().build(input_shape)
         if self.trainable_dampening:
             start = keras.initializers.Constant(self.dampening)
             self.dampening = self.add_weight(shape=(), name="dampening", initializer=start)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        return ()
+        a = state[0] * consts[0] if consts else state[0]
+        return tf.cast(tf.convert_to_tensor(self.dampening), a.dtype) * a
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
-        a = state[0] * consts[0] if consts else state[0]
-        a = sigma(self.activation)(x + tf.cast(self.dampening, x.dtype) * a)  # [batch, units]
+        a = sigma(self.activation)(x + r)  # [batch, units]
         return a, (a,)

@@ -39,6 +39,8 @@ class FeedforwardCell(AffineCell):
     neural networks, IEEE Transactions on Acoustics, Speech, and Signal Processing 37, 328-339.
     """
 
+    autonomous = False  # nothing is fed back
+
     def __init__(self, units: int, activation: Any = "tanh", *, window: int = 8, **kwargs):
         super().__init__(units, activation, **kwargs)
         if window < 1:

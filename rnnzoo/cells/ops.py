@@ -26,17 +26,19 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
         _TRANSPOSED.reset(token)
 
 
-def dot(x: Any, w: Any) -> tf.Tensor:
-    """`x w` for `x [..., n]` and a weight `w [n, m]`, in the dtype of `x`: `[..., m]`."""
+def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
+    """`x w` for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`, in the dtype of `x`: `[..., m]`."""
     x = tf.convert_to_tensor(x)
     if not x.dtype.is_floating:
         raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")
     transposed = _TRANSPOSED.get({}).get(id(w))
     if transposed is None:
         w = tf.cast(tf.convert_to_tensor(w), x.dtype)
+        w = w[:, first:last] if first or last else w
         n, m = w.shape
     else:
         transposed = tf.cast(transposed, x.dtype)
+        transposed = transposed[first:last] if first or last else transposed
         m, n = transposed.shape
     rows = x if x.shape.rank == 2 else tf.reshape(x, [-1, n])
     # the gradient of a product by a transposed matrix multiplies by that matrix as it stands

@@ -116,13 +116,14 @@ def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
     spec, rng = serving.spec, np.random.default_rng(0)
     found: list[tuple[str, int, dict[str, Any]]] = []
     for batch, time in ((1, 5), (3, 17)):
-        state = serving.functions["initial_state"](tf.constant(batch))
-        found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
-        if spec.inputs == "tokens":
-            one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
-        else:
-            one = rng.normal(size=(batch, spec.input_size)).astype("float32")
-        found.append(("step", batch, {"inputs": tf.constant(one), **state}))
+        if "step" in serving.functions:
+            state = serving.functions["initial_state"](tf.constant(batch))
+            found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
+            if spec.inputs == "tokens":
+                one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
+            else:
+                one = rng.normal(size=(batch, spec.input_size)).astype("float32")
+            found.append(("step", batch, {"inputs": tf.constant(one), **state}))
         if spec.inputs == "tokens":
             symbols = spec.vocabulary[len(SPECIAL) :]
             between = " " if spec.level == "word" else ""

@@ -21,7 +21,7 @@ class Serving(tf.Module):
     and `bits_per_char [n]` (of words: `perplexity [n]`); for other models: `text` or
     `features [n, time, size]` to `predictions`.
     `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
-    a stream, to `outputs, state_0 ...`. Language models also `generate(prompt, length,
+    a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also `generate(prompt, length,
     temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length` characters or words, the
     likeliest ones at temperature 0, of the `top_k` likeliest if that is not 0; the same seed gives
     the same text.
@@ -40,10 +40,10 @@ class Serving(tf.Module):
         states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
         tokens = spec.inputs == "tokens"
         one = tf.TensorSpec([None] if tokens else [None, size], tf.int32 if tokens else tf.float32, "inputs")
-        made = {
-            "initial_state": _function(self._initial_state, [_scalar(tf.int32, "batch_size")]),
-            "step": _function(self._step, [one, *states]),
-        }
+        made = {}
+        if self._model.causal:
+            made["initial_state"] = _function(self._initial_state, [_scalar(tf.int32, "batch_size")])
+            made["step"] = _function(self._step, [one, *states])
         if spec.language_model:
             strings = tf.TensorSpec([None], tf.string, "text")
             made["serving_default"] = _function(self._score, [strings])

@@ -3,10 +3,14 @@
 import keras
 
 from rnnzoo import cells
+from rnnzoo.layers.bidirectional import Bidirectional
+from rnnzoo.layers.deep import DeepInput, DeepOutput, DeepTransition
 from rnnzoo.layers.rnn import RNN, NamedRNN
 from rnnzoo.layers.scan import scan
+from rnnzoo.layers.stack import Stack
 
-__all__ = ["LSTM", "RNN", "DampenedRNN", "ElmanRNN", "JordanRNN", "NamedRNN", "scan"]
+__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "DampenedRNN", "DeepInput", "DeepOutput", "DeepTransition"]
+__all__ += ["ElmanRNN", "IndRNN", "JordanRNN", "LayerNormLSTM", "NamedRNN", "PeepholeLSTM", "Stack", "scan"]
 
 
 class DampenedRNN(NamedRNN, cell_class=cells.DampenedCell):
@@ -17,6 +21,14 @@ class ElmanRNN(NamedRNN, cell_class=cells.ElmanCell):
     __doc__ = cells.ElmanCell.__doc__
 
 
+class GRU(NamedRNN, cell_class=cells.GRUCell):
+    __doc__ = cells.GRUCell.__doc__
+
+
+class IndRNN(NamedRNN, cell_class=cells.IndRNNCell):
+    __doc__ = cells.IndRNNCell.__doc__
+
+
 class JordanRNN(NamedRNN, cell_class=cells.JordanCell):
     __doc__ = cells.JordanCell.__doc__
 
@@ -25,5 +37,13 @@ class LSTM(NamedRNN, cell_class=cells.LSTMCell):
     __doc__ = cells.LSTMCell.__doc__
 
 
-for _layer in (RNN, DampenedRNN, ElmanRNN, JordanRNN, LSTM):
+class LayerNormLSTM(NamedRNN, cell_class=cells.LayerNormLSTMCell):
+    __doc__ = cells.LayerNormLSTMCell.__doc__
+
+
+class PeepholeLSTM(NamedRNN, cell_class=cells.PeepholeLSTMCell):
+    __doc__ = cells.PeepholeLSTMCell.__doc__
+
+
+for _layer in (RNN, DampenedRNN, ElmanRNN, GRU, IndRNN, JordanRNN, LSTM, LayerNormLSTM, PeepholeLSTM):
     keras.saving.register_keras_serializable(package="rnnzoo")(_layer)

@@ -85,6 +85,11 @@ class RNN(SignatureConfig, keras.layers.RNN):
                 variable.assign(tf.cast(value, variable.dtype))
         return (output, *final) if self.return_state else output
 
+    @property
+    def causal(self) -> bool:
+        """Whether an output depends on no later input, so that it can be had step by step."""
+        return self.cell.causal and not self.go_backwards
+
     def step(self, inputs: Any, states: Any) -> tuple[Any, list]:
         """One step of a stream: `inputs [batch, features]` and states in, output and states out."""
         with bound(self.cell, cast_weights(self.cell)):  # not cell(...), which would cast the states

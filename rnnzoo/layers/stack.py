@@ -3,83 +3,130 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import tree
 
-from rnnzoo.layers.rnn import RNN
-from rnnzoo.serialization import SignatureConfig
+from rnnzoo.layers.arrangement import Arrangement, hide, is_recurrent, last_valid
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
-class Stack(SignatureConfig, keras.layers.Layer):
-    """Recurrent layers one on top of another: each reads the outputs of the one below.
+class Stack(Arrangement):
+    """Layers one on top of another: each reads the outputs of the one below.
 
-    Call it like an `RNN`; its states are those of the layers, the lowest first.
+        h_t^l = cell_l(h_t^{l-1}, h_{t-1}^l),   h_t^0 = x_t                    (sRNN)
+        h_t^l = cell_l(h_t^{l-1}, h_{t-1}^l) + h_t^{l-1}   for l > 1           with `residual`
+
+    Call it like an `RNN`; its states are those of the layers, the lowest first. Layers without
+    states (Dense, LayerNormalization ...) may stand among the recurrent ones: they treat each
+    step by itself, and so make the way in or out deep. One layer alone is that layer.
 
     Args:
-        layers: layers that know `initial_state` and `return_state`; all are made to return both
-            their sequences and their states.
+        layers: the lowest first. Recurrent ones are made to return what is needed here.
+        residual: each recurrent layer but the first adds its input to its output.
+        dropout: fraction of what goes from one layer to the next that is hidden in training, drawn
+            anew at every step, 0 <= dropout < 1.
+        return_sequences: all outputs instead of the last.
+        return_state: the final states too.
+        go_backwards: reads the sequence from its end; outputs come in the order of reading.
+        zero_output_for_mask: a masked step gives zeros.
 
     Raises:
-        ValueError: no layer is given.
+        ValueError: no recurrent layer is given, or `residual` between layers of different sizes.
 
     >>> import tensorflow as tf, rnnzoo
-    >>> stack = Stack([rnnzoo.layers.LSTM(4), rnnzoo.layers.ElmanRNN(3)])
-    >>> outputs, *states = stack(tf.zeros([2, 7, 5]))
-    >>> outputs.shape, len(states)
-    (TensorShape([2, 7, 3]), 3)
+    >>> stack = Stack([rnnzoo.layers.LSTM(4), rnnzoo.layers.ElmanRNN(3)], return_state=True)
+    >>> output, *states = stack(tf.zeros([2, 7, 5]))
+    >>> output.shape, len(states)
+    (TensorShape([2, 3]), 3)
+
+    Schmidhuber (1992), El Hihi & Bengio (1996); as in Pascanu et al. (2013), arXiv 1312.6026.
     """
 
-    def __init__(self, layers: list[RNN], **kwargs):
-        kwargs.setdefault("autocast", False)  # as the layers inside
+    def __init__(
+        self,
+        layers: list[Any],
+        *,
+        residual: bool = False,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        if not layers:
-            raise ValueError("a stack needs at least one layer")
         self.layers = list(layers)
-        self.supports_masking = True
-        for layer in self.layers:
-            layer.return_sequences = layer.return_state = True
+        self.parts = [layer for layer in self.layers if is_recurrent(layer)]
+        if not self.parts:
+            raise ValueError("a stack needs at least one recurrent layer")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}")
+        self.residual = residual
+        self.between = keras.layers.Dropout(dropout) if dropout else None
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.go_backwards, self.zero_output_for_mask = go_backwards, zero_output_for_mask
+        for part in self.parts:
+            part.return_sequences = part.return_state = True
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         shape = tuple(sequences_shape)
         for layer in self.layers:
             if not layer.built:
                 layer.build(shape)
-            shape = tuple(layer.compute_output_shape(shape)[0])
+            before, shape = shape, self._shape(layer, shape)
+            if self._adds(layer) and before[-1] != shape[-1]:
+                raise ValueError(f"residual: {layer.name} has {before[-1]} inputs and {shape[-1]} outputs, not as many")
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        shape = batch, time, _ = tuple(sequences_shape)
+        for layer in self.layers:
+            shape = self._shape(layer, shape)
+        shape = (batch, time, shape[-1]) if self.return_sequences else (batch, shape[-1])
+        return (shape, *((batch, size) for size in self.state_size)) if self.return_state else shape
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         mask = tree.flatten(mask)[0] if mask is not None else None
-        final = []
-        for layer, state in zip(self.layers, self._deal(initial_state), strict=True):
-            sequences, *states = layer(sequences, initial_state=state, mask=mask, training=training)
+        if self.go_backwards:
+            sequences, mask = (None if t is None else tf.reverse(t, [1]) for t in (sequences, mask))
+        dealt, final = self.deal(initial_state), []
+        for layer in self.layers:
+            entered = sequences
+            if self.between is not None and layer is not self.layers[0]:
+                sequences = self.between(sequences, training=training)
+            if not is_recurrent(layer):
+                sequences = layer(sequences)
+                continue
+            i = self.parts.index(layer)
+            keep = self.return_sequences or i + 1 < len(self.parts) or self._adds(layer)
+            layer.return_sequences = keep
+            sequences, *states = layer(sequences, initial_state=dealt[i], mask=mask, training=training)
             final += states
-        return (sequences, *final)
+            sequences = sequences + entered if self._adds(layer) else sequences
+            if i + 1 == len(self.parts) and keep and not self.return_sequences:
+                sequences = last_valid(sequences, mask)
+        if self.zero_output_for_mask and mask is not None:
+            sequences = hide(sequences, mask, self.return_sequences)
+        return (sequences, *final) if self.return_state else sequences
 
     def step(self, inputs: Any, states: Any) -> tuple[Any, list]:
         """One step of a stream: `inputs [batch, features]` and states in, output and states out."""
-        final = []
-        for layer, state in zip(self.layers, self._deal(states), strict=True):
-            inputs, new = layer.step(inputs, state)
-            final += new
+        dealt, final = self.deal(states), []
+        for layer in self.layers:
+            entered = inputs
+            if is_recurrent(layer):
+                inputs, new = layer.step(inputs, dealt[self.parts.index(layer)])
+                final += new
+                inputs = inputs + entered if self._adds(layer) else inputs
+            else:
+                inputs = layer(inputs)
         return inputs, final
 
-    def get_initial_state(self, batch_size: Any) -> list:
-        """The initial states of all layers, the lowest first."""
-        return [state for layer in self.layers for state in layer.get_initial_state(batch_size)]
+    def _adds(self, layer: Any) -> bool:
+        return self.residual and is_recurrent(layer) and layer is not self.parts[0]
 
-    def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
-        return [mask, *(None for layer in self.layers for _ in layer.state_size)]
-
-    def _deal(self, states: Any) -> list:
-        """The states of each layer, or None for each."""
-        if states is None:
-            return [None] * len(self.layers)
-        states, dealt = list(tree.flatten(states)), []
-        for layer in self.layers:
-            n = len(layer.state_size)
-            dealt.append(states[:n])
-            states = states[n:]
-        if states:
-            raise ValueError(
-                f"{self.name} has {sum(len(y.state_size) for y in self.layers)} states, but was given more"
-            )
-        return dealt
+    def _shape(self, layer: Any, shape: tuple) -> tuple:
+        """The shape of a layer's sequences."""
+        if not is_recurrent(layer):
+            return tuple(layer.compute_output_shape(shape))
+        layer.return_sequences = True
+        return tuple(layer.compute_output_shape(shape)[0])

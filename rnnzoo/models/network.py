@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from rnnzoo import config
+from rnnzoo.errors import UserError
 from rnnzoo.registry import MODELS
 from rnnzoo.spec import TaskSpec
 
@@ -19,16 +20,35 @@ class Network(keras.Model):
     the states, `step` is one step of a stream.
 
     Args:
-        core: a layer with the interface of `rnnzoo.layers.Stack`.
+        core: a layer with the interface of `rnnzoo.layers.Stack`; it is made to return what the task needs.
         spec: what goes in and what comes out.
         embedding: size of the token embedding; features have none.
         recipe: registered name and options, from which the model is made again when it is loaded.
+        dropout: fraction of what enters the head that is hidden in training.
+
+    Raises:
+        UserError: a core that reads ahead for a task that guesses the next token.
     """
 
-    def __init__(self, core: Any, spec: TaskSpec, embedding: int, recipe: tuple[str, dict[str, Any]], **kwargs):
+    def __init__(
+        self,
+        core: Any,
+        spec: TaskSpec,
+        embedding: int,
+        recipe: tuple[str, dict[str, Any]],
+        dropout: float = 0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        if spec.language_model and not core.causal:
+            raise UserError(
+                f"model '{recipe[0]}' reads ahead, so it cannot be a language model, which guesses what comes next; "
+                "choose a model of one direction, or another task"
+            )
         self.spec = spec
         self.core = core
+        core.return_sequences, core.return_state = spec.per_step, True
+        self.dropout = keras.layers.Dropout(dropout) if dropout else None
         self._recipe = recipe
         tokens = spec.inputs == "tokens"
         # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
@@ -51,10 +71,18 @@ class Network(keras.Model):
     def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
         """A part of a sequence, the states before it in, those after it out: `(outputs, state)`."""
         hidden, *state = self.core(self._embed(inputs), initial_state=state, mask=mask, training=training)
-        return self.head(hidden if self.spec.per_step else hidden[:, -1]), state
+        hidden = hidden if self.dropout is None else self.dropout(hidden, training=training)
+        return self.head(hidden), state
+
+    @property
+    def causal(self) -> bool:
+        """Whether an output depends on no later input, so that the model can stream."""
+        return self.core.causal
 
     def step(self, inputs: Any, state: Any) -> tuple[Any, list]:
-        """One step of a stream: `inputs [batch]` (ids) or `[batch, features]`."""
+        """One step of a stream: `inputs [batch]` (ids) or `[batch, features]`. Raises `UserError` if it reads ahead."""
+        if not self.causal:
+            raise UserError(f"model '{self._recipe[0]}' reads ahead and cannot stream; one of one direction can")
         hidden, state = self.core.step(self._embed(inputs), state)
         return self.head(hidden), state
 
@@ -93,8 +121,8 @@ class Network(keras.Model):
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the registered models that match an fnmatch pattern, sorted.
 
-    >>> list_models("lst*")
-    ['lstm']
+    >>> list_models("lstm*")
+    ['lstm', 'lstm-layernorm', 'lstm-peephole']
     """
     return MODELS.list(pattern)
 

@@ -1,15 +1,16 @@
-"""Every registered cell as a model of the same name."""
+"""Every registered cell as a model of the same name, in any depth; and the core that all models share."""
 
 import dataclasses
 import inspect
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from rnnzoo.cells import AffineCell, Cell
+from rnnzoo.cells import AffineCell, Cell, DeepTransitionCell
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
-from rnnzoo.layers import RNN
-from rnnzoo.layers.stack import Stack
+from rnnzoo.layers import RNN, Bidirectional, Stack
+from rnnzoo.layers.deep import hidden_layers
 from rnnzoo.models.network import Network
 from rnnzoo.registry import CELLS, MODELS
 from rnnzoo.serialization import parameters
@@ -22,47 +23,82 @@ class RecurrentOptions:
 
     units: int = option(256, "units of each recurrent layer", minimum=1)
     layers: int = option(1, "recurrent layers, one on top of another", minimum=1)
+    residual: bool = option(False, "each layer but the first adds its input to its output")
+    input_depth: int = option(1, "layers between input and hidden state; 1: the cell's own", minimum=1)
+    transition_depth: int = option(1, "layers between a hidden state and the next; 1: the cell's own", minimum=1)
+    shortcut: bool = option(False, "the previous state also goes past the inner layers of a deep transition")
+    output_depth: int = option(1, "layers between hidden state and output; 1: a linear one", minimum=1)
+    hidden_units: int | None = option(None, "units of each such layer on the way in or out; default: units", minimum=1)
     embedding: int = option(64, "size of the embedding of tokens", minimum=1)
     activation: str | None = option(None, "activation function, by its Keras name; default: the cell's own")
     dropout: float = option(0.0, "fraction of each layer's inputs hidden in training", minimum=0, below=1)
     recurrent_dropout: float = option(0.0, "fraction of the previous state hidden in training", minimum=0, below=1)
+    layer_dropout: float = option(
+        0.0, "fraction of each layer's outputs hidden in training, drawn anew at each step", minimum=0, below=1
+    )
 
 
-def cell_options(cell_class: type[Cell]) -> type:
-    """`RecurrentOptions` and the cell's own plain parameters, with their help from its docstring."""
-    common = {field.name for field in dataclasses.fields(RecurrentOptions)}
+COMMON = {field.name for field in dataclasses.fields(RecurrentOptions)}
+
+
+def own_options(cell_class: type[Cell]) -> list[tuple[str, Any, Any]]:
+    """A cell's own plain parameters as fields, with their help from its docstring."""
     fields = []
     for name, parameter in parameters(cell_class).items():
         plain = parameter.annotation in (int, float, bool, str, int | None, float | None, str | None)
-        if plain and name not in common and name not in parameters(AffineCell):
+        if plain and name not in COMMON and name not in parameters(AffineCell):
             fields.append((name, parameter.annotation, option(parameter.default, _help(cell_class, name))))
-    return dataclasses.make_dataclass(f"{cell_class.__name__}Options", fields, bases=(RecurrentOptions,), frozen=True)
+    return fields
 
 
 def _help(cell_class: type, name: str) -> str:
-    found = re.search(rf"^ *{name}: (.*)$", inspect.getdoc(cell_class) or "", re.MULTILINE)
-    return found[1].rstrip(".;") if found else name
+    for cls in cell_class.__mro__:
+        if found := re.search(rf"^ *{name}: (.*)$", inspect.getdoc(cls) or "", re.MULTILINE):
+            return found[1].rstrip(".;")
+    return name
+
+
+def make_options(name: str, fields: Iterable[tuple[str, Any, Any]]) -> type:
+    """`RecurrentOptions` and these fields, which go before those of the same name."""
+    return dataclasses.make_dataclass(f"{name}Options", list(fields), bases=(RecurrentOptions,), frozen=True)
+
+
+def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
+    """The model `name`: `options.layers` layers of a cell, in one direction or (with a merge mode) in both."""
+    cell_class = CELLS[cell_name]
+    given = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
+    defaults = {key: parameter.default for key, parameter in parameters(cell_class).items()}
+    arguments = {key: defaults[key] if value is None else value for key, value in given.items()}
+    try:
+        core = _core(lambda: cell_class(**arguments), options, merge_mode)
+    except ValueError as error:
+        raise UserError(f"model '{name}': {error}") from None
+    return Network(core, spec, options.embedding, (name, dataclasses.asdict(options)), options.layer_dropout)
+
+
+def _core(make_cell: Any, options: Any, merge_mode: str) -> Stack:
+    layers = []
+    for _ in range(options.layers):
+        cell = make_cell()
+        if options.transition_depth > 1 or options.shortcut:
+            cell = DeepTransitionCell(cell, options.transition_depth, options.shortcut)
+        layers.append(RNN(cell))
+    if merge_mode:
+        layers = [Bidirectional(layer, merge_mode=merge_mode) for layer in layers]
+    units, activation = options.hidden_units or options.units, getattr(make_cell(), "activation", "tanh")
+    before = hidden_layers(units, options.input_depth - 1, activation)
+    behind = hidden_layers(units, options.output_depth - 1, activation)
+    return Stack([*before, *layers, *behind], residual=options.residual, dropout=options.layer_dropout)
 
 
 def register_cell(name: str, cell_class: type[Cell]) -> None:
     """Registers the model of a cell."""
-    options_type = cell_options(cell_class)
 
     def build(spec: TaskSpec, options: Any) -> Network:
-        given = dataclasses.asdict(options)
-        arguments = {key: value for key, value in given.items() if key not in ("layers", "embedding")}
-        arguments = {key: value for key, value in arguments.items() if key in parameters(cell_class)}
-        if arguments.get("activation") is None:
-            arguments.pop("activation", None)
-        try:
-            layers = [RNN(cell_class(**arguments)) for _ in range(options.layers)]
-        except ValueError as error:
-            raise UserError(f"model '{name}': {error}") from None
-        recipe = (name, given)
-        return Network(Stack(layers), spec, options.embedding, recipe)
+        return make_network(name, name, spec, options)
 
     build.__doc__ = cell_class.__doc__
-    build.__annotations__ = {"spec": TaskSpec, "options": options_type}
+    build.__annotations__ = {"spec": TaskSpec, "options": make_options(cell_class.__name__, own_options(cell_class))}
     MODELS.register(name)(build)
 
 

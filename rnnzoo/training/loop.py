@@ -68,12 +68,14 @@ class Trainer:
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The metrics of a split."""
-        totals, state = np.zeros(4), None
+        totals: dict[str, Any] = {}
+        state = None
         for batch in self.task.evaluation(split):
             state = state or self.model.initial_state(len(batch.inputs))
             found, state = self._evaluate(_tensors(batch, True), state)
-            totals += found.numpy()
-        return metrics.finish(self.task.spec, *totals.tolist())
+            for name, value in metrics.finish_batch(self.task.spec, found, batch).items():
+                totals[name] = totals.get(name, 0) + value
+        return metrics.finish(self.task.spec, totals)
 
     def variables(self) -> dict[str, list]:
         """All that the run so far has made: weights, random-generator states, optimizer, carried states."""

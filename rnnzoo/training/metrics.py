@@ -1,19 +1,26 @@
-"""Metrics by the names they have everywhere: loss, bits_per_char, perplexity, accuracy, mse."""
+"""Metrics by the names they have everywhere: loss, bits_per_char, perplexity, accuracy, macro_f1, f1, mse, mae, nll."""
 
 import math
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Batch
+from rnnzoo.training import spans
 
 CLOSE = 0.04  # a predicted vector is right when no component is further off (Hochreiter & Schmidhuber 1997)
 
+Totals = dict[str, Any]
+
 
 def losses(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """The loss of each target, in nats or as a squared error."""
+    """The loss of each target: in nats, of a vector of bits summed over them, or a squared error."""
     if spec.loss == "cross_entropy":
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
+    if spec.loss == "binary_cross_entropy":
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=outputs), -1)
     return tf.reduce_mean(tf.math.squared_difference(outputs, targets), -1)
 
 
@@ -24,20 +31,60 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
-def sums(spec: TaskSpec, outputs: tf.Tensor, batch: Batch) -> tf.Tensor:
-    """`[sum of losses, targets, right ones, those that could be right]` of a batch."""
+def sums(spec: TaskSpec, outputs: tf.Tensor, batch: Batch) -> Totals:
+    """What a batch adds to each total; `predicted` is for `finish_batch`."""
     loss = losses(spec, outputs, batch.targets)
     weights = tf.ones_like(loss) if batch.weights is None else batch.weights
+    found: Totals = {"loss": tf.reduce_sum(loss * weights), "count": tf.reduce_sum(weights)}
+    if "accuracy" in spec.metrics:
+        found["right"], found["scored"] = _right(spec, outputs, batch, weights)
+    if "mae" in spec.metrics:
+        found["off"] = tf.reduce_sum(tf.reduce_mean(tf.abs(outputs - batch.targets), -1) * weights)
+    if "macro_f1" in spec.metrics:
+        found["classes"] = _classes(spec, outputs, batch.targets, weights)
+    if "f1" in spec.metrics:
+        found["predicted"] = tf.argmax(outputs, -1, tf.int32)
+    return found
+
+
+def finish_batch(spec: TaskSpec, found: Totals, batch: Batch) -> Totals:
+    """The totals of `sums` as NumPy, spans counted."""
+    totals = {name: np.asarray(value, "float64") for name, value in found.items() if name != "predicted"}
+    if "predicted" in found:
+        there = np.ones(batch.targets.shape, bool) if batch.weights is None else np.asarray(batch.weights) > 0
+        totals["spans"] = spans.count(spec.labels, batch.targets, found["predicted"].numpy(), there)
+    return totals
+
+
+def finish(spec: TaskSpec, totals: Totals) -> dict[str, float]:
+    """The metrics of a task from all totals."""
+    loss = float(totals["loss"] / totals["count"])
+    known = {"loss": loss, "mse": loss, "nll": loss, "bits_per_char": loss / math.log(2)}
+    known["perplexity"] = math.exp(loss) if loss < 700 else math.inf
+    if "right" in totals:
+        known["accuracy"] = float(totals["right"] / totals["scored"])
+    if "off" in totals:
+        known["mae"] = float(totals["off"] / totals["count"])
+    if "classes" in totals:
+        right, said, are = totals["classes"]
+        there = are + said > 0  # a class that is neither there nor guessed has no F1
+        known["macro_f1"] = float(np.mean(2 * right[there] / (are + said)[there]))
+    if "spans" in totals:
+        known["f1"] = spans.f1(totals["spans"])
+    return {name: known[name] for name in ("loss", *(n for n in spec.metrics if n != "loss"))}
+
+
+def _right(spec: TaskSpec, outputs: tf.Tensor, batch: Batch, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """How many are right, and how many could be."""
     scored = weights if batch.scored is None else batch.scored
     if batch.legal is not None:
-        missed = tf.reduce_sum(tf.cast(~_just_the_legal(outputs, batch.legal), loss.dtype) * weights, 1)
+        missed = tf.reduce_sum(tf.cast(~_just_the_legal(outputs, batch.legal), weights.dtype) * weights, 1)
         right, scored = tf.equal(missed, 0), tf.reduce_max(weights, 1)
     elif spec.loss == "cross_entropy":
         right = tf.equal(tf.argmax(outputs, -1, batch.targets.dtype), batch.targets)
     else:
         right = tf.reduce_all(tf.abs(outputs - batch.targets) < CLOSE, -1)
-    values = (loss * weights, weights, tf.cast(right, loss.dtype) * scored, scored)
-    return tf.stack([tf.reduce_sum(v) for v in values])
+    return tf.reduce_sum(tf.cast(right, weights.dtype) * scored), tf.reduce_sum(scored)
 
 
 def _just_the_legal(outputs: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
@@ -47,9 +94,9 @@ def _just_the_legal(outputs: tf.Tensor, legal: tf.Tensor) -> tf.Tensor:
     return least > most
 
 
-def finish(spec: TaskSpec, loss_sum: float, count: float, right: float, scored: float) -> dict[str, float]:
-    """The metrics of a task from the totals of `sums`."""
-    loss = loss_sum / count
-    known = {"loss": loss, "accuracy": right / scored, "mse": loss, "bits_per_char": loss / math.log(2)}
-    known["perplexity"] = math.exp(loss) if loss < 700 else math.inf
-    return {name: known[name] for name in ("loss", *(n for n in spec.metrics if n != "loss"))}
+def _classes(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """For each class how many were right, said, and there: `[3, classes]`."""
+    are = tf.one_hot(targets, spec.output_size, dtype=weights.dtype) * weights[..., None]
+    said = tf.one_hot(tf.argmax(outputs, -1), spec.output_size, dtype=weights.dtype) * weights[..., None]
+    flat = [tf.reshape(t, [-1, spec.output_size]) for t in (tf.minimum(are, said), said, are)]
+    return tf.stack([tf.reduce_sum(t, 0) for t in flat])

@@ -1,0 +1,90 @@
+"""The gated recurrent unit of Cho et al. (2014)."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import dot
+from rnnzoo.registry import CELLS
+
+
+@CELLS.register("gru")
+class GRUCell(AffineCell):
+    """Gated recurrent unit: one gate says how much to keep, one what to forget in what is new.
+
+        z_t = sigma(x_t W_z + h_{t-1} U_z + b_z)                 update gate
+        r_t = sigma(x_t W_r + h_{t-1} U_r + b_r)                 reset gate
+        g_t = tanh(x_t W_h + r_t * (h_{t-1} U_h + d_h) + b_h)    candidate, reset_after
+        g_t = tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)          candidate, as in the paper
+        h_t = z_t * h_{t-1} + (1 - z_t) * g_t
+
+    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights
+    `kernel` W `[features, 3 units]`, `recurrent_kernel` U `[units, 3 units]`, in the order z, r, h
+    of `keras.layers.GRU`, `bias` `[3 units]`, or with `reset_after` `[2, 3 units]`: of the
+    inputs (b), and of the recurrence (d; its d_z and d_r add to b_z and b_r). Weights are
+    interchangeable with those of `keras.layers.GRU`.
+
+    Args:
+        units: size of h.
+        recurrent_activation: sigma, of the gates; `activation` is the tanh of the equations.
+        reset_after: whether the reset gate comes after the product with U_h, which is one product then.
+
+    >>> import tensorflow as tf, rnnzoo
+    >>> rnnzoo.layers.GRU(4, return_sequences=True)(tf.zeros([2, 7, 3])).shape
+    TensorShape([2, 7, 4])
+
+    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical
+    machine translation, EMNLP; `reset_after` as in Chetlur et al. (2014), cuDNN.
+    """
+
+    blocks = 3
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        *,
+        reset_after: bool = True,
+        **kwargs,
+    ):
+        super().__init__(units, activation, **kwargs)
+        self.recurrent_activation = keras.activations.get(recurrent_activation)
+        self.reset_after = reset_after
+        self.additive = reset_after
+
+    def bias_shape(self, width: int) -> tuple[int, ...]:
+        return (2, width) if self.reset_after else (width,)
+
+    def shift(self, x: tf.Tensor) -> tf.Tensor:
+        return x if self.bias is None else x + self._bias(0, x.dtype)
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        h = state[0] * consts[0] if consts else state[0]
+        if not self.reset_after:
+            return dot(h, self.recurrent_kernel, last=2 * self.units)
+        r = dot(h, self.recurrent_kernel)
+        return r if self.bias is None else r + self._bias(1, r.dtype)
+
+    def gates(self, x: Any, r: Any, state: tuple, consts: Any) -> dict[str, tf.Tensor]:
+        """The values of both gates and of the candidate, in the order of the weights."""
+        n, s = self.units, sigma(self.recurrent_activation)
+        z, reset = tf.split(s(x[..., : 2 * n] + r[..., : 2 * n]), 2, -1)
+        if self.reset_after:
+            again = reset * r[..., 2 * n :]
+        else:
+            h = state[0] * consts[0] if consts else state[0]
+            again = dot(reset * h, self.recurrent_kernel, first=2 * n)
+        return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x[..., 2 * n :] + again)}
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        gate = self.gates(x, r, state, consts)
+        h = gate["candidate"] + gate["update"] * (state[0] - gate["candidate"])  # [batch, units]
+        return h, (h,)
+
+    def _bias(self, row: int, dtype: Any) -> tf.Tensor:
+        bias = tf.cast(tf.convert_to_tensor(self.bias), dtype)
+        return bias[row] if self.reset_after else bias

@@ -1,0 +1,46 @@
+"""The LSTM whose gates see the cell: peephole connections."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.cells.lstm import LSTMCell
+from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.registry import CELLS
+
+
+@CELLS.register("lstm-peephole")
+class PeepholeLSTMCell(LSTMCell):
+    """Long short-term memory with peepholes: the gates look at the cell itself.
+
+        i_t = sigma(x_t W_i + h_{t-1} U_i + p_i * c_{t-1} + b_i)
+        f_t = sigma(x_t W_f + h_{t-1} U_f + p_f * c_{t-1} + b_f)
+        g_t = tanh(x_t W_c + h_{t-1} U_c + b_c)
+        c_t = f_t * c_{t-1} + i_t * g_t
+        o_t = sigma(x_t W_o + h_{t-1} U_o + p_o * c_t + b_o)
+        h_t = o_t * tanh(c_t)
+
+    The output gate sees the new cell state. Shapes and arguments as for `LSTMCell`; one weight
+    more, `peephole_kernel` p `[3, units]` in the order i, f, o (`[2, units]` without a forget gate).
+
+    >>> import tensorflow as tf, rnnzoo
+    >>> rnnzoo.layers.RNN(PeepholeLSTMCell(4))(tf.zeros([2, 7, 3])).shape
+    TensorShape([2, 4])
+
+    Gers & Schmidhuber (2000), Recurrent nets that time and count, IJCNN.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.peephole_kernel = self.add("peephole_kernel", (len(self.names) - 1, self.units), "kernel")
+
+    def advance(self, z: tf.Tensor, c: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        s, g = sigma(self.recurrent_activation), sigma(self.activation)
+        z = dict(zip(self.names, tf.split(z, len(self.names), -1), strict=True))
+        *looks, p_o = tf.unstack(tf.cast(tf.convert_to_tensor(self.peephole_kernel), z["input"].dtype))
+        seen = tf.cast(c, z["input"].dtype)
+        gate = {name: s(z[name] + p * seen) for name, p in zip(("input", "forget"), looks, strict=False)}
+        gate["candidate"] = g(z["candidate"])
+        c = self.update(gate, c)
+        gate["output"] = s(z["output"] + p_o * tf.cast(c, seen.dtype))
+        return gate, c

@@ -1,0 +1,101 @@
+"""Depth between one hidden state and the next (Pascanu et al. 2013)."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.base import Cell
+
+
+@keras.saving.register_keras_serializable(package="rnnzoo")
+class DeepTransitionCell(Cell):
+    """A deep transition: a tick of the cell, and more ticks without input, each with weights of its own.
+
+        s^1 = cell_1(x_t, s_{t-1}),   s^k = cell_k(s^{k-1}) for k = 2 ... depth,   s_t = s^depth
+
+    For Elman's cell this is the DT-RNN of the paper,
+
+        h_t = sigma(U_L sigma(... U_2 sigma(U_1 h_{t-1} + W x_t + b_1) + b_2 ...) + b_L)
+
+    With `shortcut` (DT(S)-RNN) the previous state also enters the last of these ticks past the
+    others, through a matrix of its own: `U_L z + S h_{t-1} + b_L`, and likewise in the gates of a
+    gated cell. A depth of 1 is the cell itself.
+
+    Shapes: those of the cell; its weights once for every tick, those of ticks 2 to `depth`
+    without W, then S.
+
+    Args:
+        cell: any cell whose tick can go without inputs.
+        depth: L, ticks in a transition.
+        shortcut: whether there is an S.
+
+    Raises:
+        ValueError: the construction makes no sense for the cell, or a shortcut has nothing to pass by.
+
+    >>> import tensorflow as tf, rnnzoo
+    >>> deep = DeepTransitionCell(rnnzoo.cells.ElmanCell(4), depth=3, shortcut=True)
+    >>> rnnzoo.layers.RNN(deep)(tf.zeros([2, 7, 5])).shape
+    TensorShape([2, 4])
+
+    Pascanu, Gulcehre, Cho & Bengio (2013), How to construct deep recurrent neural networks, arXiv
+    1312.6026; for gated cells as in Miceli Barone et al. (2017), arXiv 1707.07631.
+    """
+
+    def __init__(self, cell: AffineCell, depth: int = 2, shortcut: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        name = type(cell).__name__
+        if not getattr(cell, "autonomous", False):
+            raise ValueError(f"{name} has no transition to deepen: its tick cannot go on without inputs")
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, not {depth!r}")
+        if shortcut and depth < 2:
+            raise ValueError("a shortcut passes by intermediate layers: it needs a depth of at least 2")
+        if shortcut and not cell.additive:
+            raise ValueError(f"{name}, with these options, multiplies by the previous state twice: it has no shortcut")
+        self.cells = [cell, *(_like(cell) for _ in range(depth - 1))]
+        self.shortcut_cell = _like(cell, use_bias=False) if shortcut else None
+        self.state_size, self.output_size = cell.state_size, cell.output_size
+
+    def build(self, input_shape: Any) -> None:
+        first, *rest = self.cells
+        if not first.built:
+            first.build(input_shape)
+        for cell in rest:
+            cell.build((*input_shape[:-1], 0))
+        if self.shortcut_cell is not None:
+            self.shortcut_cell.build_recurrent(first.blocks * first.units)
+
+    def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
+        return self.cells[0].get_initial_state(batch_size)
+
+    def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
+        first, *rest = self.cells
+        nothing = inputs[..., :0]
+        return (first.project(inputs, training), *(cell.project(nothing, training) for cell in rest))
+
+    def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
+        cells = self.cells if self.shortcut_cell is None else [*self.cells, self.shortcut_cell]
+        return tuple(cell.constants(inputs, training, memory) for cell in cells)
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        r = self.cells[0].recurrent(state, consts[0])
+        return (r,) if self.shortcut_cell is None else (r, self.shortcut_cell.recurrent(state, consts[-1]))
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        output, state = self.cells[0].step(x[0], r[0], state, consts[0])
+        for k, cell in enumerate(self.cells[1:], 1):
+            inner = cell.recurrent(state, consts[k])
+            if self.shortcut_cell is not None and cell is self.cells[-1]:
+                inner = tree.map_structure(tf.add, inner, r[1])
+            output, state = cell.step(x[k], inner, state, consts[k])
+        return output, state
+
+
+def _like(cell: Any, **changes: Any) -> Any:
+    """A cell of the same kind with weights of its own."""
+    config = cell.get_config()
+    del config["name"]
+    return type(cell).from_config({**config, **changes})

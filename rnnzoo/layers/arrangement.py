@@ -1,0 +1,100 @@
+"""What layers that hold recurrent layers have in common: their states, in order, and their options."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+
+from rnnzoo.serialization import SignatureConfig
+
+LIVE = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")  # may be set after construction
+
+
+def is_recurrent(layer: Any) -> bool:
+    """Whether a layer has states: otherwise it treats each step by itself, as a Dense layer does."""
+    return hasattr(layer, "get_initial_state")
+
+
+class Arrangement(SignatureConfig, keras.layers.Layer):
+    """Recurrent layers put together, with the interface of one. Subclasses set `parts`, in the order of the states."""
+
+    parts: list[Any]
+    return_sequences: Any
+    return_state: Any
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("autocast", False)  # as the layers inside: a state must not be cast on its way in
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    @property
+    def state_size(self) -> list[int]:
+        """The sizes of all states."""
+        return [size for part in self.parts for size in sizes(part)]
+
+    @property
+    def causal(self) -> bool:
+        """Whether an output depends on no later input, so that it can be had step by step."""
+        return not getattr(self, "go_backwards", False) and all(part.causal for part in self.parts)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether states are carried from one batch to the next."""
+        return any(part.stateful for part in self.parts)
+
+    def reset_state(self) -> None:
+        """Sets the states that are carried from batch to batch back to zero."""
+        for part in self.parts:
+            part.reset_state()
+
+    reset_states = reset_state
+
+    def get_initial_state(self, batch_size: Any) -> list:
+        """The initial states of all layers, in the order of the states."""
+        return [state for part in self.parts for state in part.get_initial_state(batch_size)]
+
+    def get_config(self) -> dict[str, Any]:
+        live = [name for name in LIVE if name in self._arguments]
+        return {**super().get_config(), **{name: getattr(self, name) for name in live}}
+
+    def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
+        mask = tree.flatten(mask)[0] if mask is not None else None
+        outputs = [mask if self.return_sequences else None] * (2 if getattr(self, "merge_mode", "") is None else 1)
+        if self.return_state:
+            return outputs + [None] * len(self.state_size)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def deal(self, states: Any) -> list:
+        """The states of each part, or None for each. Raises `ValueError` for another number of states."""
+        if states is None:
+            return [None] * len(self.parts)
+        states, dealt = list(tree.flatten(states)), []
+        if len(states) != len(self.state_size):
+            raise ValueError(f"{self.name} has {len(self.state_size)} states, but was given {len(states)}")
+        for part in self.parts:
+            n = len(sizes(part))
+            dealt.append(states[:n])
+            states = states[n:]
+        return dealt
+
+
+def sizes(layer: Any) -> list[int]:
+    """The sizes of a layer's states, as a list."""
+    return list(layer.state_size) if isinstance(layer.state_size, (list, tuple)) else [layer.state_size]
+
+
+def hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
+    """Zeros at masked steps of `[batch, time, ...]`, or of the last step `[batch, ...]`."""
+    valid = tf.cast(mask, tf.bool) if sequence else tf.cast(mask[:, -1], tf.bool)
+    return tf.where(valid[..., None], outputs, tf.zeros([], outputs.dtype))
+
+
+def last_valid(sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """The value of the last step that is not masked, `[batch, ...]`; zeros where all are."""
+    if mask is None:
+        return sequence[:, -1]
+    valid = tf.cast(mask, tf.int32)
+    last = tf.reduce_max(tf.range(1, tf.shape(valid)[1] + 1) * valid, 1)
+    found = tf.gather(sequence, tf.maximum(last - 1, 0), batch_dims=1)
+    return tf.where(last[:, None] > 0, found, tf.zeros([], found.dtype))

@@ -1,0 +1,145 @@
+"""Reading in both directions."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, sizes
+
+MERGES = {
+    "concat": lambda forward, backward: tf.concat([forward, backward], -1),
+    "sum": lambda forward, backward: forward + backward,
+    "ave": lambda forward, backward: (forward + backward) / 2,
+    "mul": lambda forward, backward: forward * backward,
+    None: lambda forward, backward: (forward, backward),
+}
+SHARED = ("return_sequences", "return_state", "stateful")
+
+
+@keras.saving.register_keras_serializable(package="rnnzoo")
+class Bidirectional(Arrangement):
+    """Reads a sequence forward with one layer and backward with another, and puts the outputs together.
+
+        f_t = cell_f(x_t, f_{t-1}),   b_t = cell_b(x_t, b_{t+1}),   y_t = merge(f_t, b_t)
+
+    In place of `keras.layers.Bidirectional`: weights in its order (forward, backward), equal
+    numbers, and any layer or `Stack` of this package that reads one way inside. The last output
+    is that of each direction's own end: `f_T` and `b_1`. With `return_sequences`, a masked step
+    gives zeros, as in Keras. Both the states that it returns and those in `initial_state` are
+    those of the forward layer, then those of the backward layer.
+
+    It reads ahead, so it cannot stream, nor guess the next symbol.
+
+    Args:
+        layer: the forward layer; a copy with weights of its own is used, as Keras does.
+        backward_layer: the backward one, with `go_backwards=True`; like `layer` when None.
+        merge_mode: "concat", "sum", "ave", "mul", or None for both outputs by themselves.
+
+    Raises:
+        ValueError: another merge mode, a layer without states or one that reads both ways already,
+            or two layers that do not go together.
+
+    >>> import tensorflow as tf, rnnzoo
+    >>> layer = Bidirectional(rnnzoo.layers.LSTM(4, return_state=True))
+    >>> output, f_h, f_c, b_h, b_c = layer(tf.zeros([2, 7, 3]))
+    >>> output.shape
+    TensorShape([2, 8])
+
+    Schuster & Paliwal (1997), Bidirectional recurrent neural networks, IEEE Transactions on Signal
+    Processing 45, 2673-2681.
+    """
+
+    def __init__(self, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat", **kwargs):
+        super().__init__(**kwargs)
+        if merge_mode not in MERGES:
+            raise ValueError(f"merge_mode must be one of {', '.join(map(str, MERGES))}, not {merge_mode!r}")
+        for given in (layer, backward_layer):
+            if given is not None and not is_recurrent(given):
+                raise ValueError(f"Bidirectional reads with recurrent layers of rnnzoo.layers, not {given!r}")
+        self.forward_layer = self._arguments["layer"] = _copy(layer, "forward_")
+        self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=not layer.go_backwards)
+        self.parts = [self.forward_layer, self.backward_layer]
+        self.merge_mode = merge_mode
+        self._check()
+        self._sequences(layer.return_sequences)
+        self.return_state = layer.return_state
+
+    def _check(self) -> None:
+        forward, backward = self.parts
+        if forward.go_backwards == backward.go_backwards:
+            raise ValueError("the forward and the backward layer read in the same direction: set go_backwards of one")
+        for name in SHARED:
+            if getattr(forward, name) != getattr(backward, name):
+                raise ValueError(f"the forward and the backward layer differ in {name}: give both the same")
+        if any(not part.causal and not part.go_backwards for part in self.parts):
+            raise ValueError("a layer inside reads both ways already: stack Bidirectional layers instead")
+
+    @property
+    def causal(self) -> bool:
+        """False: an output depends on later inputs."""
+        return False
+
+    @property
+    def go_backwards(self) -> bool:
+        """The direction of the forward layer."""
+        return self.forward_layer.go_backwards
+
+    @property
+    def return_sequences(self) -> bool:
+        """Whether both layers return all outputs."""
+        return self.forward_layer.return_sequences
+
+    @return_sequences.setter
+    def return_sequences(self, value: bool) -> None:
+        self._sequences(value)
+
+    def _sequences(self, value: bool) -> None:
+        for part in self.parts:
+            part.return_sequences = part.zero_output_for_mask = value
+            part.return_state = True
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for layer in filter(None, (config["layer"], config["backward_layer"])):
+            layer["config"]["return_state"] = self.return_state
+        return config
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        for part in self.parts:
+            if not part.built:
+                part.build(tuple(sequences_shape))
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        shape, *forward = self.forward_layer.compute_output_shape(tuple(sequences_shape))
+        backward = self.backward_layer.compute_output_shape(tuple(sequences_shape))[1:]
+        shape = tuple(shape)
+        outputs = [(*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape]
+        outputs = outputs * 2 if self.merge_mode is None else outputs
+        if self.return_state:
+            return (*outputs, *forward, *backward)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
+        outputs, final = [], []
+        for part, state in zip(self.parts, self.deal(initial_state), strict=True):
+            output, *states = part(sequences, initial_state=state, mask=mask, training=training)
+            outputs.append(output)
+            final += states
+        if self.return_sequences:
+            outputs[1] = tf.reverse(outputs[1], [1])
+        merged = MERGES[self.merge_mode](*outputs)
+        if not self.return_state:
+            return merged
+        return (*merged, *final) if self.merge_mode is None else (merged, *final)
+
+    def step(self, inputs: Any, states: Any) -> Any:
+        """Raises `ValueError`: it reads ahead."""
+        raise ValueError(f"{self.name} reads ahead and cannot be run step by step; a layer of one direction can")
+
+
+def _copy(layer: Any, prefix: str, **changes: Any) -> Any:
+    """A layer like this one, with weights of its own."""
+    config = layer.get_config()
+    name = prefix + config["name"].removeprefix("forward_").removeprefix("backward_")
+    return type(layer).from_config({**config, **changes, "name": name})

@@ -1,0 +1,149 @@
+"""Polyphonic music: which notes sound in the next frame."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
+from rnnzoo.tasks.base import SPLITS
+from rnnzoo.tasks.stored import Example, StoredTask
+
+NOTES = 88
+KEYS = {"train": "traindata", "validation": "validdata", "test": "testdata"}  # of a .mat file
+PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 7, 9, 5), (9, 5, 0, 7), (2, 7, 0, 0), (0, 2, 7, 0))
+MINOR = (2, 4, 9)  # degrees in semitones whose triad is a minor one
+SIZES = {"train": 200, "validation": 50, "test": 50}
+
+
+@dataclasses.dataclass(frozen=True)
+class MusicOptions:
+    """Options of polyphonic music."""
+
+    data: str | None = option(None, "piano rolls, .mat or .npz; default: chord progressions made up here")
+    batch_size: int = option(16, "pieces a step", minimum=1)
+
+
+@TASKS.register("music")
+class Music(StoredTask):
+    """Polyphonic music: which of 88 notes sound in the next frame.
+
+    `nll` is the negative log-likelihood of a frame in nats, summed over its notes, over all
+    frames from the second on (Boulanger-Lewandowski et al. 2012). A `.mat` file holds the cells
+    `traindata`, `validdata`, `testdata` of rolls `[time, 88]`; an `.npz` file `train`, `valid`,
+    `test`, the rolls `[frames, notes]` one after another, and `train_lengths` ... with the
+    frames of each. By default, progressions of triads in four voices, in any key, drawn by
+    seed 0: what repeats can be known, when a chord is broken up cannot.
+    """
+
+    training_defaults = {"steps": 1500, "learning_rate": 2e-3}
+
+    def __init__(self, options: MusicOptions):
+        self.origin = options.data or "chord progressions"
+        rolls = _made_up() if options.data is None else _read(Path(options.data).expanduser())
+        examples = {s: [Example(r[:-1], r[1:]) for r in rolls[s] if len(r) > 1] for s in SPLITS}
+        notes = rolls["train"][0].shape[1]
+        spec = TaskSpec(
+            inputs="features",
+            outputs="vector",
+            per_step=True,
+            input_size=notes,
+            output_size=notes,
+            loss="binary_cross_entropy",
+            metrics=("nll",),
+        )
+        super().__init__(options, examples, spec)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        train = np.concatenate([e.targets for e in self.examples["train"]])
+        test = np.concatenate([e.targets for e in self.examples["test"]])
+        last = np.concatenate([e.inputs for e in self.examples["test"]])
+        before = np.concatenate([e.inputs for e in self.examples["train"]])
+        often = (train.sum(0) + 0.5) / (len(train) + 1)
+        on, off = ((train * now).sum() / now.sum() for now in (before, 1 - before))
+        return {
+            "note frequencies": _known(_nll(test, often)),
+            "as the last frame": _known(_nll(test, np.where(last > 0, on, off))),
+        }
+
+    def summary(self) -> str:
+        pieces = ", ".join(f"{split} {len(self.examples[split])}" for split in SPLITS)
+        return f"{self.origin}: pieces {pieces}; up to {self.longest} frames of {self.spec.input_size} notes"
+
+
+def _known(nll: float) -> dict[str, float]:
+    return {"loss": nll, "nll": nll}
+
+
+def _nll(frames: np.ndarray, p: np.ndarray) -> float:
+    return float(-(frames * np.log(p) + (1 - frames) * np.log(1 - p)).sum(1).mean())
+
+
+def _read(path: Path) -> dict[str, list[np.ndarray]]:
+    if not path.is_file():
+        raise UserError(f"--data: there is no file {path}")
+    if path.suffix not in (".mat", ".npz"):
+        raise UserError(f"--data: {path} is neither a .mat nor an .npz file of piano rolls")
+    try:
+        return (_read_mat if path.suffix == ".mat" else _read_npz)(path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"--data: {path} holds no piano rolls as --help says: {str(error)[:200]}") from None
+
+
+def _read_mat(path: Path) -> dict[str, list[np.ndarray]]:
+    if importlib.util.find_spec("scipy") is None:
+        raise UserError(f"--data: {path} is a .mat file, which needs scipy: pip install 'rnnzoo[music]'")
+    from scipy.io import loadmat
+
+    stored = loadmat(str(path))
+    return {split: [_roll(roll) for roll in stored[key].ravel()] for split, key in KEYS.items()}
+
+
+def _read_npz(path: Path) -> dict[str, list[np.ndarray]]:
+    rolls = {}
+    with np.load(path, allow_pickle=False) as stored:
+        for split in SPLITS:
+            name = "valid" if split == "validation" else split
+            ends = np.cumsum(stored[f"{name}_lengths"])
+            if ends[-1] != len(stored[name]):
+                raise UserError(f"--data: {path}: {name}_lengths add up to {ends[-1]}, not {len(stored[name])} frames")
+            rolls[split] = [_roll(roll) for roll in np.split(stored[name], ends[:-1])]
+    return rolls
+
+
+def _roll(values: Any) -> np.ndarray:
+    roll = np.asarray(values, "float32")
+    if roll.ndim != 2 or not np.isin(roll, (0, 1)).all():
+        raise ValueError("a roll is [time, notes] of zeros and ones")
+    return roll
+
+
+def _made_up() -> dict[str, list[np.ndarray]]:
+    rng = np.random.default_rng(0)
+    return {split: [_piece(rng) for _ in range(count)] for split, count in SIZES.items()}
+
+
+def _piece(rng: np.random.Generator) -> np.ndarray:
+    """A progression, some times over, in one key; each chord held for some frames, or broken up."""
+    key = 39 + rng.integers(-6, 6)
+    chords = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
+    held, broken = rng.integers(2, 5), rng.integers(4) == 0
+    frames = []
+    for degree in chords * int(rng.integers(2, 5)):
+        root = key + (degree if degree < 7 else degree - 12)
+        third = root + (3 if degree in MINOR else 4)
+        chord = [root - 12, root, third, root + 7]
+        for t in range(held):
+            frame = np.zeros(NOTES, "float32")
+            frame[[chord[0], chord[1 + t % 3]] if broken else chord] = 1
+            if rng.integers(8) == 0:
+                frame[root + 12] = 1  # the root doubled above: nobody knows when
+            frames.append(frame)
+    return np.stack(frames)

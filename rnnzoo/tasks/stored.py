@@ -1,0 +1,95 @@
+"""Data that is there: sequences of many lengths, padded in few sizes, in an order that (seed, epoch) decide."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnzoo.errors import UserError
+from rnnzoo.spec import TaskSpec
+from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
+
+BUCKETS = (0.5, 0.8, 0.95, 1.0)  # lengths are padded to one of these quantiles: XLA compiles once for each
+
+
+class Example(NamedTuple):
+    """`inputs [time, ...]` with `targets` of the same length, or one for the sequence."""
+
+    inputs: np.ndarray
+    targets: Any
+
+
+class StoredTask(Task):
+    """Sequences in memory. A batch holds those of like length, right-padded; in an epoch each comes once.
+
+    Rows that fill up the last batch of a length count nothing. Of "train", as many sequences as
+    there are for validation are evaluated.
+    """
+
+    def __init__(self, options: Any, examples: dict[str, list[Example]], spec: TaskSpec):
+        self.options, self.examples, self.spec = options, examples, spec
+        for split in SPLITS:
+            if not examples[split]:
+                raise UserError(f"there is nothing in the {split} split: the data is too small to be split")
+        self.lengths = {s: np.array([len(e.inputs) for e in examples[s]]) for s in SPLITS}
+        every = np.concatenate(list(self.lengths.values()))
+        self.sizes = np.unique(np.quantile(every, BUCKETS, method="higher"))
+        self.longest = int(self.sizes[-1])
+        self._plans: dict[tuple[int, int], list] = {}
+
+    def steps_per_epoch(self) -> int:
+        return len(self._plan(self.lengths["train"], np.arange(len(self.lengths["train"]))))
+
+    def batch(self, seed: int, step: int) -> Batch:
+        epoch, number = divmod(step, self.steps_per_epoch())
+        if (seed, epoch) not in self._plans:
+            rng = generator(seed, epoch, "train")
+            plan = self._plan(self.lengths["train"], rng.permutation(len(self.lengths["train"])))
+            self._plans = {(seed, epoch): [plan[i] for i in rng.permutation(len(plan))]}
+        return self._pad("train", *self._plans[seed, epoch][number])
+
+    def evaluation(self, split: str) -> Iterator[Batch]:
+        lengths = self.lengths[split]
+        order = np.arange(len(lengths))
+        if split == "train":
+            order = order[:: max(1, len(order) // len(self.lengths["validation"]))]
+        return (self._pad(split, *part) for part in self._plan(lengths, order))
+
+    def _plan(self, lengths: np.ndarray, order: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        """Batches as `(which examples, padded to what)`."""
+        size, found = self.options.batch_size, []
+        bucket = np.searchsorted(self.sizes, lengths[order])
+        for number, longest in enumerate(self.sizes):
+            members = order[bucket == number]
+            found += [(members[i : i + size], int(longest)) for i in range(0, len(members), size)]
+        return found
+
+    def _pad(self, split: str, members: np.ndarray, longest: int) -> Batch:
+        rows = self.options.batch_size
+        chosen = [self.examples[split][i] for i in members]
+        lengths = np.zeros(rows, "int64")
+        lengths[: len(chosen)] = self.lengths[split][members]
+        inputs = np.zeros((rows, longest, *chosen[0].inputs.shape[1:]), chosen[0].inputs.dtype)
+        first = np.asarray(chosen[0].targets)
+        shape = (rows, longest, *first.shape[1:]) if self.spec.per_step else (rows, *first.shape)
+        targets = np.zeros(shape, first.dtype)
+        for row, example in enumerate(chosen):
+            inputs[row, : len(example.inputs)] = example.inputs
+            if self.spec.per_step:
+                targets[row, : len(example.inputs)] = example.targets
+            else:
+                targets[row] = example.targets
+        mask = np.arange(longest) < lengths[:, None]
+        weights = (mask if self.spec.per_step else lengths > 0).astype("float32")
+        whole = mask[: len(chosen)].all()  # rows that only fill up need no mask: they weigh nothing
+        return Batch(inputs, targets, mask=None if len(self.sizes) == 1 and whole else mask, weights=weights)
+
+
+def split_in_order(count: int, held_out: float) -> dict[str, slice]:
+    """The first rows to train on, then validation and test, half of `held_out` each."""
+    test = max(1, round(count * held_out / 2))
+    return {
+        "train": slice(0, count - 2 * test),
+        "validation": slice(count - 2 * test, count - test),
+        "test": slice(count - test, count),
+    }
