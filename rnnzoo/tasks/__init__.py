@@ -4,11 +4,23 @@ from typing import Any
 
 from rnnzoo import config
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks import adding, char_lm, copy, music, reber, temporal_order, word_lm
+from rnnzoo.tasks import (
+    adding,
+    char_lm,
+    classify,
+    copy,
+    forecast,
+    music,
+    reber,
+    series,
+    tag,
+    temporal_order,
+    word_lm,
+)
 from rnnzoo.tasks.base import Batch, Task
 
-__all__ = ["Batch", "Task", "adding", "char_lm", "create_task", "list_tasks"]
-__all__ += ["copy", "music", "reber", "temporal_order", "word_lm"]
+__all__ = ["Batch", "Task", "adding", "char_lm", "classify", "copy", "create_task", "forecast", "list_tasks", "music"]
+__all__ += ["reber", "series", "tag", "temporal_order", "word_lm"]
 
 
 def list_tasks(pattern: str = "*") -> list[str]:

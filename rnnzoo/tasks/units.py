@@ -62,6 +62,14 @@ def split_words(text: str) -> list[str]:
     return [word for word in re.sub(r"[ \t\r\f\v]+", " ", text).replace("\n", " \n ").split(" ") if word]
 
 
+SIGN = "[^A-Za-z0-9_ \t\n\r\f\v\u0080-\U0010ffff]"  # neither of a word nor space
+
+
+def split_tokens(text: str) -> list[str]:
+    """Words (letters, digits, underscores, all that is not ASCII) and single signs; as in an exported graph."""
+    return [token for token in re.split("[ \t\n\r\f\v]+", re.sub(f"({SIGN})", r" \1 ", text)) if token]
+
+
 class Encoded:
     """The documents of a split as ids in a temporary file that goes with the process; a boundary begins each.
 

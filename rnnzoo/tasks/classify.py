@@ -1,0 +1,161 @@
+"""Classifying texts."""
+
+import collections
+import dataclasses
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.registry import TASKS
+from rnnzoo.spec import SPECIAL, UNKNOWN, TaskSpec
+from rnnzoo.tasks import corpus, table
+from rnnzoo.tasks.base import SPLITS
+from rnnzoo.tasks.stored import Example, StoredTask, split_in_order
+from rnnzoo.tasks.units import split_tokens
+
+Labelled = tuple[str, str]  # text, label
+SNIPPET = 240  # characters of source code, up to the end of a line
+OF_EACH_FILE = 12  # snippets: some files are tables
+PACKAGES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifyOptions:
+    """Options of classifying texts."""
+
+    data: str | None = option(None, "CSV or TSV; default: snippets of the Python standard library")
+    valid_data: str | None = option(None, "the same, for validation; default: held out of --data")
+    test_data: str | None = option(None, "the same, for the test; default: held out of --data")
+    text_column: str = option("text", "name or number (0: the first) of the column of texts")
+    label_column: str = option("label", "name or number of the column of labels")
+    encoding: str = option("utf-8", "encoding of the files")
+    held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
+    level: str = option("token", "units: char, or token (words and signs)", choices=("char", "token"))
+    seq_length: int = option(300, "most units of a text; the rest is cut off", minimum=1)
+    vocabulary_size: int = option(5000, "most units to know; the rest become <unk>", minimum=1)
+    min_count: int = option(2, "units seen less often in training become <unk>", minimum=1)
+    batch_size: int = option(32, "texts a step", minimum=1)
+
+
+@TASKS.register("classify")
+class Classify(StoredTask):
+    """Classifying texts: one label for each.
+
+    `macro_f1` is the mean of the F1 of each class, rare or not. Without a header, columns are given
+    by numbers. By default: from which of eight packages of the standard library a snippet of code is,
+    files for the test apart from those for training.
+    """
+
+    training_defaults = {"steps": 400, "learning_rate": 3e-3}
+
+    def __init__(self, options: ClassifyOptions):
+        self.origin = options.data or "snippets of the Python standard library"
+        texts = _snippets() if options.data is None else _files(options)
+        split = list if options.level == "char" else split_tokens
+        units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
+        counts = collections.Counter(unit for text in units["train"] for unit in text)
+        known = sorted((u for u, c in counts.items() if c >= options.min_count), key=lambda u: (-counts[u], u))
+        symbols = (*SPECIAL, *known[: options.vocabulary_size])
+        labels = tuple(sorted({label for s in SPLITS for _, label in texts[s]}))
+        if len(labels) < 2:
+            raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to tell apart")
+        spec = TaskSpec(
+            inputs="tokens",
+            outputs="class",
+            per_step=False,
+            input_size=len(symbols),
+            output_size=len(labels),
+            loss="cross_entropy",
+            metrics=("loss", "accuracy", "macro_f1"),
+            vocabulary=symbols,
+            level="char" if options.level == "char" else "token",
+            labels=labels,
+        )
+        ids = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
+        examples = {
+            s: [
+                Example(np.array([ids.get(u, UNKNOWN) for u in found], "int32"), np.int32(labels.index(label)))
+                for found, (_, label) in zip(units[s], texts[s], strict=True)
+                if found
+            ]
+            for s in SPLITS
+        }
+        super().__init__(options, examples, spec)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        return {"commonest class": commonest(self)}
+
+    def summary(self) -> str:
+        sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
+        return f"{self.origin}: texts {sizes}; {self.spec.input_size} symbols; classes {', '.join(self.spec.labels)}"
+
+
+def commonest(task: StoredTask) -> dict[str, float]:
+    """What always guessing the commonest class scores."""
+    train, test = (np.array([e.targets for e in task.examples[s]]) for s in ("train", "test"))
+    guess = np.bincount(train).argmax()
+    right = float(np.mean(test == guess))
+    there = len(set(test.tolist()) | {int(guess)})
+    return {"accuracy": right, "macro_f1": 2 * right / (1 + right) / there}
+
+
+def _files(options: ClassifyOptions) -> dict[str, list[Labelled]]:
+    given = {"train": options.data, "validation": options.valid_data, "test": options.test_data}
+    flags = {"train": "data", "validation": "valid_data", "test": "test_data"}
+    found = {s: _read(table.existing(name, flags[s]), options) for s, name in given.items() if name}
+    return hold_out(found, options.held_out)
+
+
+def hold_out(found: dict[str, list], fraction: float) -> dict[str, list]:
+    """The splits that are not there, taken from those to train on at random (by seed 0)."""
+    missing = [s for s in SPLITS if s not in found]
+    if not missing:
+        return found
+    order = np.random.default_rng(0).permutation(len(found["train"]))
+    shuffled = [found["train"][i] for i in order]
+    parts = split_in_order(len(shuffled), fraction)
+    train = shuffled[parts["train"]]
+    if len(missing) == 1:
+        other = "test" if missing[0] == "validation" else "validation"
+        train += shuffled[parts[other]]
+    return {**found, "train": train, **{s: shuffled[parts[s]] for s in missing}}
+
+
+def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:
+    rows = table.read(path, options.encoding)
+    text = table.column(rows[0], options.text_column, "text_column", path)
+    label = table.column(rows[0], options.label_column, "label_column", path)
+    headed = options.text_column in rows[0] or options.label_column in rows[0]
+    found = [(row[text], row[label].strip()) for row in rows[1 if headed else 0 :]]
+    found = [(words, name) for words, name in found if words.strip() and name]
+    if not found:
+        raise UserError(f"{path} holds no text with a label")
+    return found
+
+
+def _snippets() -> dict[str, list[Labelled]]:
+    """Snippets of the packages that have most of them in their rarest split."""
+    root = Path(sysconfig.get_paths()["stdlib"])
+    found: dict[str, list[Labelled]] = {s: [] for s in SPLITS}
+    for split, documents in corpus.standard_library(0).items():
+        for document in documents:
+            parts = document.path.relative_to(root).parts
+            if len(parts) > 1:
+                found[split] += [(snippet, parts[0]) for snippet in _cut("".join(document.pieces()))[:OF_EACH_FILE]]
+    counts = {s: collections.Counter(label for _, label in found[s]) for s in SPLITS}
+    rarest = {name: min(counts[s][name] for s in SPLITS) for name in counts["train"]}
+    kept = sorted(rarest, key=lambda name: (-rarest[name], name))[:PACKAGES]
+    return {s: [(text, label) for text, label in found[s] if label in kept] for s in SPLITS}
+
+
+def _cut(text: str) -> list[str]:
+    snippets, held = [], ""
+    for line in text.splitlines(keepends=True):
+        held += line
+        if len(held) >= SNIPPET:
+            snippets.append(held)
+            held = ""
+    return snippets

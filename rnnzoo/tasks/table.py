@@ -1,0 +1,72 @@
+"""Tables from CSV and TSV files, with errors that name file, line and remedy."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnnzoo.errors import UserError
+
+SEPARATORS = ",;\t"
+
+
+def existing(name: str, flag: str = "data") -> Path:
+    """The path of a file that is there. Raises `UserError`."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise UserError(f"--{flag}: {path} is a folder; name a file")
+    if not path.is_file():
+        raise UserError(f"--{flag}: there is no file {path}")
+    return path
+
+
+def lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a text file. Raises `UserError` for bytes that are not of the encoding."""
+    try:
+        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=None) as file:
+            yield from enumerate((line.rstrip("\n") for line in file), 1)
+    except LookupError:
+        raise UserError(f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not {encoding} text (byte {error.start}); name its encoding, such as --encoding=latin-1"
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read(path: Path, encoding: str = "utf-8") -> list[list[str]]:
+    """The rows of a table, cells as text. Tabs, semicolons or commas separate, whichever the first line has most of.
+
+    Raises:
+        UserError: it is empty, or a row has another number of cells than the first.
+    """
+    first = next((line for _, line in lines(path, encoding) if line.strip()), "")
+    if not first:
+        raise UserError(f"{path} is empty")
+    separator = "\t" if path.suffix == ".tsv" else max(SEPARATORS, key=first.count)
+    rows = []
+    try:
+        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=separator)
+            for row in reader:
+                if not row:
+                    continue
+                if rows and len(row) != len(rows[0]):
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: {len(row)} cells, but {len(rows[0])} in the first line; "
+                        "put quotes around cells that hold the separator"
+                    )
+                rows.append(row)
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}") from None
+    return rows
+
+
+def column(header: list[str], name: str, flag: str, path: Path) -> int:
+    """The place of a column, by its name or its number (0 is the first). Raises `UserError`."""
+    if name in header:
+        return header.index(name)
+    if name.lstrip("-").isdigit() and -len(header) <= int(name) < len(header):
+        return int(name) % len(header)
+    shown = ", ".join(header[:10]) + (" ..." if len(header) > 10 else "")
+    raise UserError(f"--{flag}={name}: {path} has no such column; it has: {shown}")

@@ -1,0 +1,205 @@
+"""Tagging: a label for every word, or for every character."""
+
+import collections
+import dataclasses
+import io
+import keyword
+import tokenize
+from pathlib import Path
+
+import numpy as np
+
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.registry import TASKS
+from rnnzoo.spec import PAD, SPECIAL, UNKNOWN, TaskSpec
+from rnnzoo.tasks import corpus, table
+from rnnzoo.tasks.base import SPLITS
+from rnnzoo.tasks.stored import Example, StoredTask, split_in_order
+
+Sentence = tuple[list[str], list[str]]  # units, and the label of each
+OF_EACH_FILE = 10_000  # characters: many files in a small set
+
+
+@dataclasses.dataclass(frozen=True)
+class TagOptions:
+    """Options of tagging."""
+
+    data: str | None = option(None, "columns as CoNLL writes them; default: the Python standard library, by character")
+    valid_data: str | None = option(None, "the same, for validation; default: held out of --data")
+    test_data: str | None = option(None, "the same, for the test; default: held out of --data")
+    columns: str = option("0,-1", "of the word and of its tag; 0: the first, -1: the last")
+    encoding: str = option("utf-8", "encoding of the files")
+    held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
+    min_count: int = option(2, "words seen less often in training become <unk>", minimum=1)
+    characters: bool = option(False, "a network over its characters inside the embedding of each word")
+    word_length: int = option(20, "characters of a word that it sees", minimum=1)
+    seq_length: int = option(200, "characters in a piece of source code", minimum=1)
+    data_size: int = option(400_000, "characters of source code to train on; 0: all", minimum=0)
+    batch_size: int = option(32, "sentences, or pieces, a step", minimum=1)
+
+
+@TASKS.register("tag")
+class Tag(StoredTask):
+    """Tagging: a label for every word of a sentence.
+
+    Files have a word a line, its tag in a column (`--columns`), and an empty line after each
+    sentence, as in the CoNLL shared tasks. `accuracy` is that of single tags; where they are B-, I-
+    and O tags, `f1` is that of whole spans, as conlleval counts it. By default: which kind of token
+    each character of Python source is part of, as the standard library's own tokenizer says.
+    """
+
+    training_defaults = {"steps": 1000, "learning_rate": 5e-3}
+
+    def __init__(self, options: TagOptions):
+        if options.data is None and options.characters:
+            raise UserError("--characters spells words: it needs --data with words")
+        self.origin = options.data or "the Python standard library"
+        sentences = _source_code(options) if options.data is None else _files(options)
+        counts = collections.Counter(unit for units, _ in sentences["train"] for unit in units)
+        self.known = {u: c for u, c in counts.items() if c >= (options.min_count if options.data else 1)}
+        symbols = (*SPECIAL, *sorted(self.known, key=lambda u: (-self.known[u], u)))
+        labels = tuple(sorted({label for split in SPLITS for _, found in sentences[split] for label in found}))
+        spelled = (*SPECIAL, *sorted({c for unit in self.known for c in unit})) if options.characters else ()
+        spans = any(label[:2] in ("B-", "I-") for label in labels)
+        spec = TaskSpec(
+            inputs="tokens",
+            outputs="class",
+            per_step=True,
+            input_size=len(symbols),
+            output_size=len(labels),
+            loss="cross_entropy",
+            metrics=("loss", "accuracy", *(["f1"] if spans else [])),
+            vocabulary=symbols,
+            level="char" if options.data is None else "word",
+            labels=labels,
+            characters=spelled,
+            word_length=options.word_length if spelled else 0,
+        )
+        tables = [{s: i for i, s in enumerate(t) if i >= len(SPECIAL)} for t in (symbols, spelled)]
+        places = {label: i for i, label in enumerate(labels)}
+
+        def example(sentence: Sentence) -> Example:
+            units, found = sentence
+            return Example(_ids(units, *tables, spec.word_length), np.array([places[label] for label in found], "int32"))
+
+        super().__init__(options, {s: [example(sentence) for sentence in sentences[s]] for s in SPLITS}, spec)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """The likeliest label of all, and that of each word by itself."""
+        train, test = (
+            (np.concatenate([_words(e) for e in self.examples[s]]), np.concatenate([e.targets for e in self.examples[s]]))
+            for s in ("train", "test")
+        )
+        counts = np.zeros((self.spec.input_size, self.spec.output_size))
+        np.add.at(counts, train, 1)
+        often = counts.sum(0).argmax()
+        by_word = np.where(counts.sum(1) > 0, counts.argmax(1), often)
+        guesses = {"commonest tag": np.full_like(test[1], often), "commonest tag of the word": by_word[test[0]]}
+        return {name: {"accuracy": float(np.mean(guess == test[1]))} for name, guess in guesses.items()}
+
+    def summary(self) -> str:
+        sizes = ", ".join(f"{s} {self.lengths[s].sum():,}" for s in SPLITS)
+        unit = "characters" if self.options.data is None else "words"
+        return f"{self.origin}: {unit} {sizes}; {self.spec.input_size} symbols, {self.spec.output_size} tags"
+
+
+def _words(example: Example) -> np.ndarray:
+    return example.inputs if example.inputs.ndim == 1 else example.inputs[:, 0]
+
+
+def _ids(units: list[str], words: dict[str, int], letters: dict[str, int], length: int) -> np.ndarray:
+    """Ids of units `[time]`, or with those of their characters `[time, 1 + length]`."""
+    ids = np.array([words.get(unit, UNKNOWN) for unit in units], "int32")
+    if not length:
+        return ids
+    spelled = np.full((len(units), length), PAD, "int32")
+    for row, unit in zip(spelled, units, strict=True):
+        row[: len(unit)] = [letters.get(c, UNKNOWN) for c in unit[:length]]
+    return np.concatenate([ids[:, None], spelled], 1)
+
+
+def _files(options: TagOptions) -> dict[str, list[Sentence]]:
+    given = {"train": options.data, "validation": options.valid_data, "test": options.test_data}
+    flags = {"train": "data", "validation": "valid_data", "test": "test_data"}
+    found = {s: _conll(table.existing(name, flags[s]), options) for s, name in given.items() if name}
+    missing = [s for s in SPLITS if s not in found]
+    if missing:
+        whole = found["train"]
+        parts = split_in_order(len(whole), options.held_out * len(missing) / 2)
+        held = {"validation": whole[parts["validation"]], "test": whole[parts["test"]]}
+        if len(missing) == 1:
+            held = {missing[0]: held["validation"] + held["test"]}
+        found |= {"train": whole[parts["train"]], **held}
+    return found
+
+
+def _conll(path: Path, options: TagOptions) -> list[Sentence]:
+    try:
+        word, tag = (int(part) for part in options.columns.split(","))
+    except ValueError:
+        raise UserError(f"--columns={options.columns} must be two numbers, of the word and of its tag: 0,-1") from None
+    sentences: list[Sentence] = [([], [])]
+    for number, line in table.lines(path, options.encoding):
+        cells = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            sentences.append(([], []))
+        elif cells[0] != "-DOCSTART-":
+            if max(word, tag, -word - 1, -tag - 1) >= len(cells) or len(cells) < 2:
+                raise UserError(f"{path}, line {number}: {len(cells)} columns, but --columns={options.columns} needs more")
+            sentences[-1][0].append(cells[word])
+            sentences[-1][1].append(cells[tag])
+    sentences = [s for s in sentences if s[0]]
+    if not sentences:
+        raise UserError(f"{path} holds no sentence")
+    return sentences
+
+
+def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
+    """Pieces of source files, each character with the kind of its token; an eighth of the size for each held-out split."""
+    documents = corpus.standard_library(options.data_size)
+    found: dict[str, list[Sentence]] = {s: [] for s in SPLITS}
+    for split in SPLITS:
+        left = options.data_size or None
+        left = max(1, left // 8) if left and split != "train" else left
+        for document in documents[split]:
+            kinds = _kinds(document)
+            if kinds is None:
+                continue
+            text, labels = (part[: min(left or OF_EACH_FILE, OF_EACH_FILE)] for part in kinds)
+            for i in range(0, len(text), options.seq_length):
+                piece = slice(i, i + options.seq_length)
+                found[split].append((list(text[piece]), labels[piece]))
+            left = None if left is None else left - len(text)
+            if left == 0:
+                break
+    return found
+
+
+def _kinds(document: corpus.Document) -> tuple[str, list[str]] | None:
+    """Text and kinds of a source file; None where the tokenizer cannot read it."""
+    text = "".join(dataclasses.replace(document, end=None).pieces())
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    labels = ["space"] * len(text)
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            kind = _kind(token)
+            if kind:
+                first = starts[token.start[0] - 1] + token.start[1]
+                last = starts[token.end[0] - 1] + token.end[1]
+                labels[first:last] = [kind] * (last - first)
+    except (tokenize.TokenError, SyntaxError, IndexError):
+        return None
+    end = len(text) if document.end is None else document.end
+    return text[:end], labels[:end]
+
+
+def _kind(token: tokenize.TokenInfo) -> str:
+    name = tokenize.tok_name[token.type]
+    if name == "NAME":
+        return "keyword" if keyword.iskeyword(token.string) else "name"
+    if name.startswith("FSTRING"):
+        return "string"
+    return {"COMMENT": "comment", "STRING": "string", "NUMBER": "number", "OP": "operator"}.get(name, "")
