@@ -22,7 +22,8 @@ class TaskSpec:
     With `characters`, a vocabulary too, words come with their spelling: inputs are
     `[batch, time, 1 + word_length]`, the id of the word and those of its characters. `input_scale` and
     `output_scale`, pairs of means and of standard deviations by column, say how far what the model
-    sees and gives is from what the user has.
+    sees and gives is from what the user has. `next_input` says that the output at each step is a
+    guess of the next input, which a model that reads ahead would have seen.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]
@@ -39,11 +40,17 @@ class TaskSpec:
     word_length: int = 0
     input_scale: tuple[tuple[float, ...], ...] = ()
     output_scale: tuple[tuple[float, ...], ...] = ()
+    next_input: bool = False
 
     @property
     def language_model(self) -> bool:
         """Whether the output at each step is a guess of the next input."""
         return self.inputs == "tokens" and self.outputs == "token" and self.per_step
+
+    @property
+    def guesses_next(self) -> bool:
+        """Whether a model must not read ahead."""
+        return self.next_input or self.language_model
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold and `TaskSpec.from_json` reads."""

@@ -121,12 +121,15 @@ def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
             found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
             if spec.inputs == "tokens":
                 one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
+                if spec.word_length:
+                    letters = rng.integers(len(spec.characters), size=(batch, spec.word_length))
+                    one = np.concatenate([one[:, None], letters], 1).astype("int32")
             else:
                 one = rng.normal(size=(batch, spec.input_size)).astype("float32")
             found.append(("step", batch, {"inputs": tf.constant(one), **state}))
         if spec.inputs == "tokens":
             symbols = spec.vocabulary[len(SPECIAL) :]
-            between = " " if spec.level == "word" else ""
+            between = "" if spec.level == "char" else " "
             text = tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
             found.append(("serving_default", batch, {"text": text}))
         if spec.language_model:

@@ -19,7 +19,9 @@ class Serving(tf.Module):
 
     `serving_default`, for a language model: `text [n]` (strings) to `log_probability [n]` (nats)
     and `bits_per_char [n]` (of words: `perplexity [n]`); for other models: `text` or
-    `features [n, time, size]` to `predictions`.
+    `features [n, time, size]` to `predictions`, which are logits of classes (and `label`, the likeliest
+    one's name, `[n]` or, empty at padding, `[n, time]`) or values: forecasts `[n, horizon, size]`.
+    Features and forecasts are in the user's own units.
     `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
     a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also `generate(prompt, length,
     temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length` characters or words, the
@@ -31,7 +33,7 @@ class Serving(tf.Module):
         super().__init__()
         self._model = model
         self.spec = model.spec
-        self._codec: Any = Codec(model.spec.vocabulary, model.spec.level) if model.spec.vocabulary else None
+        self._codec: Any = Codec(model.spec) if model.spec.vocabulary else None
         self._states = model.initial_state(1)
         self.functions = self._make()
 
@@ -39,7 +41,8 @@ class Serving(tf.Module):
         spec, size = self.spec, self.spec.input_size
         states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
         tokens = spec.inputs == "tokens"
-        one = tf.TensorSpec([None] if tokens else [None, size], tf.int32 if tokens else tf.float32, "inputs")
+        shape = [1 + spec.word_length] if spec.word_length else [] if tokens else [size]
+        one = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
         made = {}
         if self._model.causal:
             made["initial_state"] = _function(self._initial_state, [_scalar(tf.int32, "batch_size")])
@@ -61,15 +64,37 @@ class Serving(tf.Module):
         return _named(self._model.initial_state(batch_size))
 
     def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs, new = self._model.step(inputs, list(states))
-        return {"outputs": outputs, **_named(new)}
+        outputs, new = self._model.step(self._scaled(inputs), list(states))
+        return {"outputs": self._unscaled(outputs), **_named(new)}
 
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"predictions": self._model(features)}
+        return self._named(self._model(self._scaled(features)))
 
     def _read(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._codec.encode(text)
-        return {"predictions": self._model(ids[:, 1:], mask=tf.sequence_mask(lengths, tf.shape(ids)[1] - 1))}
+        mask = tf.sequence_mask(lengths, tf.shape(ids)[1] - 1)
+        return self._named(self._model(ids[:, 1:], mask=mask), mask)
+
+    def _named(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """The predictions, and where they are of classes with names, the names."""
+        if self.spec.outputs != "class" or not self.spec.labels:
+            return {"predictions": self._unscaled(outputs)}
+        label = tf.gather(tf.constant(self.spec.labels), tf.argmax(outputs, -1))
+        if mask is not None and self.spec.per_step:
+            label = tf.where(mask, label, "")
+        return {"predictions": outputs, "label": label}
+
+    def _scaled(self, features: tf.Tensor) -> tf.Tensor:
+        if not self.spec.input_scale:
+            return features
+        mean, deviation = (tf.constant(values) for values in self.spec.input_scale)
+        return (features - mean) / deviation
+
+    def _unscaled(self, outputs: tf.Tensor) -> tf.Tensor:
+        if not self.spec.output_scale:
+            return outputs
+        mean, deviation = (tf.constant(values) for values in self.spec.output_scale)
+        return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], -1, self.spec.input_size])
 
     def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._codec.encode(text)

@@ -2,44 +2,54 @@
 
 import tensorflow as tf
 
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
+from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, TaskSpec
 
 
 class Codec(tf.Module):
-    """Characters or words to ids and back, by graph operations only.
+    """Characters, words or tokens to ids and back, by graph operations only.
 
     Args:
-        vocabulary: symbols by id, the special ones first.
-        level: "char", or "word": what spaces separate, and each newline.
+        spec: its vocabulary, its level ("char"; "word": what spaces separate, and each newline;
+            "token": words and single signs), and the characters of words, if it has them.
     """
 
-    def __init__(self, vocabulary: tuple[str, ...], level: str):
+    def __init__(self, spec: TaskSpec):
         super().__init__()
-        ids = tf.range(len(SPECIAL), len(vocabulary), dtype=tf.int32)
-        initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary[len(SPECIAL) :]), ids)
-        self._table = tf.lookup.StaticHashTable(initializer, UNKNOWN)
-        self._symbols = vocabulary
-        self._words = level == "word"
+        self._table = _table(spec.vocabulary)
+        self._symbols = spec.vocabulary
+        self._level = spec.level
+        self._letters = _table(spec.characters) if spec.characters else None
+        self._word_length = spec.word_length
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Strings `[batch]` to ids `[batch, 1 + longest]`, a boundary first, and their lengths without it."""
-        units = _split_words(text) if self._words else tf.strings.unicode_split(text, "UTF-8", errors="replace")
+        """Strings `[batch]` to ids `[batch, 1 + longest, ...]`, a boundary first, and their lengths without it."""
+        units = self._split(text)
         lengths = tf.cast(units.row_lengths(), tf.int32)
-        ids = self._table.lookup(units.to_tensor(""))
-        ids = tf.where(tf.sequence_mask(lengths, tf.shape(ids)[1]), ids, PAD)
-        start = tf.fill([tf.shape(ids)[0], 1], BOUNDARY)
-        return tf.concat([start, ids], 1), lengths
+        units = units.to_tensor("")
+        ids = tf.where(tf.sequence_mask(lengths, tf.shape(units)[1]), self._table.lookup(units), PAD)
+        ids = tf.concat([tf.fill([tf.shape(ids)[0], 1], BOUNDARY), ids], 1)
+        if self._letters is None:
+            return ids, lengths
+        spelled = self._letters.lookup(tf.strings.unicode_split(tf.reshape(units, [-1]), "UTF-8", errors="replace"))
+        spelled = spelled.to_tensor(PAD, shape=[None, self._word_length])
+        spelled = tf.reshape(spelled, tf.concat([tf.shape(units), [self._word_length]], 0))
+        return tf.concat([ids[..., None], tf.pad(spelled, [[0, 0], [1, 0], [0, 0]])], 2), lengths
+
+    def _split(self, text: tf.Tensor) -> tf.RaggedTensor:
+        if self._level == "char":
+            return tf.strings.unicode_split(text, "UTF-8", errors="replace")
+        return _split_words(text) if self._level == "word" else _split_tokens(text)
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
         """Ids `[batch, time]` to strings `[batch]`."""
         symbols = tf.gather(tf.constant(self._symbols), ids)
-        if not self._words:
+        if self._level == "char":
             return tf.strings.reduce_join(symbols, 1)
         return tf.strings.regex_replace(tf.strings.reduce_join(symbols, 1, separator=" "), " *\n *", "\n")
 
     def join(self, prompt: tf.Tensor, continuation: tf.Tensor) -> tf.Tensor:
         """A prompt and what goes on from it."""
-        if not self._words:
+        if self._level == "char":
             return tf.strings.join([prompt, continuation])
         between = tf.where((prompt == "") | tf.strings.regex_full_match(prompt, r"(?s).*\s"), "", " ")
         return tf.strings.join([prompt, between, continuation])
@@ -49,3 +59,14 @@ def _split_words(text: tf.Tensor) -> tf.RaggedTensor:
     spaced = tf.strings.regex_replace(tf.strings.regex_replace(text, r"[ \t\r\f\v]+", " "), "\n", " \n ")
     words = tf.strings.split(spaced, " ")
     return tf.ragged.boolean_mask(words, words != "")
+
+
+def _split_tokens(text: tf.Tensor) -> tf.RaggedTensor:
+    sign = r"[^A-Za-z0-9_ \t\n\r\f\v\x{80}-\x{10ffff}]"
+    return tf.strings.split(tf.strings.regex_replace(text, f"({sign})", r" \1 "))
+
+
+def _table(symbols: tuple[str, ...]) -> tf.lookup.StaticHashTable:
+    ids = tf.range(len(SPECIAL), len(symbols), dtype=tf.int32)
+    initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(symbols[len(SPECIAL) :]), ids)
+    return tf.lookup.StaticHashTable(initializer, UNKNOWN)

@@ -15,14 +15,14 @@ from rnnzoo.spec import TaskSpec
 class Network(keras.Model):
     """Embedding (of tokens), recurrent core, linear head; built from a `TaskSpec`.
 
-    Call it with ids `[batch, time]` or features `[batch, time, features]`; it returns logits or
+    Call it with ids `[batch, time]` (of words with their spelling `[batch, time, 1 + word_length]`) or features `[batch, time, features]`; it returns logits or
     values, `[batch, time, outputs]` per step or `[batch, outputs]`. `run` also takes and returns
     the states, `step` is one step of a stream.
 
     Args:
         core: a layer with the interface of `rnnzoo.layers.Stack`; it is made to return what the task needs.
         spec: what goes in and what comes out.
-        embedding: size of the token embedding; features have none.
+        embedding: a layer from what the task gives to `[..., size]`, or None.
         recipe: registered name and options, from which the model is made again when it is loaded.
         dropout: fraction of what enters the head that is hidden in training.
 
@@ -34,26 +34,23 @@ class Network(keras.Model):
         self,
         core: Any,
         spec: TaskSpec,
-        embedding: int,
+        embedding: Any,
         recipe: tuple[str, dict[str, Any]],
         dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if spec.language_model and not core.causal:
+        if spec.guesses_next and not core.causal:
             raise UserError(
-                f"model '{recipe[0]}' reads ahead, so it cannot be a language model, which guesses what comes next; "
-                "choose a model of one direction, or another task"
+                f"model '{recipe[0]}' reads ahead, so it cannot be a language model: what it is to guess, the next "
+                "input, it would have seen; choose a model of one direction, or another task"
             )
         self.spec = spec
         self.core = core
         core.return_sequences, core.return_state = spec.per_step, True
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
         self._recipe = recipe
-        tokens = spec.inputs == "tokens"
-        # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
-        unit = keras.initializers.RandomNormal(stddev=1.0)
-        self.embedding = keras.layers.Embedding(spec.input_size, embedding, unit, name="embedding") if tokens else None
+        self.embedding = embedding
         # logits and predictions in float32, whatever the policy
         self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
         self.supports_masking = True
@@ -62,7 +59,8 @@ class Network(keras.Model):
     def example(self, batch_size: int = 1, time: int = 2) -> tf.Tensor:
         """Inputs of the right kind, all zero."""
         if self.spec.inputs == "tokens":
-            return tf.zeros([batch_size, time], tf.int32)
+            spelling = [1 + self.spec.word_length] if self.spec.word_length else []
+            return tf.zeros([batch_size, time, *spelling], tf.int32)
         return tf.zeros([batch_size, time, self.spec.input_size])
 
     def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:

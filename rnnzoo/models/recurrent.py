@@ -11,6 +11,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN, Bidirectional, Stack
 from rnnzoo.layers.deep import hidden_layers
+from rnnzoo.models.embedding import make_embedding
 from rnnzoo.models.network import Network
 from rnnzoo.registry import CELLS, MODELS
 from rnnzoo.serialization import parameters
@@ -30,6 +31,7 @@ class RecurrentOptions:
     output_depth: int = option(1, "layers between hidden state and output; 1: a linear one", minimum=1)
     hidden_units: int | None = option(None, "units of each such layer on the way in or out; default: units", minimum=1)
     embedding: int = option(64, "size of the embedding of tokens", minimum=1)
+    character_units: int = option(25, "units, each way, of the network over the characters of a word", minimum=1)
     activation: str | None = option(None, "activation function, by its Keras name; default: the cell's own")
     dropout: float = option(0.0, "fraction of each layer's inputs hidden in training", minimum=0, below=1)
     recurrent_dropout: float = option(0.0, "fraction of the previous state hidden in training", minimum=0, below=1)
@@ -73,7 +75,8 @@ def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_
         core = _core(lambda: cell_class(**arguments), options, merge_mode)
     except ValueError as error:
         raise UserError(f"model '{name}': {error}") from None
-    return Network(core, spec, options.embedding, (name, dataclasses.asdict(options)), options.layer_dropout)
+    embedding = make_embedding(spec, options.embedding, options.character_units)
+    return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.layer_dropout)
 
 
 def _core(make_cell: Any, options: Any, merge_mode: str) -> Stack:

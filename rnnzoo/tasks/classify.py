@@ -18,7 +18,7 @@ from rnnzoo.tasks.units import split_tokens
 
 Labelled = tuple[str, str]  # text, label
 SNIPPET = 240  # characters of source code, up to the end of a line
-OF_EACH_FILE = 12  # snippets: some files are tables
+OF_EACH_FILE = 20  # snippets: some files are long tables
 PACKAGES = 8
 
 
@@ -46,7 +46,7 @@ class Classify(StoredTask):
 
     `macro_f1` is the mean of the F1 of each class, rare or not. Without a header, columns are given
     by numbers. By default: from which of eight packages of the standard library a snippet of code is,
-    files for the test apart from those for training.
+    files for the test being others than those for training.
     """
 
     training_defaults = {"steps": 400, "learning_rate": 3e-3}
@@ -137,18 +137,21 @@ def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:
 
 
 def _snippets() -> dict[str, list[Labelled]]:
-    """Snippets of the packages that have most of them in their rarest split."""
+    """Snippets of the packages with most files; of six files of a package one is for validation, one for the test."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    found: dict[str, list[Labelled]] = {s: [] for s in SPLITS}
-    for split, documents in corpus.standard_library(0).items():
+    files = collections.defaultdict(list)
+    for documents in corpus.standard_library(0).values():
         for document in documents:
             parts = document.path.relative_to(root).parts
             if len(parts) > 1:
-                found[split] += [(snippet, parts[0]) for snippet in _cut("".join(document.pieces()))[:OF_EACH_FILE]]
-    counts = {s: collections.Counter(label for _, label in found[s]) for s in SPLITS}
-    rarest = {name: min(counts[s][name] for s in SPLITS) for name in counts["train"]}
-    kept = sorted(rarest, key=lambda name: (-rarest[name], name))[:PACKAGES]
-    return {s: [(text, label) for text, label in found[s] if label in kept] for s in SPLITS}
+                snippets = _cut("".join(document.pieces()))[:OF_EACH_FILE]
+                files[parts[0]].append([(snippet, parts[0]) for snippet in snippets])
+    kept = sorted(files, key=lambda name: (-sum(map(bool, files[name])), name))[:PACKAGES]
+    found: dict[str, list[Labelled]] = {s: [] for s in SPLITS}
+    for name in kept:
+        for i, snippets in enumerate(filter(None, files[name])):
+            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += snippets
+    return found
 
 
 def _cut(text: str) -> list[str]:

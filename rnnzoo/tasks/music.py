@@ -11,7 +11,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import SPLITS, Batch, generator
+from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.stored import Example, StoredTask
 
 NOTES = 88
@@ -27,7 +27,6 @@ class MusicOptions:
 
     data: str | None = option(None, "piano rolls, .mat or .npz; default: chord progressions made up here")
     batch_size: int = option(16, "pieces a step", minimum=1)
-    transpose: int = option(0, "pieces to train on are moved by up to so many semitones, up or down", minimum=0)
 
 
 @TASKS.register("music")
@@ -57,16 +56,9 @@ class Music(StoredTask):
             output_size=notes,
             loss="binary_cross_entropy",
             metrics=("nll",),
+            next_input=True,
         )
         super().__init__(options, examples, spec)
-
-    def batch(self, seed: int, step: int) -> Batch:
-        batch, most = super().batch(seed, step), self.options.transpose
-        if not most:
-            return batch
-        shifts = generator(seed, step, "train").integers(-most, most + 1, len(batch.inputs))
-        moved = [_transposed(*pair) for pair in zip(batch.inputs, batch.targets, shifts, strict=True)]
-        return batch._replace(inputs=np.stack([m[0] for m in moved]), targets=np.stack([m[1] for m in moved]))
 
     def baselines(self) -> dict[str, dict[str, float]]:
         train = np.concatenate([e.targets for e in self.examples["train"]])
@@ -83,14 +75,6 @@ class Music(StoredTask):
     def summary(self) -> str:
         pieces = ", ".join(f"{split} {len(self.examples[split])}" for split in SPLITS)
         return f"{self.origin}: pieces {pieces}; up to {self.longest} frames of {self.spec.input_size} notes"
-
-
-def _transposed(inputs: np.ndarray, targets: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray]:
-    """A piece moved by some semitones, or by none if notes would be lost."""
-    used = np.flatnonzero(inputs.any(0) | targets.any(0))
-    if not len(used) or used[0] + shift < 0 or used[-1] + shift >= inputs.shape[1]:
-        return inputs, targets
-    return np.roll(inputs, shift, 1), np.roll(targets, shift, 1)
 
 
 def _known(nll: float) -> dict[str, float]:

@@ -1,0 +1,54 @@
+"""From ids to vectors: of tokens, and of words with their spelling."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.layers import LSTM, Bidirectional
+from rnnzoo.spec import PAD, TaskSpec
+
+
+def make_embedding(spec: TaskSpec, size: int, character_units: int) -> keras.layers.Layer | None:
+    """The embedding that a task's inputs need; None for features."""
+    if spec.inputs != "tokens":
+        return None
+    if spec.characters:
+        return SpelledEmbedding(spec.input_size, len(spec.characters), size, character_units, name="embedding")
+    return _table(spec.input_size, size, name="embedding")
+
+
+def _table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
+    # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
+    return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
+
+
+class SpelledEmbedding(keras.layers.Layer):
+    """A word's vector, and beside it what a bidirectional LSTM has read over its characters.
+
+        e_t = [E[word_t]; f(characters_t); b(characters_t)]
+
+    Call it with ids `[..., 1 + length]`, the word's first, its characters' padded with 0; it returns
+    `[..., size + 2 units]`. So words never seen before have a vector of their own.
+
+    Lample, Ballesteros, Subramanian, Kawakami & Dyer (2016), Neural architectures for named entity
+    recognition, NAACL.
+    """
+
+    def __init__(self, words: int, characters: int, size: int, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.words = _table(words, size, name="words")
+        self.characters = _table(characters, units, name="characters")
+        self.reader = Bidirectional(LSTM(units), name="reader")
+
+    def build(self, input_shape: Any) -> None:
+        self.words.build(None)
+        self.characters.build(None)
+        self.reader.build((None, None, self.characters.output_dim))
+
+    def call(self, ids: Any) -> Any:
+        word, letters = self.words(ids[..., 0]), ids[..., 1:]
+        rows = tf.reshape(letters, [-1, letters.shape[-1]])
+        read = self.reader(self.characters(rows), mask=rows != PAD)
+        read = tf.reshape(read, tf.concat([tf.shape(word)[:-1], [read.shape[-1]]], 0))
+        return tf.concat([word, tf.ensure_shape(read, [*word.shape[:-1], read.shape[-1]])], -1)
