@@ -14,7 +14,10 @@ UNITS = 5
 
 
 def cell(name, **options):
-    """A cell of the registry, small."""
+    """A cell of the registry, small; `deep+name` is a deep transition of it."""
+    if name.startswith("deep+"):
+        depth = {key: options.pop(key) for key in ("depth", "shortcut") if key in options}
+        return rnnzoo.cells.DeepTransitionCell(cell(name[5:], **options), **depth, dtype=options.get("dtype"))
     return rnnzoo.CELLS[name](UNITS, **options) if name != "repeat" else Repeat(**options)
 
 

@@ -8,7 +8,7 @@ def sigmoid(x):
 
 
 def dampened(weights, x, state, dampening=0.5):
-    W, b, *learned = weights
+    W, *learned, b = weights
     (a,) = state
     a = sigmoid(x @ W + (learned[0] if learned else dampening) * a + b)
     return a, [a]
@@ -32,7 +32,7 @@ def jordan(weights, x, state):
 def lstm(weights, x, state):
     W, U, b = weights
     h, c = state
-    n = h.shape[-1]
+    n = c.shape[-1]
     zi, zf, zc, zo = (
         x @ W[:, k * n : (k + 1) * n] + h @ U[:, k * n : (k + 1) * n] + b[k * n : (k + 1) * n] for k in range(4)
     )
@@ -51,6 +51,88 @@ def lstm_1997(weights, x, state):
     c = c + sigmoid(zi) * np.tanh(zc)
     h = sigmoid(zo) * np.tanh(c)
     return h, [h, c]
+
+
+def lstm_projected(weights, x, state):
+    W, U, b, P = weights
+    m, [_, c] = lstm([W, U, b], x, [state[0], state[1]])
+    return m @ P, [m @ P, c]
+
+
+def lstm_zoneout(weights, x, state, rate, rate_cell):
+    """The expectation, as when it is not trained."""
+    _, (h, c) = lstm(weights, x, state)
+    h, c = rate * state[0] + (1 - rate) * h, rate_cell * state[1] + (1 - rate_cell) * c
+    return h, [h, c]
+
+
+def lstm_peephole(weights, x, state):
+    W, U, b, (p_i, p_f, p_o) = weights
+    h, c = state
+    zi, zf, zc, zo = np.split(x @ W + h @ U + b, 4, -1)
+    i, f = sigmoid(zi + p_i * c), sigmoid(zf + p_f * c)
+    c = f * c + i * np.tanh(zc)
+    h = sigmoid(zo + p_o * c) * np.tanh(c)
+    return h, [h, c]
+
+
+def lstm_peephole_1997(weights, x, state):
+    W, U, b, (p_i, p_o) = weights
+    h, c = state
+    zi, zc, zo = np.split(x @ W + h @ U + b, 3, -1)
+    c = c + sigmoid(zi + p_i * c) * np.tanh(zc)
+    h = sigmoid(zo + p_o * c) * np.tanh(c)
+    return h, [h, c]
+
+
+def layer_norm(a):
+    return (a - a.mean(-1, keepdims=True)) / np.sqrt(a.var(-1, keepdims=True) + 1e-5)
+
+
+def lstm_layernorm(weights, x, state):
+    W, U, b, alpha_x, alpha_h, alpha_c, beta_c = weights
+    h, c = state
+    i, f, g, o = np.split(layer_norm(x @ W) * alpha_x + layer_norm(h @ U) * alpha_h + b, 4, -1)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(layer_norm(c) * alpha_c + beta_c)
+    return h, [h, c]
+
+
+def gru(weights, x, state):
+    W, U, (b, d) = weights
+    (h,) = state
+    (xz, xr, xh), (hz, hr, hh) = np.split(x @ W + b, 3, -1), np.split(h @ U + d, 3, -1)
+    z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+    h = z * h + (1 - z) * np.tanh(xh + r * hh)
+    return h, [h]
+
+
+def gru_reset_before(weights, x, state):
+    W, U, b = weights
+    (h,) = state
+    (xz, xr, xh), (Uz, Ur, Uh) = np.split(x @ W + b, 3, -1), np.split(U, 3, -1)
+    z, r = sigmoid(xz + h @ Uz), sigmoid(xr + h @ Ur)
+    h = z * h + (1 - z) * np.tanh(xh + (r * h) @ Uh)
+    return h, [h]
+
+
+def indrnn(weights, x, state):
+    W, u, b = weights
+    (h,) = state
+    h = np.maximum(0, x @ W + u * h + b)
+    return h, [h]
+
+
+def deep_transition(weights, x, state, depth=3, shortcut=True):
+    """Pascanu et al. 2013, section 3.3.2: `h_t = sigma(U_L sigma(... sigma(U_1 h_{t-1} + W x_t)))`."""
+    W, U_1, b_1, *rest = weights
+    (h,) = state
+    z = np.tanh(h @ U_1 + x @ W + b_1)
+    for k in range(depth - 1):
+        U, b = rest[2 * k : 2 * k + 2]
+        past = h @ rest[-1] if shortcut and k == depth - 2 else 0
+        z = np.tanh(z @ U + past + b)
+    return z, [z]
 
 
 def feedforward(weights, x, state, window=8):

@@ -57,6 +57,8 @@ class Bidirectional(Arrangement):
         for given in (layer, backward_layer):
             if given is not None and not is_recurrent(given):
                 raise ValueError(f"Bidirectional reads with recurrent layers of rnnzoo.layers, not {given!r}")
+            if given is not None and not _one_way(given):
+                raise ValueError("a layer inside reads both ways already: stack Bidirectional layers instead")
         self.forward_layer = self._arguments["layer"] = _copy(layer, "forward_")
         self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=not layer.go_backwards)
         self.parts = [self.forward_layer, self.backward_layer]
@@ -72,8 +74,6 @@ class Bidirectional(Arrangement):
         for name in SHARED:
             if getattr(forward, name) != getattr(backward, name):
                 raise ValueError(f"the forward and the backward layer differ in {name}: give both the same")
-        if any(not part.causal and not part.go_backwards for part in self.parts):
-            raise ValueError("a layer inside reads both ways already: stack Bidirectional layers instead")
 
     @property
     def causal(self) -> bool:
@@ -136,6 +136,10 @@ class Bidirectional(Arrangement):
     def step(self, inputs: Any, states: Any) -> Any:
         """Raises `ValueError`: it reads ahead."""
         raise ValueError(f"{self.name} reads ahead and cannot be run step by step; a layer of one direction can")
+
+
+def _one_way(layer: Any) -> bool:
+    return not isinstance(layer, Bidirectional) and all(map(_one_way, getattr(layer, "parts", [])))
 
 
 def _copy(layer: Any, prefix: str, **changes: Any) -> Any:

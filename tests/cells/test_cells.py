@@ -23,6 +23,20 @@ CASES = {
     "jordan, fewer outputs": ("jordan", {"output_units": 2}, oracles.jordan),
     "lstm": ("lstm", {}, oracles.lstm),
     "lstm of 1997": ("lstm", {"forget_gate": False}, oracles.lstm_1997),
+    "lstm, projected": ("lstm", {"projection": 3}, oracles.lstm_projected),
+    "lstm, zoneout": (
+        "lstm",
+        {"zoneout": 0.2, "zoneout_cell": 0.6},
+        functools.partial(oracles.lstm_zoneout, rate=0.2, rate_cell=0.6),
+    ),
+    "lstm-peephole": ("lstm-peephole", {}, oracles.lstm_peephole),
+    "lstm-peephole of 1997": ("lstm-peephole", {"forget_gate": False}, oracles.lstm_peephole_1997),
+    "lstm-layernorm": ("lstm-layernorm", {}, oracles.lstm_layernorm),
+    "gru": ("gru", {}, oracles.gru),
+    "gru of 2014": ("gru", {"reset_after": False}, oracles.gru_reset_before),
+    "indrnn": ("indrnn", {}, oracles.indrnn),
+    "DT(S)": ("deep+elman", {"depth": 3, "shortcut": True}, oracles.deep_transition),
+    "DT": ("deep+elman", {"depth": 2}, functools.partial(oracles.deep_transition, depth=2, shortcut=False)),
     "feedforward": ("feedforward", {"window": 3}, functools.partial(oracles.feedforward, window=3)),
 }
 
@@ -51,7 +65,7 @@ def test_equals_numpy(case, mask):
 
 
 def test_every_cell_has_an_oracle():
-    assert {name for name, _, _ in CASES.values()} == set(rnnzoo.list_cells())
+    assert {name for name, _, _ in CASES.values()} == {*rnnzoo.list_cells(), "deep+elman"}
 
 
 @pytest.mark.parametrize("name", rnnzoo.list_cells())
@@ -75,7 +89,7 @@ def test_unit_forget_bias():
 
 
 def test_dampening_is_a_weight_only_if_learned():
-    for learned, names in ((False, ["kernel", "bias"]), (True, ["kernel", "bias", "dampening"])):
+    for learned, names in ((False, ["kernel", "bias"]), (True, ["kernel", "dampening", "bias"])):
         layer = rnnzoo.layers.DampenedRNN(UNITS, trainable_dampening=learned, dampening=0.25)
         layer.build((None, None, 3))
         assert [w.name for w in layer.weights] == names
@@ -97,6 +111,63 @@ def test_gates(forget_gate):
     assert_close(layer(x, mask=tf.constant(MASK))[2], c)
 
 
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_gates_of_the_gru(reset_after):
+    layer = rnnzoo.layers.GRU(UNITS, reset_after=reset_after, return_sequences=True)
+    x = normal(5, 6, 3)
+    gates = layer.gates(x)
+    h = layer(x)
+    before = np.concatenate([np.zeros((5, 1, UNITS)), h[:, :-1]], 1)
+    assert list(gates) == ["update", "reset", "candidate"]
+    assert_close(gates["update"] * before + (1 - gates["update"]) * gates["candidate"], h)
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm-peephole", "lstm-layernorm"])
+def test_zoneout_keeps_units_with_its_probability(name):
+    """In training a unit of h or c is just as it was, or just what the equations say."""
+    rates = {"zoneout": 0.3, "zoneout_cell": 0.6}
+    shared = rnnzoo.CELLS[name](400, **rates, seed=1)
+    state = [normal(5, 400, seed=1), normal(5, 400, seed=2)]
+    shared.build((None, 3))
+    _, new = shared(normal(5, 3), state, training=True)
+    plain = rnnzoo.CELLS[name](400)
+    plain.build((None, 3))
+    plain.set_weights(shared.get_weights())
+    _, wanted = plain(normal(5, 3), state)
+    for old, now, full, rate in zip(state, new, wanted, rates.values(), strict=True):
+        kept = np.equal(old, now)
+        assert abs(kept.mean() - rate) < 0.05
+        assert_close(now, np.where(kept, old, full), 1e-6)
+
+
+def test_zoneout_is_drawn_anew_at_every_step():
+    layer = rnnzoo.layers.LSTM(50, zoneout=0.5, return_sequences=True, seed=3)
+    h = layer(normal(2, 8, 3), training=True).numpy()
+    kept = np.equal(h[:, 1:], h[:, :-1])
+    assert 0.3 < kept.mean() < 0.7
+    assert (kept[:, 0] != kept[:, 1]).any()
+
+
+@pytest.mark.parametrize("options", [{"zoneout": 0.0}, {"projection": None}])
+def test_options_left_out_are_the_plain_lstm(options):
+    x = normal(3, 6, 4)
+    a, b = rnnzoo.layers.LSTM(UNITS, **options), keras.layers.LSTM(UNITS)
+    a.build(x.shape)
+    b.build(x.shape)
+    a.set_weights(b.get_weights())
+    assert_close(a(x, training=True), b(x, training=True), 1e-6)
+
+
+def test_indrnn_keeps_its_weights_in_bounds():
+    layer = rnnzoo.layers.IndRNN(6, recurrent_max=0.5, recurrent_initializer="ones")
+    model = keras.Sequential([keras.Input([None, 2]), layer])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.fit(normal(4, 3, 2), normal(4, 6), verbose=0)
+    assert_close(layer.cell.recurrent_kernel, np.full(6, 0.5), 0, 0)
+    again = type(layer).from_config(layer.get_config())
+    assert again.recurrent_max == 0.5
+
+
 def test_a_layer_without_gates_says_so():
     with pytest.raises(ValueError, match="ElmanCell has no gates"):
         rnnzoo.layers.ElmanRNN(3).gates(normal(1, 2, 3))
@@ -111,6 +182,19 @@ def test_a_layer_without_gates_says_so():
         (lambda: rnnzoo.cells.LSTMCell(3, recurrent_dropout=-0.1), "recurrent_dropout must be"),
         (lambda: rnnzoo.cells.DampenedCell(3, dampening=float("nan")), "dampening must be a finite number"),
         (lambda: rnnzoo.cells.JordanCell(3, output_units=0), "output_units must be at least 1"),
+        (lambda: rnnzoo.cells.LSTMCell(3, zoneout=1.0), "zoneout must be at least 0 and below 1"),
+        (lambda: rnnzoo.cells.LSTMCell(3, zoneout_cell=-0.5), "zoneout_cell must be at least 0"),
+        (lambda: rnnzoo.cells.LSTMCell(3, projection=0), "projection must be at least 1"),
+        (lambda: rnnzoo.cells.IndRNNCell(3, recurrent_max=0.0), "recurrent_max must be above 0"),
+        (
+            lambda: rnnzoo.cells.IndRNNCell(3, recurrent_max=1.0, recurrent_constraint="non_neg"),
+            "exclude each other",
+        ),
+        (lambda: cell("deep+feedforward"), "FeedforwardCell has no transition to deepen"),
+        (lambda: cell("deep+repeat"), "Repeat has no transition to deepen"),
+        (lambda: cell("deep+elman", depth=0), "depth must be at least 1"),
+        (lambda: cell("deep+elman", depth=1, shortcut=True), "needs a depth of at least 2"),
+        (lambda: cell("deep+gru", shortcut=True, reset_after=False), "GRUCell, with these options, multiplies"),
         (lambda: rnnzoo.cells.FeedforwardCell(3, window=0), "window must be at least 1"),
         (lambda: rnnzoo.cells.FeedforwardCell(3, recurrent_dropout=0.1), "recurrent_dropout does not apply"),
     ],

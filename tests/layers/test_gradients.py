@@ -32,6 +32,15 @@ class Remembering(rnnzoo.cells.ElmanCell):
 
 CELLS = {name: {} for name in rnnzoo.list_cells()}
 CELLS |= {"dampened": {"trainable_dampening": True}, "jordan": {"output_units": 3}, "feedforward": {"window": 3}}
+CELLS |= {"deep+elman": {"depth": 3, "shortcut": True}, "deep+lstm": {"shortcut": True}, "deep+gru": {}}
+CELLS |= {"deep+jordan": {"shortcut": True}, "deep+indrnn": {"shortcut": True, "activation": "tanh"}}
+CELLS |= {"indrnn": {"activation": "tanh"}}  # relu has no derivative at 0, and differences find that
+OPTIONS = {
+    "projection": ("lstm", {"projection": 3}),
+    "gru of 2014": ("gru", {"reset_after": False}),
+    "zoneout, its mean": ("lstm", {"zoneout": 0.3}),
+    "all of them": ("lstm-layernorm", {"projection": 3, "zoneout": 0.2, "forget_gate": False}),
+}
 
 
 def directions(f, variables, tensors, seed=0):
@@ -74,10 +83,14 @@ def loss_of(shared, mask, memory, training):
 
 @pytest.mark.parametrize("training", [True, False], ids=["saved", "run again"])
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("name", [*CELLS, "remembering"])
+@pytest.mark.parametrize("name", [*CELLS, *OPTIONS, "remembering"])
 def test_finite_differences(name, mask, training):
     memory = name == "remembering"
-    shared = Remembering(5, dtype="float64") if memory else cell(name, **CELLS[name], dtype="float64")
+    kind, options = OPTIONS.get(name) or (name, CELLS.get(name))
+    shared = Remembering(5, dtype="float64") if memory else cell(kind, **options, dtype="float64")
+    draw = getattr(shared, "seed_generator", None)
+    if draw is not None and training:
+        pytest.skip("noise has a test of its own")
     shared.build((None, 3))
     randomise(shared, scale=0.7)
     sizes = shared.state_size if isinstance(shared.state_size, list) else [shared.state_size]
@@ -94,9 +107,19 @@ def test_finite_differences(name, mask, training):
     assert checked == len(shared.trainable_variables) + len(tensors)
 
 
-def test_recurrent_dropout_gradient():
-    """The mask is drawn once a sequence and is the same on the way back."""
-    layer = rnnzoo.layers.LSTM(5, recurrent_dropout=0.5, dropout=0.3, seed=1, dtype="float64", return_sequences=True)
+NOISY = {
+    "dropout": ("lstm", {"recurrent_dropout": 0.5, "dropout": 0.3}),
+    "zoneout": ("lstm", {"zoneout": 0.4, "zoneout_cell": 0.2}),
+    "gru of 2014": ("gru", {"recurrent_dropout": 0.5, "reset_after": False}),
+    "all of it": ("lstm-layernorm", {"recurrent_dropout": 0.5, "zoneout": 0.4, "projection": 3}),
+}
+
+
+@pytest.mark.parametrize("case", NOISY)
+def test_gradients_under_noise(case):
+    """What is drawn, once a sequence or once a step, is the same on the way back."""
+    name, options = NOISY[case]
+    layer = rnnzoo.layers.RNN(cell(name, **options, seed=1, dtype="float64"), return_sequences=True, dtype="float64")
     x = tf.constant(normal(3, 6, 4, dtype="float64"))
     layer.build(x.shape)
     seed = layer.cell.seed_generator.state
@@ -109,7 +132,7 @@ def test_recurrent_dropout_gradient():
         assert autodiff == pytest.approx(difference, rel=1e-6, abs=1e-8), what
 
 
-@pytest.mark.parametrize("name", ["lstm", "jordan", "dampened"])
+@pytest.mark.parametrize("name", ["lstm", "jordan", "dampened", "gru", "deep+elman"])
 def test_second_order(name):
     """The gradient of a gradient norm, by autodiff through ours and by differences."""
     shared = cell(name, **CELLS[name], dtype="float64")

@@ -13,6 +13,11 @@ from tests.helpers import assert_close, gradients, randomise
 PAIRS = {
     "lstm": (rnnzoo.layers.LSTM, keras.layers.LSTM),
     "elman": (rnnzoo.layers.ElmanRNN, keras.layers.SimpleRNN),
+    "gru": (rnnzoo.layers.GRU, keras.layers.GRU),
+    "gru of 2014": (
+        lambda units, *args, **options: rnnzoo.layers.GRU(units, *args, reset_after=False, **options),
+        lambda units, *args, **options: keras.layers.GRU(units, *args, reset_after=False, **options),
+    ),
 }
 
 

@@ -149,7 +149,7 @@ def test_wrong_batches_and_ranks():
     stateful(tf.zeros([2, 4, 3]))
     with pytest.raises(ValueError, match="states for a batch of 2, but was given 3"):
         stateful(tf.zeros([3, 4, 3]))
-    with pytest.raises(ValueError, match="has 1 states, but was given more"):
+    with pytest.raises(ValueError, match="has 1 states, but was given 2"):
         Stack([LAYERS.ElmanRNN(3)])(tf.zeros([2, 4, 3]), initial_state=[tf.zeros([2, 3])] * 2)
 
 

@@ -1,0 +1,137 @@
+"""Weights of other libraries."""
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.cells import ElmanCell, GRUCell, LSTMCell
+from rnnzoo.errors import UserError
+from rnnzoo.layers import RNN, Bidirectional, Stack
+
+# where each block of our weights is in torch's: LSTM i, f, g, o as ours; GRU r, z, n for our z, r, h
+BLOCKS: dict[type, tuple[int, ...]] = {ElmanCell: (0,), LSTMCell: (0, 1, 2, 3), GRUCell: (1, 0, 2)}
+
+
+def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None:
+    """Sets the weights of a recurrent layer to those of `torch.nn.RNN`, `LSTM` or `GRU`.
+
+    One `RNN` layer (or `ElmanRNN`, `LSTM`, `GRU`) takes a torch module of one layer, a `Stack` one of
+    several, and `Bidirectional` layers, alone or in a stack, one with `bidirectional=True`. An LSTM with
+    `proj_size` goes into one with that `projection`. The layer must be built, or be called after
+    its first input has been seen; its outputs then equal torch's. All is checked before a weight is changed.
+
+    Args:
+        layer: what is to have the weights.
+        state_dict: `module.state_dict()`, a mapping from names to arrays, or the path of a `.safetensors`
+            file (needs the package safetensors). Pickles (`.pt`, `.pth`) are not read: they can run code.
+        prefix: of the names of the module, where it is part of a larger model: `"encoder.rnn."`.
+
+    Raises:
+        UserError: the layer is not built or has no counterpart in torch, a weight is missing or left
+            over, or its shape is another one.
+
+    >>> import rnnzoo
+    >>> layer = rnnzoo.layers.ElmanRNN(2)
+    >>> layer.build((None, None, 1))
+    >>> ones = {"weight_ih_l0": np.ones([2, 1]), "weight_hh_l0": np.ones([2, 2])}
+    >>> load_torch_state_dict(layer, ones | {"bias_ih_l0": np.ones(2), "bias_hh_l0": np.ones(2)})
+    >>> layer.cell.bias.numpy()
+    array([2., 2.], dtype=float32)
+    """
+    given = {n.removeprefix(prefix): v for n, v in _arrays(state_dict).items() if n.startswith(prefix)}
+    if not given:
+        raise UserError(f"no weight's name begins with '{prefix}'; the names are: {', '.join(_arrays(state_dict))}")
+    left, found = set(given), []
+    for rnn, suffix in _places(layer):
+        for variable, value, names in _weights(rnn, given, suffix):
+            if value.shape != tuple(variable.shape):
+                raise UserError(f"{names[0]} makes a {variable.name} of shape {value.shape}, not {tuple(variable.shape)}")
+            found.append((variable, value))
+            left -= set(names)
+    if left:
+        raise UserError(f"the layer has no place for {', '.join(sorted(left))}; give one with as many layers and directions")
+    for variable, value in found:
+        variable.assign(value)
+
+
+def _arrays(state_dict: Any) -> dict[str, np.ndarray]:
+    if isinstance(state_dict, (str, os.PathLike)):
+        return _safetensors(Path(state_dict))
+    if not isinstance(state_dict, Mapping):
+        raise UserError(f"state_dict must be a mapping or the path of a .safetensors file, not {state_dict!r:.80}")
+    return {
+        name: np.asarray(value.detach().cpu().float() if hasattr(value, "detach") else value)
+        for name, value in state_dict.items()
+    }
+
+
+def _safetensors(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix != ".safetensors":
+        raise UserError(f"{path} is not a .safetensors file; pickles can run code when they are read and are not loaded")
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    if importlib.util.find_spec("safetensors") is None:
+        raise UserError(f"{path} needs the package safetensors: pip install 'rnnzoo[safetensors]'")
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
+
+
+def _places(layer: Any, number: int = 0, direction: str = "") -> Iterator[tuple[RNN, str]]:
+    """Each layer over a cell, and how torch ends the names of its weights."""
+    if isinstance(layer, Stack):
+        for i, part in enumerate(layer.parts):
+            yield from _places(part, i)
+    elif isinstance(layer, Bidirectional):
+        yield from _places(layer.forward_layer, number)
+        yield from _places(layer.backward_layer, number, "_reverse")
+    elif isinstance(layer, RNN):
+        yield layer, f"_l{number}{direction}"
+    else:
+        raise UserError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers")
+
+
+def _weights(rnn: RNN, given: dict[str, np.ndarray], suffix: str) -> Iterator[tuple[Any, np.ndarray, list[str]]]:
+    """`(variable, value, names of the weights it is made from)`."""
+    cell = rnn.cell
+    _refuse(cell)
+    if not rnn.built:
+        raise UserError(f"{rnn.name} is not built: build it, or call it once, before its weights are set")
+    n, order = cell.units, BLOCKS[type(cell)]
+
+    def rows(name: str) -> tuple[np.ndarray, list[str]]:
+        if f"{name}{suffix}" not in given:
+            raise UserError(f"there is no {name}{suffix} among the weights: {', '.join(given)}")
+        value = given[f"{name}{suffix}"]
+        if name != "weight_hr" and len(value) != n * len(order):
+            raise UserError(f"{name}{suffix} has {len(value)} rows; {rnn.name} needs {n * len(order)}")
+        blocks = [value] if name == "weight_hr" else [value[k * n : (k + 1) * n] for k in order]
+        return np.concatenate(blocks), [f"{name}{suffix}"]
+
+    for variable, name in ((cell.kernel, "weight_ih"), (cell.recurrent_kernel, "weight_hh")):
+        value, names = rows(name)
+        yield variable, value.T, names
+    if cell.use_bias:
+        (inner, names), (outer, others) = rows("bias_ih"), rows("bias_hh")
+        both = np.stack([inner, outer]) if isinstance(cell, GRUCell) else inner + outer
+        yield cell.bias, both, names + others
+    if getattr(cell, "projection", None):
+        value, names = rows("weight_hr")
+        yield cell.projection_kernel, value.T, names
+
+
+def _refuse(cell: Any) -> None:
+    """Raises `UserError` for a cell that torch does not have."""
+    if type(cell) not in BLOCKS:
+        raise UserError(f"torch has no {type(cell).__name__}; its RNN, LSTM and GRU are our ElmanRNN, LSTM and GRU")
+    if isinstance(cell, GRUCell) and not cell.reset_after:
+        raise UserError("torch's GRU has its reset gate after the product: make the layer with reset_after=True")
+    if isinstance(cell, LSTMCell) and not cell.forget_gate:
+        raise UserError("torch's LSTM has a forget gate: make the layer with forget_gate=True")
