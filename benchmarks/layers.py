@@ -29,6 +29,8 @@ SHAPES.append((128, 35, 200, 200))  # batch, time, input, units
 OURS = {
     "lstm": rnnzoo.layers.LSTM,
     "lstm+recurrent_dropout": lambda units, **kw: rnnzoo.layers.LSTM(units, recurrent_dropout=0.2, **kw),
+    "bidirectional lstm": lambda units, **kw: rnnzoo.layers.Bidirectional(rnnzoo.layers.LSTM(units, **kw)),
+    "gru": rnnzoo.layers.GRU,
     "elman": rnnzoo.layers.ElmanRNN,
     "jordan": rnnzoo.layers.JordanRNN,
     "dampened": rnnzoo.layers.DampenedRNN,
@@ -36,6 +38,8 @@ OURS = {
 KERAS = {
     "lstm": keras.layers.LSTM,
     "lstm+recurrent_dropout": lambda units, **kw: keras.layers.LSTM(units, recurrent_dropout=0.2, **kw),
+    "bidirectional lstm": lambda units, **kw: keras.layers.Bidirectional(keras.layers.LSTM(units, **kw)),
+    "gru": keras.layers.GRU,
     "elman": keras.layers.SimpleRNN,
     # no layer of Keras computes these: its loop runs our cell
     "jordan": lambda units, **kw: keras.layers.RNN(rnnzoo.cells.JordanCell(units), **kw),
@@ -68,13 +72,17 @@ def tensorflow_case(make, shape, jit, train):
 
 def torch_case(cell, shape, train):
     """The same by torch.nn, or None where it has no such layer."""
-    if cell not in ("lstm", "elman") or importlib.util.find_spec("torch") is None:
+    if importlib.util.find_spec("torch") is None:
         return None
     import torch
 
+    peers = {"lstm": torch.nn.LSTM, "bidirectional lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "elman": torch.nn.RNN}
+    if cell not in peers:
+        return None
+
     torch.set_num_threads(os.cpu_count() or 1)
     batch, steps, features, units = shape
-    layer = (torch.nn.LSTM if cell == "lstm" else torch.nn.RNN)(features, units, batch_first=True)
+    layer = peers[cell](features, units, batch_first=True, bidirectional=cell.startswith("bidirectional"))
     x = torch.randn(batch, steps, features, requires_grad=train)
 
     def step():

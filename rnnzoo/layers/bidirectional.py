@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, sizes
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent
+from rnnzoo.layers.scan import side_by_side
 
 MERGES = {
     "concat": lambda forward, backward: tf.concat([forward, backward], -1),
@@ -123,7 +124,8 @@ class Bidirectional(Arrangement):
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         outputs, final = [], []
         for part, state in zip(self.parts, self.deal(initial_state), strict=True):
-            output, *states = part(sequences, initial_state=state, mask=mask, training=training)
+            with side_by_side():
+                output, *states = part(sequences, initial_state=state, mask=mask, training=training)
             outputs.append(output)
             final += states
         if self.return_sequences:

@@ -1,5 +1,8 @@
 """The only loop over time: direction, masks, initial and final states live here, once."""
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +12,19 @@ from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import in_xla
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
+
+
+_BUSY: contextvars.ContextVar[bool] = contextvars.ContextVar("busy", default=False)
+
+
+@contextlib.contextmanager
+def side_by_side() -> Iterator[None]:
+    """Inside, several loops run side by side already: a batch is not cut in halves for that."""
+    token = _BUSY.set(True)
+    try:
+        yield
+    finally:
+        _BUSY.reset(token)
 
 
 def scan(
@@ -40,7 +56,7 @@ def scan(
         outputs = _outputs(outputs, final, index, mask, return_sequences)
         return _hide(outputs, mask, return_sequences) if zero_output_for_mask and mask is not None else outputs, final
 
-    if inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla() or IN_PLAIN_LOOP.get():
+    if inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get():
         return part(inputs, tuple(initial_state), mask, memory)
     nest = (inputs, tuple(initial_state), () if mask is None else mask, () if memory is None else memory)
 
