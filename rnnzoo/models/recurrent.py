@@ -80,15 +80,16 @@ def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_
 
 
 def _core(make_cell: Any, options: Any, merge_mode: str) -> Stack:
-    layers = []
+    layers: list[Any] = []
     for _ in range(options.layers):
         cell = make_cell()
+        activation = getattr(cell, "activation", "tanh")
         if options.transition_depth > 1 or options.shortcut:
             cell = DeepTransitionCell(cell, options.transition_depth, options.shortcut)
         layers.append(RNN(cell))
     if merge_mode:
         layers = [Bidirectional(layer, merge_mode=merge_mode) for layer in layers]
-    units, activation = options.hidden_units or options.units, getattr(make_cell(), "activation", "tanh")
+    units = options.hidden_units or options.units
     before = hidden_layers(units, options.input_depth - 1, activation)
     behind = hidden_layers(units, options.output_depth - 1, activation)
     return Stack([*before, *layers, *behind], residual=options.residual, dropout=options.layer_dropout)
