@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from rnnzoo.cells.lstm import LSTMCell
@@ -23,7 +24,9 @@ class LayerNormLSTMCell(LSTMCell):
     four blocks together. The paper's own biases of the first two normalisations are one with b.
 
     Shapes and arguments as for `LSTMCell`; weights more: `input_gain` alpha_x, `recurrent_gain`
-    alpha_h `[4 units]`, `cell_gain` alpha_c and `cell_bias` beta_c `[units]`.
+    alpha_h `[4 units]`, `cell_gain` alpha_c and `cell_bias` beta_c `[units]`. beta_c starts near but not
+    at 0: a state that is exactly zero would stay so as long as the inputs are, and LN, steepest
+    there, would make its gradient explode.
 
     >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.RNN(LayerNormLSTMCell(4))(tf.zeros([2, 7, 3])).shape
@@ -39,7 +42,7 @@ class LayerNormLSTMCell(LSTMCell):
             self.input_gain = self.add("input_gain", (width,), "bias", "ones")
         self.recurrent_gain = self.add("recurrent_gain", (width,), "bias", "ones")
         self.cell_gain = self.add("cell_gain", (self.units,), "bias", "ones")
-        self.cell_bias = self.add("cell_bias", (self.units,), "bias")
+        self.cell_bias = self.add("cell_bias", (self.units,), "bias", keras.initializers.RandomNormal(stddev=0.1))
 
     def enter(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
         x = super().enter(inputs, training)

@@ -152,3 +152,14 @@ def test_second_order(name):
         penalty, shared.trainable_variables, [tf.constant(normal(2, 4, 3, dtype="float64"))]
     ):
         assert autodiff == pytest.approx(difference, rel=1e-5, abs=1e-8), what
+
+
+@pytest.mark.parametrize("name", rnnzoo.list_cells())
+def test_silence_does_not_explode(name):
+    """Inputs that are zero throughout, as a hidden input is: the gradient of fresh weights stays in bounds."""
+    layer = rnnzoo.layers.RNN(cell(name))
+    layer.build((None, None, 3))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(tf.zeros([2, 100, 3])) ** 2)
+    found = tape.gradient(loss, layer.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    assert float(tf.linalg.global_norm(found)) < 1e4
