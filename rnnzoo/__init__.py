@@ -1,6 +1,6 @@
 """rnnzoo: recurrent neural networks as Keras layers that train fast, resume exactly and export."""
 
-from rnnzoo import cells, layers, models, tasks
+from rnnzoo import cells, interop, layers, models, tasks
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
 from rnnzoo.loading import load
@@ -12,4 +12,14 @@ from rnnzoo.tasks import create_task, list_tasks
 __version__ = "0.1.0"
 list_cells = CELLS.list
 __all__ = ["CELLS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "create_model", "create_task"]
-__all__ += ["export_saved_model", "layers", "list_cells", "list_models", "list_tasks", "load", "models", "tasks"]
+__all__ += [
+    "export_saved_model",
+    "interop",
+    "layers",
+    "list_cells",
+    "list_models",
+    "list_tasks",
+    "load",
+    "models",
+    "tasks",
+]

@@ -12,25 +12,37 @@ BLOCKS = 4  # as many blocks of units in a kernel as an LSTM has
 SAVED = 3 * BLOCKS  # numbers that training keeps for each unit and step
 
 
-def memory_needed(model: Any, task: Any, spec: TaskSpec) -> int:
-    """Bytes that weights and activations of a training step take, roughly, from the options of model and task."""
+def memory_needed(model: Any, options: Any, spec: TaskSpec, longest: int) -> int:
+    """Bytes that weights and activations of a training step take, roughly, from the options of model and task.
+
+    `longest` is the length of the longest sequence in a batch.
+    """
     units, layers, embedding = (getattr(model, name, 1) for name in ("units", "layers", "embedding"))
-    steps = getattr(task, "seq_length", 100) * getattr(task, "batch_size", 1)
+    ticks = layers * getattr(model, "transition_depth", 1) * (2 if hasattr(model, "merge_mode") else 1)
+    hidden, deeper = (getattr(model, "hidden_units", None) or units, _hidden_layers(model))
+    steps = longest * getattr(options, "batch_size", 1)
     tokens = spec.inputs == "tokens"
     first = embedding if tokens else spec.input_size
-    weights = BLOCKS * units * (first + units + (layers - 1) * 2 * units) + units * spec.output_size
+    weights = BLOCKS * units * (first + units + (ticks - 1) * 2 * units) + units * spec.output_size
     weights += embedding * spec.input_size if tokens else 0
-    activations = steps * (SAVED * units * layers + 2 * first + 3 * spec.output_size)
+    weights += deeper * hidden * (hidden + units)
+    activations = steps * (SAVED * units * ticks + 2 * deeper * hidden + 2 * first + 3 * spec.output_size)
     return FLOAT * (COPIES * weights + activations)
 
 
-def refuse_what_does_not_fit(model: Any, task: Any, spec: TaskSpec) -> None:
+def _hidden_layers(model: Any) -> int:
+    return sum(getattr(model, name, 1) - 1 for name in ("input_depth", "output_depth"))
+
+
+def refuse_what_does_not_fit(model: Any, options: Any, task: Any) -> None:
     """Raises `UserError` with an estimate if a run needs more memory than the machine has."""
-    needed, there = memory_needed(model, task, spec), _memory()
+    lengths = (getattr(task, "longest", 0), getattr(options, "window", 0), getattr(options, "seq_length", 0), 100)
+    longest = next(length for length in lengths if length)
+    needed, there = memory_needed(model, options, task.spec, longest), _memory()
     if needed > there:
         raise UserError(
             f"this run needs about {needed / 2**30:,.0f} GiB of memory and the machine has {there / 2**30:,.0f}; "
-            "give a smaller --units, --layers, --embedding, --batch_size or --seq_length"
+            "give a smaller --units, --layers, --embedding, --batch_size or shorter sequences"
         )
 
 

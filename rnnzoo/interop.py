@@ -49,11 +49,15 @@ def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None
     for rnn, suffix in _places(layer):
         for variable, value, names in _weights(rnn, given, suffix):
             if value.shape != tuple(variable.shape):
-                raise UserError(f"{names[0]} makes a {variable.name} of shape {value.shape}, not {tuple(variable.shape)}")
+                raise UserError(
+                    f"{names[0]} makes a {variable.name} of shape {value.shape}, not {tuple(variable.shape)}"
+                )
             found.append((variable, value))
             left -= set(names)
     if left:
-        raise UserError(f"the layer has no place for {', '.join(sorted(left))}; give one with as many layers and directions")
+        raise UserError(
+            f"the layer has no place for {', '.join(sorted(left))}; give one with as many layers and directions"
+        )
     for variable, value in found:
         variable.assign(value)
 
@@ -71,7 +75,9 @@ def _arrays(state_dict: Any) -> dict[str, np.ndarray]:
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
     if path.suffix != ".safetensors":
-        raise UserError(f"{path} is not a .safetensors file; pickles can run code when they are read and are not loaded")
+        raise UserError(
+            f"{path} is not a .safetensors file; pickles can run code when they are read and are not loaded"
+        )
     if not path.is_file():
         raise UserError(f"there is no file {path}")
     if importlib.util.find_spec("safetensors") is None:

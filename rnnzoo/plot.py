@@ -2,10 +2,16 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from rnnzoo.tasks import Batch
+
+SHOWN = 15  # forecasts in a picture
 
 
 def draw_curve(run_dir: Path) -> Path | None:
@@ -24,6 +30,40 @@ def draw_curve(run_dir: Path) -> Path | None:
     axes.legend()
     axes.grid(alpha=0.3)
     path = run_dir / "curve.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path | None:
+    """Draws forecasts against the truth, in the user's own units, to `forecast.png`: those of the first windows of
+    the test that do not overlap, up to four columns. None without matplotlib (extra `plot`), or for another task.
+    """
+    spec = model.spec
+    if not spec.output_scale or importlib.util.find_spec("matplotlib") is None:
+        return None
+    from matplotlib.figure import Figure
+
+    columns = spec.input_size
+    horizon = spec.output_size // columns
+    mean, deviation = (np.array(values) for values in spec.input_scale)
+    every = [(b.inputs[w > 0], b.targets[w > 0]) for b in batches for w in [np.asarray(b.weights)]]
+    inputs, targets = (np.concatenate(parts)[::horizon][:SHOWN] for parts in zip(*every, strict=True))
+    forecasts = model(inputs).numpy().reshape(-1, columns)
+    truth, seen = targets.reshape(-1, columns), inputs[0]
+    count = min(columns, 4)
+    figure = Figure(figsize=(9, 1 + 2.5 * count), layout="constrained")
+    for i, axes in enumerate(np.ravel(figure.subplots(count, sharex=True))):
+        now = np.arange(len(truth))
+        scaled = [values[:, i] * deviation[i] + mean[i] for values in (seen, truth, forecasts)]
+        axes.plot(np.arange(-len(seen), 0), scaled[0], color="0.6", label="seen by the first forecast")
+        axes.plot(now, scaled[1], "k-", label="truth")
+        axes.plot(now, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
+        axes.set(ylabel=spec.labels[i])
+        axes.grid(alpha=0.3)
+    axes.set(xlabel="steps since the beginning of the test")
+    figure.axes[0].legend()
+    figure.axes[0].set(title=run_dir.name)
+    path = run_dir / "forecast.png"
     figure.savefig(path, dpi=120)
     return path
 

@@ -16,7 +16,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.estimate import refuse_what_does_not_fit
 from rnnzoo.export import export_saved_model
 from rnnzoo.places import Places, write_json
-from rnnzoo.plot import Events, draw_curve
+from rnnzoo.plot import Events, draw_curve, draw_forecast
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
 from rnnzoo.tasks.base import SPLITS, Task
@@ -87,7 +87,7 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     places = Places(settings.run, settings.to_json())
     task = TASKS[settings.run.task](settings.task)
     settings = _count_epochs(settings, task)
-    refuse_what_does_not_fit(settings.model, settings.task, task.spec)
+    refuse_what_does_not_fit(settings.model, settings.task, task)
     model = MODELS[settings.run.model](task.spec, settings.model)
     places.claim()
     try:
@@ -102,6 +102,7 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
                 events.write(event)
         draw_curve(places.run_dir)
         session.take_best()
+        draw_forecast(places.run_dir, model, task.evaluation("test"))
         metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
         model.save(places.run_dir / "model.keras")
         if stop():

@@ -91,6 +91,52 @@ BAD = {
     "absurd embedding": (["--embedding=10000000000", "--data=book.txt"], "GiB of memory"),
     "resume what is not there": (["--resume", "--run_dir=gone", "--data=book.txt"], "there is no run in gone"),
     "resume what is no run": (["--resume", "--run_dir=full", "--data=book.txt"], "full holds something already"),
+    "a language model that reads ahead": (["--model=bidirectional", "--data=book.txt"], "cannot be a language model"),
+    "music that is read ahead": (["--model=bidirectional", "--task=music"], "cannot be a language model"),
+    "unknown cell": (["--model=stacked", "--cell=lstn", "--data=book.txt"], "unknown cell 'lstn'; did you mean lstm"),
+    "option of another cell": (
+        ["--model=stacked", "--cell=gru", "--zoneout=.1", "--data=book.txt"],
+        "cell 'gru' has no option 'zoneout'; its own are: reset_after",
+    ),
+    "no transition": (
+        ["--model=deep-transition", "--cell=feedforward", "--data=book.txt"],
+        "FeedforwardCell has no transition to deepen",
+    ),
+    "shortcut past nothing": (["--model=gru", "--shortcut", "--data=book.txt"], "needs a depth of at least 2"),
+    "no zoneout": (["--zoneout=1", "--data=book.txt"], "zoneout must be at least 0 and below 1"),
+    "no projection": (["--projection=0", "--data=book.txt"], "projection must be at least 1"),
+    "unknown merge": (["--model=bidirectional", "--merge_mode=max"], "merge_mode must be one of concat, sum, ave, mul"),
+    "depth of none": (["--output_depth=0"], "output_depth must be at least 1"),
+    "missing tags": (["--task=tag", "--data=nowhere.txt"], "--data: there is no file nowhere.txt"),
+    "missing test": (["--task=tag", "--data=tags.txt", "--test_data=no.txt"], "--test_data: there is no file no.txt"),
+    "columns of words": (["--task=tag", "--data=tags.txt", "--columns=word,tag"], "must be two numbers"),
+    "column beyond": (["--task=tag", "--data=tags.txt", "--columns=0,7"], "tags.txt, line 1: 2 columns, but"),
+    "no sentence": (["--task=tag", "--data=empty.txt"], "empty.txt holds no sentence"),
+    "one sentence": (["--task=tag", "--data=tags.txt"], "nothing in the train split"),
+    "tags not text": (["--task=tag", "--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
+    "spelled characters": (["--task=tag", "--characters"], "--characters spells words: it needs --data"),
+    "no such column": (
+        ["--task=classify", "--data=t.csv"],
+        "--text_column=text: t.csv has no such column; it has: a, b",
+    ),
+    "ragged table": (["--task=classify", "--data=ragged.csv"], "ragged.csv, line 2: 3 cells, but 2 in the first line"),
+    "one label": (
+        ["--task=classify", "--data=t.csv", "--text_column=a", "--label_column=b"],
+        "all texts have the label 'x'",
+    ),
+    "not numbers": (["--task=forecast", "--data=t.csv"], "t.csv, row 2, column 'b': 'x' is not a number"),
+    "too short a series": (["--task=forecast", "--data=numbers.csv"], "40 steps are too few for --window=50"),
+    "constant column": (
+        ["--task=forecast", "--data=numbers.csv", "--window=3", "--horizon=1", "--columns=0"],
+        "column '0' does not change",
+    ),
+    "unknown series": (["--task=series", "--data=t.csv"], "t.csv is neither a .ts nor an .npz file"),
+    "not a .ts file": (["--task=series", "--data=bad.ts"], "bad.ts, line 1: values before @data"),
+    "series with holes": (["--task=series", "--data=holes.ts"], "holes.ts, line 2: a value is missing"),
+    "not arrays": (["--task=series", "--data=bad.npz"], "bad.npz does not hold arrays X and y"),
+    "no rolls": (["--task=music", "--data=bad.npz"], "bad.npz holds no piano rolls"),
+    "unknown rolls": (["--task=music", "--data=t.csv"], "t.csv is neither a .mat nor an .npz file"),
+    "data a folder": (["--task=classify", "--data=void"], "void is a folder; name a file"),
     "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt holds something already"),
 }
 
@@ -101,6 +147,13 @@ def test_bad_input_is_one_clear_line(case, folder, capsys):
     (folder / "latin.txt").write_bytes("caf\xe9 au lait".encode("latin-1"))
     (folder / "empty.txt").write_text("")
     (folder / "one.txt").write_text("x")
+    (folder / "tags.txt").write_text("the O\ncat O\n")
+    (folder / "t.csv").write_text("a,b\n1,x\n2,x\n")
+    (folder / "ragged.csv").write_text("text,label\n1,x,y\n")
+    (folder / "numbers.csv").write_text("".join(f"1,{i}\n" for i in range(40)))
+    (folder / "bad.ts").write_text("1,2,3:a\n")
+    (folder / "holes.ts").write_text("@data\n1,?,3:a\n")
+    (folder / "bad.npz").write_bytes(b"PK no archive")
     (folder / "full").mkdir()
     (folder / "void").mkdir()
     (folder / "full" / "mine.txt").write_text("precious")
@@ -187,7 +240,7 @@ def test_train_py_lists_what_there_is():
 def test_help_is_short_and_grouped(capsys):
     assert train("--help") == 0
     out = capsys.readouterr().out
-    assert out.count("\n") < 60
+    assert out.count("\n") < 66
     for group in ("What and where:", "Training:", "Model lstm:", "Task char_lm:"):
         assert group in out.splitlines()
 

@@ -12,7 +12,7 @@ ORDER = [
     {"registry", "config", "spec"},
     {"cells"},
     {"layers"},
-    {"models"},
+    {"models", "interop"},
     {"tasks"},
     {"training"},
     {"export"},

@@ -13,7 +13,6 @@ from rnnzoo.cells.ops import in_xla
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
 
-
 _BUSY: contextvars.ContextVar[bool] = contextvars.ContextVar("busy", default=False)
 
 

@@ -39,7 +39,9 @@ MERGE = option("concat", "how both directions are put together", choices=("conca
 
 def options_of(defaults: dict[str, Any]) -> type:
     """The options of an arrangement: `cell`, the common ones with these defaults, and those of every cell."""
-    fields = [("cell", str, option("elman" if "merge_mode" not in defaults else "lstm", "name of the cell"))]
+    fields: list[tuple[str, Any, Any]] = [
+        ("cell", str, option("elman" if "merge_mode" not in defaults else "lstm", "name of the cell"))
+    ]
     for field in RecurrentOptions.__dataclass_fields__.values():
         if field.name in defaults:
             limits = {name: field.metadata[name] for name in ("minimum", "below", "choices")}

@@ -15,8 +15,8 @@ from rnnzoo.spec import TaskSpec
 class Network(keras.Model):
     """Embedding (of tokens), recurrent core, linear head; built from a `TaskSpec`.
 
-    Call it with ids `[batch, time]` (of words with their spelling `[batch, time, 1 + word_length]`) or features `[batch, time, features]`; it returns logits or
-    values, `[batch, time, outputs]` per step or `[batch, outputs]`. `run` also takes and returns
+    Call it with ids `[batch, time]` (of words with their spelling `[batch, time, 1 + word_length]`) or
+    features `[batch, time, features]`; it returns logits or values, `[batch, time, outputs]` per step or `[batch, outputs]`. `run` also takes and returns
     the states, `step` is one step of a stream.
 
     Args:

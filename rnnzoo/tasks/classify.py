@@ -2,7 +2,9 @@
 
 import collections
 import dataclasses
+import itertools
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +56,7 @@ class Classify(StoredTask):
     def __init__(self, options: ClassifyOptions):
         self.origin = options.data or "snippets of the Python standard library"
         texts = _snippets() if options.data is None else _files(options)
-        split = list if options.level == "char" else split_tokens
+        split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens
         units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
         counts = collections.Counter(unit for text in units["train"] for unit in text)
         known = sorted((u for u, c in counts.items() if c >= options.min_count), key=lambda u: (-counts[u], u))
@@ -146,11 +148,13 @@ def _snippets() -> dict[str, list[Labelled]]:
             if len(parts) > 1:
                 snippets = _cut("".join(document.pieces()))[:OF_EACH_FILE]
                 files[parts[0]].append([(snippet, parts[0]) for snippet in snippets])
+    every = itertools.chain.from_iterable(files.values())
+    seen = collections.Counter(text for snippets in every for text, _ in snippets)
     kept = sorted(files, key=lambda name: (-sum(map(bool, files[name])), name))[:PACKAGES]
     found: dict[str, list[Labelled]] = {s: [] for s in SPLITS}
     for name in kept:
         for i, snippets in enumerate(filter(None, files[name])):
-            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += snippets
+            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += [p for p in snippets if seen[p[0]] == 1]
     return found
 
 

@@ -23,7 +23,9 @@ class ForecastOptions:
     window: int = option(50, "steps that are seen", minimum=1)
     horizon: int = option(10, "steps that are forecast", minimum=1)
     season: int = option(0, "steps of a season, for the baseline; 0: found in the training part", minimum=0)
-    held_out: float = option(0.2, "last fraction of the series, half for validation, half for the test", minimum=0.01, below=1)
+    held_out: float = option(
+        0.2, "last fraction of the series, half for validation, half for the test", minimum=0.01, below=1
+    )
     encoding: str = option("utf-8", "encoding of the file")
     batch_size: int = option(64, "windows a step", minimum=1)
 
@@ -47,12 +49,15 @@ class Forecast(Task):
         names, series = (("x",), mackey_glass(5000)[:, None]) if options.data is None else _read(options)
         self.names = names
         self.ends = _ends(len(series), options)
-        mean, deviation = series[: self.ends["train"][1]].mean(0), series[: self.ends["train"][1]].std(0)
+        known = series[: self.ends["train"][1] + options.horizon - 1]  # the training part
+        mean, deviation = known.mean(0), known.std(0)
         if not deviation.all():
             flat = names[int(np.argmin(deviation))]
-            raise UserError(f"--data: column '{flat}' does not change in the training part; leave it out with --columns")
+            raise UserError(
+                f"--data: column '{flat}' does not change in the training part; leave it out with --columns"
+            )
         self.series = ((series - mean) / deviation).astype("float32")
-        self.season = options.season or find_season(self.series[: self.ends["train"][1], 0])
+        self.season = options.season or find_season(known[:, 0])
         scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
         self.spec = TaskSpec(
             inputs="features",
@@ -93,7 +98,10 @@ class Forecast(Task):
         seasons = self.season * (1 + np.arange(horizon) // self.season)
         back = np.maximum(ahead - seasons, 0)
         found = {}
-        for name, at in (("last value", np.repeat(starts[:, None] - 1, horizon, 1)), (f"last season ({self.season})", back)):
+        for name, at in (
+            ("last value", np.repeat(starts[:, None] - 1, horizon, 1)),
+            (f"last season ({self.season})", back),
+        ):
             off = self.series[at] - self.series[ahead]
             mse, mae = float(np.mean(off**2)), float(np.mean(np.abs(off)))
             found[name] = {"loss": mse, "mse": mse, "mae": mae}

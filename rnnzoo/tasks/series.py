@@ -114,7 +114,7 @@ def _read_ts(path: Path, encoding: str) -> list[Labelled]:
         lower = line.lower()
         if not line or line.startswith(("#", "%")):
             continue
-        if lower.startswith("@timestamps true") or lower.startswith("@classlabel false"):
+        if lower.startswith(("@timestamps true", "@classlabel false")):
             raise UserError(f"{path}, line {number}: '{line}' is not supported: series with labels, without timestamps")
         if lower.startswith("@"):
             in_data = in_data or lower == "@data"

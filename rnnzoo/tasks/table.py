@@ -44,7 +44,7 @@ def read(path: Path, encoding: str = "utf-8") -> list[list[str]]:
     if not first:
         raise UserError(f"{path} is empty")
     separator = "\t" if path.suffix == ".tsv" else max(SEPARATORS, key=first.count)
-    rows = []
+    rows: list[list[str]] = []
     try:
         with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
             reader = csv.reader(file, delimiter=separator)

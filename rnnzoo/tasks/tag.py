@@ -76,19 +76,24 @@ class Tag(StoredTask):
             characters=spelled,
             word_length=options.word_length if spelled else 0,
         )
-        tables = [{s: i for i, s in enumerate(t) if i >= len(SPECIAL)} for t in (symbols, spelled)]
+        words, letters = ({s: i for i, s in enumerate(t) if i >= len(SPECIAL)} for t in (symbols, spelled))
         places = {label: i for i, label in enumerate(labels)}
 
         def example(sentence: Sentence) -> Example:
             units, found = sentence
-            return Example(_ids(units, *tables, spec.word_length), np.array([places[label] for label in found], "int32"))
+            return Example(
+                _ids(units, words, letters, spec.word_length), np.array([places[label] for label in found], "int32")
+            )
 
         super().__init__(options, {s: [example(sentence) for sentence in sentences[s]] for s in SPLITS}, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """The likeliest label of all, and that of each word by itself."""
         train, test = (
-            (np.concatenate([_words(e) for e in self.examples[s]]), np.concatenate([e.targets for e in self.examples[s]]))
+            (
+                np.concatenate([_words(e) for e in self.examples[s]]),
+                np.concatenate([e.targets for e in self.examples[s]]),
+            )
             for s in ("train", "test")
         )
         counts = np.zeros((self.spec.input_size, self.spec.output_size))
@@ -146,7 +151,9 @@ def _conll(path: Path, options: TagOptions) -> list[Sentence]:
             sentences.append(([], []))
         elif cells[0] != "-DOCSTART-":
             if max(word, tag, -word - 1, -tag - 1) >= len(cells) or len(cells) < 2:
-                raise UserError(f"{path}, line {number}: {len(cells)} columns, but --columns={options.columns} needs more")
+                raise UserError(
+                    f"{path}, line {number}: {len(cells)} columns, but --columns={options.columns} needs more"
+                )
             sentences[-1][0].append(cells[word])
             sentences[-1][1].append(cells[tag])
     sentences = [s for s in sentences if s[0]]
@@ -156,7 +163,7 @@ def _conll(path: Path, options: TagOptions) -> list[Sentence]:
 
 
 def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
-    """Pieces of source files, each character with the kind of its token; an eighth of the size for each held-out split."""
+    """Pieces of source files, each character with the kind of its token; held-out splits have an eighth of the size."""
     documents = corpus.standard_library(0)
     found: dict[str, list[Sentence]] = {s: [] for s in SPLITS}
     for split in SPLITS:
@@ -166,7 +173,8 @@ def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
             kinds = _kinds(document)
             if kinds is None:
                 continue
-            text, labels = (part[: min(left or OF_EACH_FILE, OF_EACH_FILE)] for part in kinds)
+            most = min(left or OF_EACH_FILE, OF_EACH_FILE)
+            text, labels = kinds[0][:most], kinds[1][:most]
             for i in range(0, len(text), options.seq_length):
                 piece = slice(i, i + options.seq_length)
                 found[split].append((list(text[piece]), labels[piece]))

@@ -11,7 +11,7 @@ import rnnzoo
 from rnnzoo.export import ExportError, Serving, saved_model
 from rnnzoo.export.serving import choose
 from rnnzoo.spec import SPECIAL
-from rnnzoo.tasks.units import split_words
+from rnnzoo.tasks.units import split_tokens, split_words
 from tests.helpers import fresh_python
 
 SYMBOLS = (*SPECIAL, *"abc dé🙂")
@@ -202,3 +202,55 @@ def test_text_to_a_class(tmp_path):
     ]
     found = signatures["serving_default"](text=tf.constant(text))["predictions"]
     np.testing.assert_allclose(found, model(batch.inputs, mask=tf.constant(batch.mask)), atol=1e-5)
+
+
+def test_tags_by_name_and_spelled_words(tmp_path):
+    symbols, letters = (*SPECIAL, "the", "cat"), (*SPECIAL, *"thecasž")
+    spec = rnnzoo.TaskSpec(
+        "tokens", "class", True, 5, 3, "cross_entropy", ("loss",), symbols, "word", ("B-X", "I-X", "O"), letters, 4
+    )
+    model = rnnzoo.create_model("bidirectional", spec, units=8, embedding=4, character_units=3)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "tagger"))).signatures
+    assert set(signatures) == {"serving_default"}
+    found = signatures["serving_default"](text=tf.constant(["the  žasthe", "cat", ""]))
+    ids = np.zeros((3, 2, 5), "int32")
+    ids[0, 0], ids[0, 1] = [3, 3, 4, 5, 0], [1, 9, 7, 8, 3]
+    ids[1, 0] = [4, 6, 7, 3, 0]
+    mask = ids[..., 0] > 0
+    np.testing.assert_allclose(found["predictions"], model(ids, mask=tf.constant(mask)), atol=1e-5)
+    best = np.array(spec.labels)[found["predictions"].numpy().argmax(-1)]
+    assert (found["label"].numpy().astype(str) == np.where(mask, best, "")).all()
+    causal = rnnzoo.create_model("gru", spec, units=8, embedding=4)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(causal, tmp_path / "stream"))).signatures
+    state = signatures["initial_state"](batch_size=tf.constant(3))
+    for t in range(2):
+        found = signatures["step"](inputs=tf.constant(ids[:, t]), **state)
+        state = {name: value for name, value in found.items() if name != "outputs"}
+    np.testing.assert_allclose(found["outputs"], causal(ids)[:, -1], atol=1e-5)
+
+
+def test_forecasts_in_the_users_own_units(tmp_path):
+    scale = (((10.0, -5.0), (2.0, 4.0)), ((10.0, -5.0) * 3, (2.0, 4.0) * 3))
+    spec = rnnzoo.TaskSpec(
+        "features", "vector", False, 2, 6, "mse", ("mse",), input_scale=scale[0], output_scale=scale[1]
+    )
+    model = rnnzoo.create_model("elman", spec, units=8)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "f"))).signatures
+    x = np.random.default_rng(0).normal(size=(4, 7, 2)).astype("float32")
+    raw = x * [2, 4] + [10, -5]
+    found = signatures["serving_default"](features=tf.constant(raw, tf.float32))["predictions"]
+    np.testing.assert_allclose(found, model(x).numpy().reshape(4, 3, 2) * [2, 4] + [10, -5], atol=1e-4)
+
+
+def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
+    text = "def f(x_1):\n\treturn x_1 += 'é道' # 3.5e-7\v!"
+    symbols = (*SPECIAL, *dict.fromkeys(split_tokens(text)))
+    labels = ("a", "b")
+    n = len(symbols)
+    spec = rnnzoo.TaskSpec("tokens", "class", False, n, 2, "cross_entropy", ("loss",), symbols, "token", labels)
+    model = rnnzoo.create_model("lstm", spec, units=8, embedding=4)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "c"))).signatures
+    ids = np.array([[symbols.index(token) for token in split_tokens(text)]], "int32")
+    found = signatures["serving_default"](text=tf.constant([text]))
+    np.testing.assert_allclose(found["predictions"], model(ids), atol=1e-5)
+    assert found["label"].numpy()[0].decode() in labels

@@ -115,8 +115,9 @@ def test_bidirectional_equals_keras(data):
     if options["go_backwards"]:  # Keras turns only the other way round
         options["go_backwards"] = False
         x = x[:, ::-1].copy()
-    a, b = Bidirectional(ours(units, **options), merge_mode=merge), keras.layers.Bidirectional(
-        theirs(units, **options), merge_mode=merge
+    a, b = (
+        Bidirectional(ours(units, **options), merge_mode=merge),
+        keras.layers.Bidirectional(theirs(units, **options), merge_mode=merge),
     )
     a.build(x.shape)
     b.build(x.shape)
@@ -179,7 +180,9 @@ def test_padding_changes_nothing(last):
 def test_in_a_functional_model_through_files(tmp_path):
     ids = keras.Input([None], dtype="int32")
     x = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
-    x = Stack([Bidirectional(LSTM(4)), Bidirectional(Stack([GRU(4), LSTM(4)]))], residual=True, return_sequences=True)(x)
+    x = Stack([Bidirectional(LSTM(4)), Bidirectional(Stack([GRU(4), LSTM(4)]))], residual=True, return_sequences=True)(
+        x
+    )
     x = DeepInput(DeepTransition(rnnzoo.cells.LSTMCell(3), shortcut=True), units=5, depth=2, return_sequences=True)(x)
     x = DeepOutput(Bidirectional(ElmanRNN(3), merge_mode="sum"), units=4)(x)
     model = keras.Model(ids, keras.layers.Dense(1)(x))
@@ -197,7 +200,9 @@ def test_in_a_functional_model_through_files(tmp_path):
 
 
 def test_a_backward_layer_of_another_kind():
-    layer = Bidirectional(LSTM(4, return_sequences=True), backward_layer=GRU(4, return_sequences=True, go_backwards=True))
+    layer = Bidirectional(
+        LSTM(4, return_sequences=True), backward_layer=GRU(4, return_sequences=True, go_backwards=True)
+    )
     theirs = keras.layers.Bidirectional(
         keras.layers.LSTM(4, return_sequences=True),
         backward_layer=keras.layers.GRU(4, return_sequences=True, go_backwards=True),

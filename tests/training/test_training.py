@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.tasks import Batch
-from rnnzoo.training import NotFinite, Trainer, TrainingOptions, checkpoint, metrics
+from rnnzoo.training import NotFinite, Trainer, TrainingOptions, checkpoint, metrics, spans
 
 
 def trainer_for(task, model="elman", steps=5, **options):
@@ -106,7 +108,7 @@ def test_metrics_by_name():
     logits = np.log(np.array([[[0.5, 0.25, 0.125, 0.125], [0.1, 0.2, 0.3, 0.4]]], "float32"))
     batch = Batch(None, tf.constant([[0, 1]]), weights=tf.constant([[1.0, 0.0]]))
     totals = metrics.sums(spec, tf.constant(logits), batch)
-    found = metrics.finish(spec, *totals.numpy().tolist())
+    found = metrics.finish(spec, metrics.finish_batch(spec, totals, batch))
     assert found["bits_per_char"] == pytest.approx(1) and found["perplexity"] == pytest.approx(2)
     assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]
 
@@ -122,16 +124,85 @@ def test_accuracy_of_whole_strings():
     logits[2, 1, 6] = 2  # but this step is padding
     weights = np.array([[1, 1], [1, 1], [1, 0]], "float32")
     batch = Batch(None, tf.fill([3, 2], 5), weights=tf.constant(weights), legal=tf.constant(legal))
-    *_, right, scored = metrics.sums(spec, tf.constant(logits), batch).numpy().tolist()
-    assert (right, scored) == (2, 3)
+    found = metrics.sums(spec, tf.constant(logits), batch)
+    assert (float(found["right"]), float(found["scored"])) == (2, 3)
 
 
 def test_scored_targets_only():
     spec = rnnzoo.create_task("copy").spec
     batch = Batch(None, tf.constant([[0, 1, 2]]), scored=tf.constant([[0.0, 1.0, 1.0]]))
     logits = tf.one_hot([[5, 1, 3]], 10)
-    loss, count, right, scored = metrics.sums(spec, logits, batch).numpy().tolist()
-    assert (count, right, scored) == (3, 1, 2) and loss > 0
+    found = {name: float(value) for name, value in metrics.sums(spec, logits, batch).items()}
+    assert (found["count"], found["right"], found["scored"]) == (3, 1, 2)
+    assert found["loss"] > 0
+
+
+def evaluated(spec, pairs):
+    """The metrics over batches of `(outputs, targets, weights)`."""
+    totals = {}
+    for outputs, targets, weights in pairs:
+        batch = Batch(None, np.array(targets), weights=None if weights is None else np.array(weights, "float32"))
+        found = metrics.sums(spec, tf.constant(np.array(outputs, "float32")), batch)
+        for name, value in metrics.finish_batch(spec, found, batch).items():
+            totals[name] = totals.get(name, 0) + value
+    return metrics.finish(spec, totals)
+
+
+def test_macro_f1_is_the_mean_over_classes():
+    spec = rnnzoo.TaskSpec("features", "class", False, 1, 4, "cross_entropy", ("loss", "accuracy", "macro_f1"))
+    guesses, targets = [0, 0, 1, 1, 2, 0], [0, 1, 1, 1, 0, 2]
+    outputs = np.eye(4)[guesses] * 5
+    found = evaluated(spec, [(outputs[:3], targets[:3], None), (outputs[3:], targets[3:], [1, 1, 0])])
+    # without the last one: class 0 has 1 of 2 guessed, 1 of 2 there; class 1 2 of 2, 2 of 3; class 2 0 of 1, 0 of 0
+    assert found["macro_f1"] == pytest.approx(np.mean([2 * 1 / (2 + 2), 2 * 2 / (2 + 3), 0]))
+    assert found["accuracy"] == pytest.approx(3 / 5)
+
+
+def test_errors_of_vectors_and_bits():
+    spec = rnnzoo.TaskSpec("features", "vector", False, 1, 2, "mse", ("mse", "mae"))
+    found = evaluated(spec, [([[1, 2], [0, 0]], np.array([[0, 0], [5, 5]], "float32"), [1, 0])])
+    assert (found["mse"], found["mae"]) == (2.5, 1.5)
+    spec = rnnzoo.TaskSpec("features", "vector", True, 3, 3, "binary_cross_entropy", ("nll",))
+    found = evaluated(spec, [(np.zeros((2, 4, 3)), np.ones((2, 4, 3), "float32"), np.ones((2, 4)))])
+    assert found["nll"] == pytest.approx(3 * np.log(2))
+
+
+def conlleval(tags):
+    """Chunks by the rules of the script of CoNLL-2000, written out."""
+    chunks, begun = [], None
+    previous, previous_type = "O", ""
+    for i, tag in enumerate([*tags, "O"]):
+        prefix, _, kind = tag.partition("-")
+        ends = (previous, prefix) in {("B", "B"), ("B", "O"), ("I", "B"), ("I", "O")}
+        ends = ends or (previous != "O" and previous_type != kind)
+        starts = prefix == "B" or (previous, prefix) == ("O", "I") or (prefix != "O" and previous_type != kind)
+        if begun is not None and ends:
+            chunks.append((begun, i - 1, previous_type))
+            begun = None
+        if starts:
+            begun = i
+        previous, previous_type = prefix, kind
+    return chunks
+
+
+TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y")
+
+
+@given(st.lists(st.sampled_from(TAGS), max_size=12))
+def test_spans_are_those_of_conlleval(tags):
+    assert list(spans.spans_of(tags)) == conlleval(tags)
+
+
+def test_f1_over_spans():
+    spec = rnnzoo.TaskSpec("tokens", "class", True, 5, 5, "cross_entropy", ("loss", "accuracy", "f1"), labels=TAGS)
+    true = [[1, 2, 0, 3, 0], [3, 4, 0, 0, 0]]
+    said = [[1, 2, 0, 4, 3], [3, 3, 0, 1, 1]]
+    weights = [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
+    # true: X(0-1), Y(3), Y(0-1); said: X(0-1), Y(3), Y(4) and Y(0), Y(1); two of five said are among the three true
+    found = evaluated(spec, [(np.eye(5)[said], true, weights)])
+    assert found["f1"] == pytest.approx(2 * 2 / (5 + 3))
+    assert found["accuracy"] == pytest.approx(5 / 8)
+    assert evaluated(spec, [(np.eye(5)[[[0]]], [[0]], [[1]])])["f1"] == 0
 
 
 def test_checkpoint_round_trip_and_damage(tmp_path):

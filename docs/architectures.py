@@ -1,0 +1,269 @@
+"""Writes docs/architectures.md and the diagrams in docs/images from the registered models.
+
+python docs/architectures.py
+
+Equations, references and weight counts are those of the code; this file adds the diagrams and when to use what.
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from diagrams import Diagram
+
+import rnnzoo
+from rnnzoo.layers import Bidirectional, DeepInput, DeepOutput, DeepTransition, Stack
+
+HERE = Path(__file__).parent
+FEATURES, UNITS = 64, 128
+TIMES_SIGN = "\u00d7"
+TIMES = ("t-1", "t", "t+1")
+
+LAYERS = {
+    "dampened": "DampenedRNN",
+    "elman": "ElmanRNN",
+    "feedforward": "RNN(FeedforwardCell(...))",
+    "gru": "GRU",
+    "indrnn": "IndRNN",
+    "jordan": "JordanRNN",
+    "lstm": "LSTM",
+    "lstm-layernorm": "LayerNormLSTM",
+    "lstm-peephole": "PeepholeLSTM",
+    "stacked": "Stack",
+    "deep-input": "DeepInput",
+    "deep-transition": "DeepTransition",
+    "deep-output": "DeepOutput",
+    "bidirectional": "Bidirectional",
+}
+ARRANGED = {
+    "stacked": Stack,
+    "deep-input": DeepInput,
+    "deep-transition": DeepTransition,
+    "deep-output": DeepOutput,
+    "bidirectional": Bidirectional,
+}
+
+WHEN = {
+    "dampened": "To see what feedback alone does. Each unit leaks at the one rate lambda, so it keeps a trace of the "
+    "recent past and no more; the base of every comparison.",
+    "elman": "Short memory, small and fast models, and as the plain network of the literature. Its gradient fades or "
+    "grows by a factor a step: some tens of steps are its reach.",
+    "feedforward": "As the baseline without recurrence. Where it does as well as the others, the task needs no memory "
+    "beyond its window.",
+    "gru": "Where an LSTM would do: three quarters of its weights and one state. Prefer `reset_after` (the default): "
+    "one product a step, and the weights of Keras and torch.",
+    "indrnn": "Long sequences with many thin layers: stack it (`--layers=4` and more) and bound the weights "
+    "(`--recurrent_max`). A step has no matrix product, so it is the fastest.",
+    "jordan": "Where what was put out last matters more than a hidden state: control, and sequences of actions.",
+    "lstm": "The first thing to try on text, tags and series. `--zoneout` and `--recurrent_dropout` against "
+    "overfitting, `--projection` for a large cell with a small state.",
+    "lstm-layernorm": "When training an LSTM is unstable or its batches are small; slower, for it normalises at every "
+    "step.",
+    "lstm-peephole": "Precise timing: intervals and counts, which the gates read from the cell itself.",
+    "stacked": "The usual way to make a network deep: two or three layers, with `--residual` for more, and "
+    "`--layer_dropout` between them.",
+    "deep-input": "Where a step's input is raw and wide, as piano rolls or sensor frames are: features first, memory "
+    "after.",
+    "deep-transition": "Where one step must do more than one layer can. Harder to train: add `--shortcut`.",
+    "deep-output": "Where the output is a complicated function of the state, as a distribution over combinations is.",
+    "bidirectional": "Whenever the whole sequence is there before the first answer is wanted: tagging, classifying. "
+    "Not for streams, and not for language models.",
+}
+
+
+def unrolled(rows, recurrent):
+    """Three steps side by side; `rows` from the bottom up, arrows along time in the rows of `recurrent`."""
+    d = Diagram()
+    for i, time in enumerate(TIMES):
+        for y, row in enumerate(rows):
+            d.add(f"{row}{i}", 1.5 * i, y, f"{row} {time}", "text" if row in "xy" else "box")
+        d.arrow(*(f"{row}{i}" for row in rows))
+    for row in recurrent:
+        before, after = (d.add(f"{row}{side}", x, rows.index(row), "...", "text") for side, x in (("<", -1), (">", 4)))
+        d.arrow(before, *(f"{row}{i}" for i in range(3)), after)
+    return d
+
+
+def plain(label):
+    def draw():
+        d = unrolled(["x", "h", "y"], [])
+        d.add("h<", -1, 1, "...", "text")
+        d.add("h>", 4, 1, "...", "text")
+        d.arrow("h<", "h0", "h1", "h2", "h>", label=label)
+        return d
+
+    return draw
+
+
+def jordan():
+    d = unrolled(["x", "h", "y"], [])
+    d.arrow("y0", "h1", label="U")
+    d.arrow("y1", "h2", label="U")
+    return d
+
+
+def feedforward():
+    d = unrolled(["x", "h", "y"], [])
+    for begin, end in ((0, 1), (1, 2), (0, 2)):
+        d.arrow(f"x{begin}", f"h{end}")
+    return d
+
+
+def deep_transition():
+    d = Diagram()
+    d.add("h0", 0, 1, "h t-1")
+    for i, time in ((1, "t"), (2, "t+1")):
+        x = 2.6 * i
+        d.add(f"x{i}", x - 1.3, 0, f"x {time}", "text")
+        d.add(f"z{i}", x - 1.3, 1, f"z {time}")
+        d.add(f"h{i}", x, 1, f"h {time}")
+        d.add(f"y{i}", x, 2, f"y {time}", "text")
+        d.arrow(f"x{i}", f"z{i}")
+        d.arrow(f"h{i - 1}", f"z{i}", label="U_1")
+        d.arrow(f"z{i}", f"h{i}", label="U_2")
+        d.arrow(f"h{i}", f"y{i}")
+        d.arrow(f"h{i - 1}", f"h{i}", dashed=True, bend=0.45, label="S (shortcut)")
+    return d
+
+
+def bidirectional():
+    d = Diagram()
+    for i, time in enumerate(TIMES):
+        d.add(f"x{i}", 1.8 * i, 0, f"x {time}", "text")
+        d.add(f"f{i}", 1.8 * i - 0.4, 1, f"f {time}")
+        d.add(f"b{i}", 1.8 * i + 0.4, 2, f"b {time}")
+        d.add(f"y{i}", 1.8 * i, 3, f"y {time}", "text")
+        for way in "fb":
+            d.arrow(f"x{i}", f"{way}{i}", f"y{i}")
+    d.arrow("f0", "f1", "f2")
+    d.arrow("b2", "b1", "b0")
+    return d
+
+
+def lstm(peephole=False, norm=False):
+    def draw():
+        d = Diagram()
+        d.add("in", 2.2, 0, "x t , h t-1", "text")
+        for name, x in (("f", 0.9), ("i", 1.9), ("g", 2.9), ("o", 4.4)):
+            d.add(name, x, 1.2, {"g": "tanh g"}.get(name, f"sigma {name}") if not norm else f"LN {name}")
+            d.arrow("in", name)
+        d.add("c'", 0, 3, "c t-1", "text")
+        d.add("keep", 0.9, 3, TIMES_SIGN, "circle")
+        d.add("write", 2.4, 2.1, TIMES_SIGN, "circle")
+        d.add("sum", 2.4, 3, "+", "circle")
+        d.add("c", 5.6, 3, "c t", "text")
+        d.add("squash", 4.4, 3.8, "tanh LN" if norm else "tanh")
+        d.add("show", 5.2, 2.1, TIMES_SIGN, "circle")
+        d.add("h", 6.2, 2.1, "h t", "text")
+        d.arrow("c'", "keep", "sum", "c")
+        d.arrow("f", "keep")
+        d.arrow("i", "write")
+        d.arrow("g", "write", "sum")
+        d.arrow("sum", "squash", "show", "h")
+        d.arrow("o", "show")
+        if peephole:
+            d.arrow("c'", "f", dashed=True, label="p_f")
+            d.arrow("c'", "i", dashed=True, label="p_i")
+            d.arrow("sum", "o", dashed=True, label="p_o")
+        return d
+
+    return draw
+
+
+def gru():
+    d = Diagram()
+    d.add("in", 1.6, 0, "x t , h t-1", "text")
+    d.add("r", 0.6, 1.2, "sigma r")
+    d.add("g", 2.2, 2.1, "tanh g")
+    d.add("z", 4.6, 1.2, "sigma z")
+    d.add("h'", 0, 3, "h t-1", "text")
+    d.add("hU", 1.2, 2.1, TIMES_SIGN, "circle")
+    d.add("keep", 2.2, 3, TIMES_SIGN, "circle")
+    d.add("new", 3.2, 2.1, TIMES_SIGN, "circle")
+    d.add("sum", 3.8, 3, "+", "circle")
+    d.add("h", 5, 3, "h t", "text")
+    d.arrow("in", "r", "hU", "g", "new", "sum")
+    d.arrow("h'", "hU")
+    d.arrow("in", "g")
+    d.arrow("in", "z")
+    d.arrow("h'", "keep", "sum", "h")
+    d.arrow("z", "new", label="1-z")
+    d.arrow("z", "keep", dashed=True, bend=-0.5)
+    return d
+
+
+DIAGRAMS = {
+    "dampened": plain("λ"),
+    "elman": plain("U"),
+    "feedforward": feedforward,
+    "gru": gru,
+    "indrnn": plain("u *"),
+    "jordan": jordan,
+    "lstm": lstm(),
+    "lstm-layernorm": lstm(norm=True),
+    "lstm-peephole": lstm(peephole=True),
+    "stacked": lambda: unrolled(["x", "h¹", "h²", "y"], ["h¹", "h²"]),
+    "deep-input": lambda: unrolled(["x", "z", "h", "y"], ["h"]),
+    "deep-transition": deep_transition,
+    "deep-output": lambda: unrolled(["x", "h", "z", "y"], ["h"]),
+    "bidirectional": bidirectional,
+}
+
+
+def weight_count(name):
+    """Weights of the core for so many features and units, without the output layer."""
+    spec = rnnzoo.TaskSpec("features", "class", True, FEATURES, 2, "cross_entropy")
+    return rnnzoo.create_model(name, spec, units=UNITS).core.count_params()
+
+
+def described(name):
+    """First line, equations and references of a model, from the docstrings of the code."""
+    documented = ARRANGED.get(name) or rnnzoo.CELLS[name]
+    text = inspect.getdoc(documented)
+    if name == "deep-transition":
+        text = inspect.getdoc(rnnzoo.cells.DeepTransitionCell)
+    paragraphs = text.split("\n\n")
+    equations = [p for p in paragraphs[1:] if all(line.startswith("    ") for line in p.split("\n"))]
+    equations = [p for p in equations if "=" in p and ">>>" not in p]
+    return paragraphs[0].replace("\n", " "), "\n".join(equations), " ".join(paragraphs[-1].split())
+
+
+def section(name):
+    first, equations, reference = described(name)
+    count = weight_count(name)
+    cell = "" if name not in ARRANGED else f" (cell `{'lstm' if name == 'bidirectional' else 'elman'}`)"
+    lines = [f"## `{name}`", "", first, "", f"![{name}](images/{name}.svg)", ""]
+    lines += [equations, ""] if equations else []
+    lines += [f"Layer `rnnzoo.layers.{LAYERS[name]}`; {count:,} weights{cell}.", "", WHEN[name], "", reference, ""]
+    return "\n".join(lines)
+
+
+HEAD = f"""# Architectures
+
+Written by `python docs/architectures.py` from the models that are registered: equations and references are those of
+the code, weight counts those of {FEATURES} inputs and {UNITS} units, without the output layer. Any model can be deeper
+by the flags of the four deep ones (`--layers --input_depth --transition_depth --shortcut --output_depth`), and those take
+any cell (`--cell`): `--model=deep-transition --transition_depth=2 --shortcut --output_depth=2` is DOT(S)-RNN. Steps are
+written t; an arrow between boxes of different steps is the recurrence.
+
+"""
+
+
+def page():
+    """The text of docs/architectures.md."""
+    order = [*(n for n in LAYERS), *(n for n in rnnzoo.list_models() if n not in LAYERS)]
+    return re.sub(r"\n{3,}", "\n\n", HEAD + "\n".join(section(name) for name in order))
+
+
+def pictures():
+    """The text of each diagram, by file name."""
+    return {f"{name}.svg": draw().svg() for name, draw in DIAGRAMS.items()}
+
+
+if __name__ == "__main__":
+    (HERE / "architectures.md").write_text(page(), encoding="utf-8")
+    for file, text in pictures().items():
+        (HERE / "images" / file).write_text(text, encoding="utf-8")
