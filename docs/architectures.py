@@ -245,9 +245,9 @@ HEAD = f"""# Architectures
 
 Written by `python docs/architectures.py` from the models that are registered: equations and references are those of
 the code, weight counts those of {FEATURES} inputs and {UNITS} units, without the output layer. Any model can be deeper
-by the flags of the four deep ones (`--layers --input_depth --transition_depth --shortcut --output_depth`), and those take
-any cell (`--cell`): `--model=deep-transition --transition_depth=2 --shortcut --output_depth=2` is DOT(S)-RNN. Steps are
-written t; an arrow between boxes of different steps is the recurrence.
+by the flags of the four deep ones (`--layers --input_depth --transition_depth --shortcut --output_depth`), and those
+take any cell (`--cell`): `--model=deep-transition --transition_depth=2 --shortcut --output_depth=2` is DOT(S)-RNN.
+Steps are written t; an arrow between boxes of different steps is the recurrence.
 
 """
 

@@ -27,7 +27,7 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
 
 
 def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
-    """`x w` for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`: `[..., m]`, in the dtype of x."""
+    """`x w` for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`: `[..., m]`, in x's dtype."""
     x = tf.convert_to_tensor(x)
     if not x.dtype.is_floating:
         raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")

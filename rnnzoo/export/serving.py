@@ -24,9 +24,9 @@ class Serving(tf.Module):
     Features and forecasts are in the user's own units.
     `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
     a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also
-    `generate(prompt, length, temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length` characters or words, the
-    likeliest ones at temperature 0, of the `top_k` likeliest if that is not 0; the same seed gives
-    the same text.
+    `generate(prompt, length, temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length`
+    characters or words, the likeliest ones at temperature 0, of the `top_k` likeliest if that is not
+    0; the same seed gives the same text.
     """
 
     def __init__(self, model: Network):

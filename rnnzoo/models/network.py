@@ -16,8 +16,8 @@ class Network(keras.Model):
     """Embedding (of tokens), recurrent core, linear head; built from a `TaskSpec`.
 
     Call it with ids `[batch, time]` (of words with their spelling `[batch, time, 1 + word_length]`) or
-    features `[batch, time, features]`; it returns logits or values, `[batch, time, outputs]` per step or `[batch, outputs]`. `run` also takes and returns
-    the states, `step` is one step of a stream.
+    features `[batch, time, features]`; it returns logits or values, `[batch, time, outputs]` per step or
+    `[batch, outputs]`. `run` also takes and returns the states, `step` is one step of a stream.
 
     Args:
         core: a layer with the interface of `rnnzoo.layers.Stack`; it is made to return what the task needs.

@@ -153,8 +153,8 @@ def _snippets() -> dict[str, list[Labelled]]:
     kept = sorted(files, key=lambda name: (-sum(map(bool, files[name])), name))[:PACKAGES]
     found: dict[str, list[Labelled]] = {s: [] for s in SPLITS}
     for name in kept:
-        for i, snippets in enumerate(filter(None, files[name])):
-            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += [p for p in snippets if seen[p[0]] == 1]
+        for i, pairs in enumerate(filter(None, files[name])):
+            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += [p for p in pairs if seen[p[0]] == 1]
     return found
 
 
