@@ -15,7 +15,7 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL, UNKNOWN, TaskSpec
 from rnnzoo.tasks import corpus, table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, StoredTask, split_in_order
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files
 from rnnzoo.tasks.units import split_tokens
 
 Labelled = tuple[str, str]  # text, label
@@ -25,21 +25,16 @@ PACKAGES = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifyOptions:
+class ClassifyOptions(FileOptions):
     """Options of classifying texts."""
 
     data: str | None = option(None, "CSV or TSV; default: snippets of the Python standard library")
-    valid_data: str | None = option(None, "the same, for validation; default: held out of --data")
-    test_data: str | None = option(None, "the same, for the test; default: held out of --data")
     text_column: str = option("text", "name or number (0: the first) of the column of texts")
     label_column: str = option("label", "name or number of the column of labels")
-    encoding: str = option("utf-8", "encoding of the files")
-    held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
     level: str = option("token", "units: char, or token (words and signs)", choices=("char", "token"))
     seq_length: int = option(300, "most units of a text; the rest is cut off", minimum=1)
     vocabulary_size: int = option(5000, "most units to know; the rest become <unk>", minimum=1)
     min_count: int = option(2, "units seen less often in training become <unk>", minimum=1)
-    batch_size: int = option(32, "texts a step", minimum=1)
 
 
 @TASKS.register("classify")
@@ -55,7 +50,7 @@ class Classify(StoredTask):
 
     def __init__(self, options: ClassifyOptions):
         self.origin = options.data or "snippets of the Python standard library"
-        texts = _snippets() if options.data is None else _files(options)
+        texts = from_files(options, lambda path: _read(path, options)) if options.data else _snippets()
         split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens
         units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
         counts = collections.Counter(unit for text in units["train"] for unit in text)
@@ -102,28 +97,6 @@ def commonest(task: StoredTask) -> dict[str, float]:
     right = float(np.mean(test == guess))
     there = len(set(test.tolist()) | {int(guess)})
     return {"accuracy": right, "macro_f1": 2 * right / (1 + right) / there}
-
-
-def _files(options: ClassifyOptions) -> dict[str, list[Labelled]]:
-    given = {"train": options.data, "validation": options.valid_data, "test": options.test_data}
-    flags = {"train": "data", "validation": "valid_data", "test": "test_data"}
-    found = {s: _read(table.existing(name, flags[s]), options) for s, name in given.items() if name}
-    return hold_out(found, options.held_out)
-
-
-def hold_out(found: dict[str, list], fraction: float) -> dict[str, list]:
-    """The splits that are not there, taken from those to train on at random (by seed 0)."""
-    missing = [s for s in SPLITS if s not in found]
-    if not missing:
-        return found
-    order = np.random.default_rng(0).permutation(len(found["train"]))
-    shuffled = [found["train"][i] for i in order]
-    parts = split_in_order(len(shuffled), fraction)
-    train = shuffled[parts["train"]]
-    if len(missing) == 1:
-        other = "test" if missing[0] == "validation" else "validation"
-        train += shuffled[parts[other]]
-    return {**found, "train": train, **{s: shuffled[parts[s]] for s in missing}}
 
 
 def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:

@@ -12,8 +12,8 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.classify import commonest, hold_out
-from rnnzoo.tasks.stored import Example, StoredTask
+from rnnzoo.tasks.classify import commonest
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, hold_out
 
 Labelled = tuple[np.ndarray, str]  # series [time, dimensions], label
 CLASSES = ("cylinder", "bell", "funnel")
@@ -22,15 +22,10 @@ SIZES = {"train": 300, "validation": 300, "test": 900}
 
 
 @dataclasses.dataclass(frozen=True)
-class SeriesOptions:
+class SeriesOptions(FileOptions):
     """Options of classifying series."""
 
     data: str | None = option(None, ".ts or .npz file, or mnist1d; default: cylinder, bell or funnel")
-    valid_data: str | None = option(None, "the same, for validation; default: held out of --data")
-    test_data: str | None = option(None, "the same, for the test; default: held out of --data")
-    encoding: str = option("utf-8", "encoding of .ts files")
-    held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
-    batch_size: int = option(32, "series a step", minimum=1)
 
 
 @TASKS.register("series")
@@ -91,19 +86,15 @@ class Series(StoredTask):
 
 
 def _files(options: SeriesOptions) -> dict[str, list[Labelled]]:
-    given = {"train": options.data, "validation": options.valid_data, "test": options.test_data}
-    flags = {"train": "data", "validation": "valid_data", "test": "test_data"}
     if options.data == "mnist1d":
         return hold_out(_mnist1d(), options.held_out)
-    readers = {".ts": _read_ts, ".npz": _read_npz}
-    found = {}
-    for split, name in given.items():
-        if name:
-            path = table.existing(name, flags[split])
-            if path.suffix not in readers:
-                raise UserError(f"--{flags[split]}: {path} is neither a .ts nor an .npz file")
-            found[split] = readers[path.suffix](path, options.encoding)
-    return hold_out(found, options.held_out)
+    return from_files(options, lambda path: _read(path, options.encoding))
+
+
+def _read(path: Path, encoding: str) -> list[Labelled]:
+    if path.suffix not in (".ts", ".npz"):
+        raise UserError(f"--data: {path} is neither a .ts nor an .npz file")
+    return _read_ts(path, encoding) if path.suffix == ".ts" else _read_npz(path)
 
 
 def _read_ts(path: Path, encoding: str) -> list[Labelled]:
@@ -141,7 +132,7 @@ def _ts_row(path: Path, number: int, line: str) -> Labelled:
     return series, label.strip()
 
 
-def _read_npz(path: Path, encoding: str) -> list[Labelled]:
+def _read_npz(path: Path) -> list[Labelled]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             X, y = stored["X"], stored["y"]

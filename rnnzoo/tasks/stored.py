@@ -1,14 +1,19 @@
 """Data that is there: sequences of many lengths, padded in few sizes, in an order that (seed, epoch) decide."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
+from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
 
+T = TypeVar("T")
 BUCKETS = (0.5, 0.8, 0.95, 1.0)  # lengths are padded to one of these quantiles: XLA compiles once for each
 
 
@@ -85,11 +90,37 @@ class StoredTask(Task):
         return Batch(inputs, targets, mask=None if len(self.sizes) == 1 and whole else mask, weights=weights)
 
 
-def split_in_order(count: int, held_out: float) -> dict[str, slice]:
-    """The first rows to train on, then validation and test, half of `held_out` each."""
-    test = max(1, round(count * held_out / 2))
-    return {
-        "train": slice(0, count - 2 * test),
-        "validation": slice(count - 2 * test, count - test),
-        "test": slice(count - test, count),
-    }
+@dataclasses.dataclass(frozen=True)
+class FileOptions:
+    """Options of a task on files, one a split or one for all."""
+
+    data: str | None = option(None, "file to train on; default: data of the task's own")
+    valid_data: str | None = option(None, "the same, for validation; default: held out of --data")
+    test_data: str | None = option(None, "the same, for the test; default: held out of --data")
+    encoding: str = option("utf-8", "encoding of the files")
+    held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
+    batch_size: int = option(32, "sequences a step", minimum=1)
+
+
+def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: bool = True) -> dict[str, list[T]]:
+    """What the files of each split hold; a split without a file is taken from what is to be trained on.
+
+    Half of `held_out` goes to each such split: at random (by seed 0), or the end with `shuffle=False`.
+    Raises `UserError` for a file that is not there.
+    """
+    names = {"train": "data", "validation": "valid_data", "test": "test_data"}
+    given = {split: getattr(options, name) for split, name in names.items()}
+    found = {s: read(table.existing(path, names[s])) for s, path in given.items() if path}
+    return hold_out(found, options.held_out, shuffle)
+
+
+def hold_out(found: dict[str, list[T]], fraction: float, shuffle: bool = True) -> dict[str, list[T]]:
+    """The splits that are missing, taken from "train" as `from_files` says."""
+    whole = found["train"]
+    if shuffle:
+        whole = [whole[i] for i in np.random.default_rng(0).permutation(len(whole))]
+    size = max(1, round(len(whole) * fraction / 2))
+    for split in SPLITS[:0:-1]:
+        if split not in found:
+            found[split], whole = whole[max(0, len(whole) - size) :], whole[: max(0, len(whole) - size)]
+    return {**found, "train": whole}

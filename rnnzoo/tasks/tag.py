@@ -15,28 +15,23 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import PAD, SPECIAL, UNKNOWN, TaskSpec
 from rnnzoo.tasks import corpus, table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, StoredTask, split_in_order
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files
 
 Sentence = tuple[list[str], list[str]]  # units, and the label of each
 OF_EACH_FILE = 10_000  # characters: many files in a small set
 
 
 @dataclasses.dataclass(frozen=True)
-class TagOptions:
+class TagOptions(FileOptions):
     """Options of tagging."""
 
     data: str | None = option(None, "columns as CoNLL writes them; default: the Python standard library, by character")
-    valid_data: str | None = option(None, "the same, for validation; default: held out of --data")
-    test_data: str | None = option(None, "the same, for the test; default: held out of --data")
     columns: str = option("0,-1", "of the word and of its tag; 0: the first, -1: the last")
-    encoding: str = option("utf-8", "encoding of the files")
-    held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
     min_count: int = option(2, "words seen less often in training become <unk>", minimum=1)
     characters: bool = option(False, "a network over its characters inside the embedding of each word")
     word_length: int = option(20, "characters of a word that it sees", minimum=1)
     seq_length: int = option(200, "characters in a piece of source code", minimum=1)
     data_size: int = option(400_000, "characters of source code to train on; 0: all", minimum=0)
-    batch_size: int = option(32, "sentences, or pieces, a step", minimum=1)
 
 
 @TASKS.register("tag")
@@ -55,7 +50,10 @@ class Tag(StoredTask):
         if options.data is None and options.characters:
             raise UserError("--characters spells words: it needs --data with words")
         self.origin = options.data or "the Python standard library"
-        sentences = _source_code(options) if options.data is None else _files(options)
+        if options.data is None:
+            sentences = _source_code(options)
+        else:
+            sentences = from_files(options, lambda path: _conll(path, options), shuffle=False)
         counts = collections.Counter(unit for units, _ in sentences["train"] for unit in units)
         self.known = {u: c for u, c in counts.items() if c >= (options.min_count if options.data else 1)}
         symbols = (*SPECIAL, *sorted(self.known, key=lambda u: (-self.known[u], u)))
@@ -122,21 +120,6 @@ def _ids(units: list[str], words: dict[str, int], letters: dict[str, int], lengt
     for row, unit in zip(spelled, units, strict=True):
         row[: len(unit)] = [letters.get(c, UNKNOWN) for c in unit[:length]]
     return np.concatenate([ids[:, None], spelled], 1)
-
-
-def _files(options: TagOptions) -> dict[str, list[Sentence]]:
-    given = {"train": options.data, "validation": options.valid_data, "test": options.test_data}
-    flags = {"train": "data", "validation": "valid_data", "test": "test_data"}
-    found = {s: _conll(table.existing(name, flags[s]), options) for s, name in given.items() if name}
-    missing = [s for s in SPLITS if s not in found]
-    if missing:
-        whole = found["train"]
-        parts = split_in_order(len(whole), options.held_out * len(missing) / 2)
-        held = {"validation": whole[parts["validation"]], "test": whole[parts["test"]]}
-        if len(missing) == 1:
-            held = {missing[0]: held["validation"] + held["test"]}
-        found |= {"train": whole[parts["train"]], **held}
-    return found
 
 
 def _conll(path: Path, options: TagOptions) -> list[Sentence]:
