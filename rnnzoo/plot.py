@@ -26,7 +26,7 @@ def draw_curve(run_dir: Path) -> Path | None:
     axes = figure.subplots()
     axes.plot(steps, [entry["loss"] for entry in log], "k--", label="training (mean since the last evaluation)")
     axes.plot(steps, [entry["validation"]["loss"] for entry in log], "k-", label="validation")
-    axes.set(xlabel="step", ylabel="loss", title=run_dir.name)
+    axes.set(xlabel="step", ylabel="loss", title=_plain(run_dir.name))
     axes.legend()
     axes.grid(alpha=0.3)
     path = run_dir / "curve.png"
@@ -58,14 +58,19 @@ def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path |
         axes.plot(np.arange(-len(seen), 0), scaled[0], color="0.6", label="seen by the first forecast")
         axes.plot(now, scaled[1], "k-", label="truth")
         axes.plot(now, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
-        axes.set(ylabel=spec.labels[i])
+        axes.set(ylabel=_plain(spec.labels[i]))
         axes.grid(alpha=0.3)
     axes.set(xlabel="steps since the beginning of the test")
     figure.axes[0].legend()
-    figure.axes[0].set(title=run_dir.name)
+    figure.axes[0].set(title=_plain(run_dir.name))
     path = run_dir / "forecast.png"
     figure.savefig(path, dpi=120)
     return path
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not read as a formula."""
+    return text.replace("$", r"\$")
 
 
 class Events:

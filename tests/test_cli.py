@@ -136,6 +136,8 @@ BAD = {
     "not arrays": (["--task=series", "--data=bad.npz"], "bad.npz does not hold arrays X and y"),
     "no rolls": (["--task=music", "--data=bad.npz"], "bad.npz holds no piano rolls"),
     "unknown rolls": (["--task=music", "--data=t.csv"], "t.csv is neither a .mat nor an .npz file"),
+    "test without data": (["--task=series", "--test_data=bad.ts"], "--test_data goes with --data"),
+    "hidden units of nothing": (["--hidden_units=3", "--data=book.txt"], "--hidden_units is of hidden layers"),
     "data a folder": (["--task=classify", "--data=void"], "void is a folder; name a file"),
     "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt holds something already"),
 }
@@ -209,6 +211,15 @@ def test_a_run_from_flags_to_files(folder, capsys):
     other = json.loads((run_dir / "result.json").read_text())
     assert other["weights_sha256"] != result["weights_sha256"]
     assert (run_dir / "notes.txt").read_text() == "mine"
+
+
+def test_forecasts_are_drawn(folder):
+    pytest.importorskip("matplotlib")
+    rows = "".join(f"2020-01-{i % 28 + 1},{i % 7},{i % 5}\n" for i in range(200))
+    (folder / "cost.csv").write_text("date,cost_$,$a_ b$\n" + rows)
+    options = ["--window=9", "--horizon=3", "--units=3", "--steps=2", "--nojit_compile", "--verbosity=0"]
+    assert train("--task=forecast", "--data=cost.csv", "--run_dir=run", *options) == 0
+    assert (folder / "run" / "forecast.png").stat().st_size > 1000
 
 
 def test_a_run_dir_that_cannot_be_made(folder, capsys):

@@ -71,6 +71,10 @@ def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_
     given = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
     defaults = {key: parameter.default for key, parameter in parameters(cell_class).items()}
     arguments = {key: defaults[key] if value is None else value for key, value in given.items()}
+    if options.hidden_units and options.input_depth == options.output_depth == 1:
+        raise UserError(
+            "--hidden_units is of hidden layers, and there are none: give --input_depth or --output_depth too"
+        )
     try:
         core = _core(lambda: cell_class(**arguments), options, merge_mode)
     except ValueError as error:

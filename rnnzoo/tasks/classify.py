@@ -15,7 +15,7 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL, UNKNOWN, TaskSpec
 from rnnzoo.tasks import corpus, table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, need_data
 from rnnzoo.tasks.units import split_tokens
 
 Labelled = tuple[str, str]  # text, label
@@ -49,6 +49,7 @@ class Classify(StoredTask):
     training_defaults = {"steps": 400, "learning_rate": 3e-3}
 
     def __init__(self, options: ClassifyOptions):
+        need_data(options)
         self.origin = options.data or "snippets of the Python standard library"
         texts = from_files(options, lambda path: _read(path, options)) if options.data else _snippets()
         split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens

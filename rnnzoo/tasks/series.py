@@ -13,7 +13,7 @@ from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.classify import commonest
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, hold_out
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, hold_out, need_data
 
 Labelled = tuple[np.ndarray, str]  # series [time, dimensions], label
 CLASSES = ("cylinder", "bell", "funnel")
@@ -43,6 +43,7 @@ class Series(StoredTask):
     training_defaults = {"steps": 600, "learning_rate": 3e-3}
 
     def __init__(self, options: SeriesOptions):
+        need_data(options)
         self.origin = options.data or "cylinder, bell, funnel"
         found = _made_up() if options.data is None else _files(options)
         labels = tuple(sorted({label for s in SPLITS for _, label in found[s]}))

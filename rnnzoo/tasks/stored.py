@@ -114,6 +114,13 @@ def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: b
     return hold_out(found, options.held_out, shuffle)
 
 
+def need_data(options: FileOptions) -> None:
+    """Raises `UserError` for files of other splits without one to train on."""
+    for name in ("valid_data", "test_data"):
+        if getattr(options, name) and not options.data:
+            raise UserError(f"--{name} goes with --data, the file to train on: give that too")
+
+
 def hold_out(found: dict[str, list[T]], fraction: float, shuffle: bool = True) -> dict[str, list[T]]:
     """The splits that are missing, taken from "train" as `from_files` says."""
     whole = found["train"]

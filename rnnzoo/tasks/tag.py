@@ -15,7 +15,7 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import PAD, SPECIAL, UNKNOWN, TaskSpec
 from rnnzoo.tasks import corpus, table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, need_data
 
 Sentence = tuple[list[str], list[str]]  # units, and the label of each
 OF_EACH_FILE = 10_000  # characters: many files in a small set
@@ -27,7 +27,7 @@ class TagOptions(FileOptions):
 
     data: str | None = option(None, "columns as CoNLL writes them; default: the Python standard library, by character")
     columns: str = option("0,-1", "of the word and of its tag; 0: the first, -1: the last")
-    min_count: int = option(2, "words seen less often in training become <unk>", minimum=1)
+    min_count: int = option(2, "words of --data seen less often in training become <unk>", minimum=1)
     characters: bool = option(False, "a network over its characters inside the embedding of each word")
     word_length: int = option(20, "characters of a word that it sees", minimum=1)
     seq_length: int = option(200, "characters in a piece of source code", minimum=1)
@@ -47,6 +47,7 @@ class Tag(StoredTask):
     training_defaults = {"steps": 1000, "learning_rate": 5e-3}
 
     def __init__(self, options: TagOptions):
+        need_data(options)
         if options.data is None and options.characters:
             raise UserError("--characters spells words: it needs --data with words")
         self.origin = options.data or "the Python standard library"
@@ -59,7 +60,7 @@ class Tag(StoredTask):
         symbols = (*SPECIAL, *sorted(self.known, key=lambda u: (-self.known[u], u)))
         labels = tuple(sorted({label for split in SPLITS for _, found in sentences[split] for label in found}))
         spelled = (*SPECIAL, *sorted({c for unit in self.known for c in unit})) if options.characters else ()
-        spans = any(label[:2] in ("B-", "I-") for label in labels)
+        spans = any(label[:2] in ("B-", "I-", "S-", "E-") for label in labels)
         spec = TaskSpec(
             inputs="tokens",
             outputs="class",

@@ -1,8 +1,10 @@
-"""Spans of B-/I-/O tags, found and compared as the conlleval script of CoNLL-2000 does."""
+"""Spans of B-/I-/O tags, found and compared as conlleval of CoNLL-2000 does; S- and E- tags are read as B- and I-."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+PREFIXES = {"B": "B", "I": "I", "S": "B", "E": "I"}  # single and end tags of other schemes begin and go on
 
 
 def spans_of(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
@@ -10,7 +12,7 @@ def spans_of(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     first, kind = 0, ""
     for t, tag in enumerate([*tags, "O"]):
         prefix, _, now = tag.partition("-")
-        prefix, now = ("O", "") if tag == "O" or prefix not in ("B", "I") else (prefix, now or "_")
+        prefix, now = (PREFIXES[prefix], now or "_") if prefix in PREFIXES else ("O", "")
         if kind and (prefix in ("O", "B") or now != kind):
             yield first, t - 1, kind
             kind = ""

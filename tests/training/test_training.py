@@ -193,6 +193,11 @@ def test_spans_are_those_of_conlleval(tags):
     assert list(spans.spans_of(tags)) == conlleval(tags)
 
 
+def test_spans_of_other_schemes():
+    tags = ["S-X", "B-Y", "I-Y", "E-Y", "O", "E-X", "S-X"]
+    assert list(spans.spans_of(tags)) == [(0, 0, "X"), (1, 3, "Y"), (5, 5, "X"), (6, 6, "X")]
+
+
 def test_f1_over_spans():
     spec = rnnzoo.TaskSpec("tokens", "class", True, 5, 5, "cross_entropy", ("loss", "accuracy", "f1"), labels=TAGS)
     true = [[1, 2, 0, 3, 0], [3, 4, 0, 0, 0]]
