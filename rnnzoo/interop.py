@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from rnnzoo.cells import ElmanCell, GRUCell, LSTMCell
 from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN, Bidirectional, Stack
 
+TANH, SIGMOID = keras.activations.tanh, keras.activations.sigmoid
 # where each block of our weights is in torch's: LSTM i, f, g, o as ours; GRU r, z, n for our z, r, h
 BLOCKS: dict[type, tuple[int, ...]] = {ElmanCell: (0,), LSTMCell: (0, 1, 2, 3), GRUCell: (1, 0, 2)}
 
@@ -21,7 +23,8 @@ def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None
 
     One `RNN` layer (or `ElmanRNN`, `LSTM`, `GRU`) takes a torch module of one layer, a `Stack` one of
     several, and `Bidirectional` layers, alone or in a stack, one with `bidirectional=True`. An LSTM with
-    `proj_size` goes into one with that `projection`. The layer must be built, or be called after
+    `proj_size` goes into one with that `projection`, an RNN with `nonlinearity="relu"` (which its weights do
+    not tell) into an `ElmanRNN` with `activation="relu"`. The layer must be built, or be called after
     its first input has been seen; its outputs then equal torch's. All is checked before a weight is changed.
 
     Args:
@@ -90,16 +93,22 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
 
 
-def _places(layer: Any, number: int = 0, direction: str = "") -> Iterator[tuple[RNN, str]]:
+def _places(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]]:
     """Each layer over a cell, and how torch ends the names of its weights."""
     if isinstance(layer, Stack):
+        if layer.residual or len(layer.parts) != len(layer.layers) or any(isinstance(p, Stack) for p in layer.parts):
+            raise UserError("torch stacks recurrent layers only, without residual connections: so must the Stack be")
         for i, part in enumerate(layer.parts):
             yield from _places(part, i)
     elif isinstance(layer, Bidirectional):
-        yield from _places(layer.forward_layer, number)
-        yield from _places(layer.backward_layer, number, "_reverse")
+        if layer.go_backwards or layer.merge_mode != "concat" or not all(isinstance(p, RNN) for p in layer.parts):
+            raise UserError("torch concatenates both directions in each layer: put Bidirectional(RNN) into a Stack")
+        yield layer.forward_layer, f"_l{number}"
+        yield layer.backward_layer, f"_l{number}_reverse"
     elif isinstance(layer, RNN):
-        yield layer, f"_l{number}{direction}"
+        if layer.go_backwards:
+            raise UserError("torch has no layer that goes backwards alone")
+        yield layer, f"_l{number}"
     else:
         raise UserError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers")
 
@@ -139,5 +148,9 @@ def _refuse(cell: Any) -> None:
         raise UserError(f"torch has no {type(cell).__name__}; its RNN, LSTM and GRU are our ElmanRNN, LSTM and GRU")
     if isinstance(cell, GRUCell) and not cell.reset_after:
         raise UserError("torch's GRU has its reset gate after the product: make the layer with reset_after=True")
+    if isinstance(cell, (LSTMCell, GRUCell)) and (cell.activation, cell.recurrent_activation) != (TANH, SIGMOID):
+        raise UserError(f"torch's gates are sigmoid and tanh: make the {type(cell).__name__} with its own activations")
+    if getattr(cell, "zoneout", 0) or getattr(cell, "zoneout_cell", 0):
+        raise UserError("torch's LSTM has no zoneout: make the layer without")
     if isinstance(cell, LSTMCell) and not cell.forget_gate:
         raise UserError("torch's LSTM has a forget gate: make the layer with forget_gate=True")

@@ -58,7 +58,7 @@ BAD = {
     "option of another task": (["--task=adding", "--data=book.txt"], "--data applies neither to model 'lstm'"),
     "no such activation": (["--activation=tanhh", "--data=book.txt"], "tanhh"),
     "dampening not finite": (["--model=dampened", "--dampening=nan", "--data=book.txt"], "dampening must be a finite"),
-    "window of none": (["--model=feedforward", "--window=0", "--data=book.txt"], "window must be at least 1"),
+    "window of none": (["--model=feedforward", "--context=0", "--data=book.txt"], "context must be at least 1"),
     "nothing recurs": (["--model=feedforward", "--recurrent_dropout=.1", "--data=book.txt"], "nothing recurs"),
     "argument without flag": (["book.txt"], "unexpected argument 'book.txt'"),
     "missing file": (["--data=nowhere.txt"], "there is no file nowhere.txt"),
@@ -114,7 +114,7 @@ BAD = {
     "no sentence": (["--task=tag", "--data=empty.txt"], "empty.txt holds no sentence"),
     "one sentence": (["--task=tag", "--data=tags.txt"], "nothing in the train split"),
     "tags not text": (["--task=tag", "--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
-    "spelled characters": (["--task=tag", "--characters"], "--characters spells words: it needs --data"),
+    "spelled characters": (["--task=tag", "--characters"], "--characters goes with --data"),
     "no such column": (
         ["--task=classify", "--data=t.csv"],
         "--text_column=text: t.csv has no such column; it has: a, b",

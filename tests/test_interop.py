@@ -147,6 +147,17 @@ REFUSED = {
 }
 
 
+REFUSED |= {
+    "zoneout": (lambda: LSTM(5, zoneout=0.1), LSTM_1, "has no zoneout"),
+    "other gates": (lambda: LSTM(5, recurrent_activation="hard_sigmoid"), LSTM_1, "gates are sigmoid and tanh"),
+    "backwards": (lambda: LSTM(5, go_backwards=True), LSTM_1, "no layer that goes backwards"),
+    "residual": (lambda: Stack([LSTM(5), LSTM(5)], residual=True), LSTM_1, "without residual"),
+    "between": (lambda: Stack([LSTM(5), rnnzoo.layers.Stack([LSTM(5)])]), LSTM_1, "recurrent layers only"),
+    "two stacks": (lambda: Bidirectional(Stack([LSTM(5), LSTM(5)])), LSTM_1, r"put Bidirectional\(RNN\) into a Stack"),
+    "a sum": (lambda: Bidirectional(LSTM(5), merge_mode="sum"), LSTM_1, "concatenates both directions"),
+}
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_and_nothing_changed(case):
     make, state_dict, message = REFUSED[case]

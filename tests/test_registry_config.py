@@ -14,7 +14,7 @@ from rnnzoo.spec import TaskSpec
 
 def test_names_are_sorted_and_matched():
     assert rnnzoo.list_cells() == sorted(rnnzoo.list_cells())
-    assert rnnzoo.list_models("l*m") == ["lstm"]
+    assert rnnzoo.list_models("ls*tm") == ["lstm"]
     assert {"adding", "char_lm"} <= set(rnnzoo.list_tasks())
     assert set(rnnzoo.list_cells()) <= set(rnnzoo.list_models())
 
@@ -93,3 +93,12 @@ def test_every_option_has_help_and_a_flag():
 def test_spec_round_trip():
     spec = rnnzoo.create_task("adding").spec
     assert TaskSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_models_and_tasks_share_no_option():
+    """One flag would set both."""
+
+    def names(registry):
+        return {f.name for name in registry for f in dataclasses.fields(config.options_class(registry[name]))}
+
+    assert not names(rnnzoo.MODELS) & names(rnnzoo.TASKS)

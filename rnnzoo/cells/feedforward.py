@@ -26,13 +26,13 @@ class FeedforwardCell(AffineCell):
 
     Args:
         units: size of the layer.
-        window: k, how many inputs it sees, the present one included.
+        context: k, how many inputs it sees, the present one included.
 
     Raises:
-        ValueError: `window` below 1, or a `recurrent_dropout`, as nothing recurs.
+        ValueError: `context` below 1, or a `recurrent_dropout`, as nothing recurs.
 
     >>> import tensorflow as tf, rnnzoo
-    >>> rnnzoo.layers.RNN(FeedforwardCell(4, window=3))(tf.zeros([2, 7, 3])).shape
+    >>> rnnzoo.layers.RNN(FeedforwardCell(4, context=3))(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 
     A time-delay network of one layer: Waibel et al. (1989), Phoneme recognition using time-delay
@@ -41,17 +41,17 @@ class FeedforwardCell(AffineCell):
 
     autonomous = False  # nothing is fed back
 
-    def __init__(self, units: int, activation: Any = "tanh", *, window: int = 8, **kwargs):
+    def __init__(self, units: int, activation: Any = "tanh", *, context: int = 8, **kwargs):
         super().__init__(units, activation, **kwargs)
-        if window < 1:
-            raise ValueError(f"window must be at least 1, not {window!r}")
+        if context < 1:
+            raise ValueError(f"context must be at least 1, not {context!r}")
         if self.recurrent_dropout:
             raise ValueError("recurrent_dropout does not apply to a feedforward cell: nothing recurs")
-        self.window = window
-        self.state_size = (window - 1) * units
+        self.context = context
+        self.state_size = (context - 1) * units
 
     def build(self, input_shape: Any) -> None:
-        self.kernel = self.add("kernel", (input_shape[-1], self.window * self.units), "kernel")
+        self.kernel = self.add("kernel", (input_shape[-1], self.context * self.units), "kernel")
         if self.use_bias:
             self.bias = self.add("bias", (self.units,), "bias")
 

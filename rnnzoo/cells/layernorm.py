@@ -39,9 +39,9 @@ class LayerNormLSTMCell(LSTMCell):
         super().build(input_shape)
         width = self.blocks * self.units
         if self.kernel is not None:
-            self.input_gain = self.add("input_gain", (width,), "bias", "ones")
-        self.recurrent_gain = self.add("recurrent_gain", (width,), "bias", "ones")
-        self.cell_gain = self.add("cell_gain", (self.units,), "bias", "ones")
+            self.input_gain = self.add_weight(shape=(width,), name="input_gain", initializer="ones")
+        self.recurrent_gain = self.add_weight(shape=(width,), name="recurrent_gain", initializer="ones")
+        self.cell_gain = self.add_weight(shape=(self.units,), name="cell_gain", initializer="ones")
         self.cell_bias = self.add("cell_bias", (self.units,), "bias", keras.initializers.RandomNormal(stddev=0.1))
 
     def enter(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:

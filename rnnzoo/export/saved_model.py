@@ -41,7 +41,7 @@ def export_saved_model(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = rnnzoo.export_saved_model(model, f"{folder}/adding")
     ...     sorted(tf.saved_model.load(path).signatures)
-    ['initial_state', 'serving_default', 'step']
+    ['initial_state', 'padded', 'serving_default', 'step']
     """
     if not isinstance(model, Network):
         raise UserError(f"export_saved_model writes models of rnnzoo.create_model, not {type(model).__name__}")
@@ -139,6 +139,8 @@ def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
         if spec.inputs == "features":
             features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
             found.append(("serving_default", batch, {"features": tf.constant(features)}))
+            lengths = tf.constant(time - np.arange(batch), tf.int32)
+            found.append(("padded", batch, {"features": tf.constant(features), "lengths": lengths}))
     return found
 
 

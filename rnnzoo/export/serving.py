@@ -21,7 +21,8 @@ class Serving(tf.Module):
     and `bits_per_char [n]` (of words: `perplexity [n]`); for other models: `text` or
     `features [n, time, size]` to `predictions`, which are logits of classes (and `label`, the likeliest
     one's name, `[n]` or, empty at padding, `[n, time]`) or values: forecasts `[n, horizon, size]`.
-    Features and forecasts are in the user's own units.
+    Features and forecasts are in the user's own units. `padded(features, lengths [n])` takes series of
+    unequal lengths, padded behind.
     `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
     a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also
     `generate(prompt, length, temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length`
@@ -58,6 +59,7 @@ class Serving(tf.Module):
         else:
             features = tf.TensorSpec([None, None, size], tf.float32, "features")
             made["serving_default"] = _function(self._predict, [features])
+            made["padded"] = _function(self._predict_padded, [features, tf.TensorSpec([None], tf.int32, "lengths")])
         return made
 
     def _initial_state(self, batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -72,8 +74,14 @@ class Serving(tf.Module):
 
     def _read(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._codec.encode(text)
-        mask = tf.sequence_mask(lengths, tf.shape(ids)[1] - 1)
-        return self._named(self._model(ids[:, 1:], mask=mask), mask)
+        # a text without a symbol is one step of padding
+        ids = tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.zeros_like(ids))
+        mask = tf.sequence_mask(lengths, tf.shape(ids)[1])
+        return self._named(self._model(ids, mask=mask), mask)
+
+    def _predict_padded(self, features: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
+        mask = tf.sequence_mask(lengths, tf.shape(features)[1])
+        return self._named(self._model(self._scaled(features), mask=mask), mask)
 
     def _named(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """The predictions, and where they are of classes with names, the names."""

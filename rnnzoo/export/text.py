@@ -68,5 +68,5 @@ def _split_tokens(text: tf.Tensor) -> tf.RaggedTensor:
 
 def _table(symbols: tuple[str, ...]) -> tf.lookup.StaticHashTable:
     ids = tf.range(len(SPECIAL), len(symbols), dtype=tf.int32)
-    initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(symbols[len(SPECIAL) :]), ids)
+    initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(symbols[len(SPECIAL) :], tf.string), ids)
     return tf.lookup.StaticHashTable(initializer, UNKNOWN)

@@ -6,14 +6,21 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig
 
 LIVE = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")  # may be set after construction
 
 
 def is_recurrent(layer: Any) -> bool:
-    """Whether a layer has states: otherwise it treats each step by itself, as a Dense layer does."""
-    return hasattr(layer, "get_initial_state")
+    """Whether a layer has states: otherwise it treats each step by itself, as a Dense layer does.
+
+    Raises `ValueError` for a recurrent layer that is not of this package.
+    """
+    foreign = (keras.layers.RNN, keras.layers.Bidirectional)
+    if isinstance(layer, foreign) and not isinstance(layer, RNN):
+        raise ValueError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers; use the one of that name there")
+    return isinstance(layer, (RNN, Arrangement))
 
 
 class Arrangement(SignatureConfig, keras.layers.Layer):
@@ -65,6 +72,14 @@ class Arrangement(SignatureConfig, keras.layers.Layer):
             return outputs + [None] * len(self.state_size)
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def ends(self, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """Of a sequence of the size of its outputs `[batch, time, size]`, what goes with its last output."""
+        return ends(self.parts[-1], sequence, mask)
+
+    def cast(self, output: tf.Tensor) -> tf.Tensor:
+        """An output in the layer's own precision."""
+        return tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
+
     def deal(self, states: Any) -> list:
         """The states of each part, or None for each. Raises `ValueError` for another number of states."""
         if states is None:
@@ -88,6 +103,11 @@ def hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
     """Zeros at masked steps of `[batch, time, ...]`, or of the last step `[batch, ...]`."""
     valid = tf.cast(mask, tf.bool) if sequence else tf.cast(mask[:, -1], tf.bool)
     return tf.where(valid[..., None], outputs, tf.zeros([], outputs.dtype))
+
+
+def ends(layer: Any, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Of a sequence of the size of a layer's outputs, what goes with its last output."""
+    return layer.ends(sequence, mask) if isinstance(layer, Arrangement) else last_valid(sequence, mask)
 
 
 def last_valid(sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:

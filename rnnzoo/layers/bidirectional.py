@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid
 from rnnzoo.layers.scan import side_by_side
 
 MERGES = {
@@ -130,10 +130,20 @@ class Bidirectional(Arrangement):
             final += states
         if self.return_sequences:
             outputs[1] = tf.reverse(outputs[1], [1])
-        merged = MERGES[self.merge_mode](*outputs)
+        merged = MERGES[self.merge_mode](*map(self.cast, outputs))
         if not self.return_state:
             return merged
         return (*merged, *final) if self.merge_mode is None else (merged, *final)
+
+    def ends(self, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """The last valid step; of a concatenation, for the half of the backward layer, the first."""
+        last = last_valid(sequence, mask)
+        if self.merge_mode != "concat":
+            return last
+        first = last_valid(tf.reverse(sequence, [1]), None if mask is None else tf.reverse(mask, [1]))
+        forward, backward = (first, last) if self.go_backwards else (last, first)
+        half = sequence.shape[-1] // 2
+        return tf.concat([forward[:, :half], backward[:, half:]], -1)
 
     def step(self, inputs: Any, states: Any) -> Any:
         """Raises `ValueError`: it reads ahead."""

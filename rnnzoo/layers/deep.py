@@ -14,9 +14,9 @@ PAPER = """
     """
 
 
-def hidden_layers(units: int, depth: int, activation: Any) -> list[keras.layers.Layer]:
+def hidden_layers(units: int, depth: int, activation: Any, dtype: Any = None) -> list[keras.layers.Layer]:
     """`depth` nonlinear layers that treat each step by itself."""
-    return [keras.layers.Dense(units, activation) for _ in range(depth)]
+    return [keras.layers.Dense(units, activation, dtype=dtype) for _ in range(depth)]
 
 
 def _check(depth: int) -> None:
@@ -48,7 +48,7 @@ class DeepInput(Stack):
 
     def __init__(self, layer: Any, units: int, depth: int = 2, activation: Any = "tanh", **kwargs):
         _check(depth)
-        super().__init__([*hidden_layers(units, depth - 1, activation), layer], **kwargs)
+        super().__init__([*hidden_layers(units, depth - 1, activation, kwargs.get("dtype")), layer], **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -76,7 +76,7 @@ class DeepOutput(Stack):
 
     def __init__(self, layer: Any, units: int, depth: int = 2, activation: Any = "tanh", **kwargs):
         _check(depth)
-        super().__init__([layer, *hidden_layers(units, depth - 1, activation)], **kwargs)
+        super().__init__([layer, *hidden_layers(units, depth - 1, activation, kwargs.get("dtype"))], **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")

@@ -95,9 +95,7 @@ def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, se
             return _swap(outputs)
         return outputs[-1] if output_state is None else final[output_state]
     valid = _swap(tf.cast(mask, tf.int32))  # [batch, time]
-    so_far = tf.cumsum(valid, 1)
-    if not sequence:
-        so_far = so_far[:, -1:]
+    so_far = tf.cumsum(valid, 1) if sequence else tf.reduce_sum(valid, 1, keepdims=True)
     if output_state is None:
         time = tf.range(tf.shape(valid)[1])
         steps = tf.sort(time + (1 - valid) * tf.size(time), 1) % tf.size(time)  # the valid steps first

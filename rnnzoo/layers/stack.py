@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.layers.arrangement import Arrangement, hide, is_recurrent, last_valid
+from rnnzoo.layers.arrangement import Arrangement, ends, hide, is_recurrent
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -62,7 +62,7 @@ class Stack(Arrangement):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}")
         self.residual = residual
-        self.between = keras.layers.Dropout(dropout) if dropout else None
+        self.between = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.zero_output_for_mask = go_backwards, zero_output_for_mask
         for part in self.parts:
@@ -97,15 +97,14 @@ class Stack(Arrangement):
                 sequences = layer(sequences)
                 continue
             i = self.parts.index(layer)
-            keep = self.return_sequences or i + 1 < len(self.parts) or self._adds(layer)
-            layer.return_sequences = keep
+            layer.return_sequences = whole = self.return_sequences or i + 1 < len(self.parts)
             sequences, *states = layer(sequences, initial_state=dealt[i], mask=mask, training=training)
             final += states
-            sequences = sequences + entered if self._adds(layer) else sequences
-            if i + 1 == len(self.parts) and keep and not self.return_sequences:
-                sequences = last_valid(sequences, mask)
+            if self._adds(layer):
+                sequences = sequences + tf.cast(entered if whole else ends(layer, entered, mask), sequences.dtype)
         if self.zero_output_for_mask and mask is not None:
             sequences = hide(sequences, mask, self.return_sequences)
+        sequences = self.cast(sequences)
         return (sequences, *final) if self.return_state else sequences
 
     def step(self, inputs: Any, states: Any) -> tuple[Any, list]:

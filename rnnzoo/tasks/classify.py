@@ -41,21 +41,24 @@ class ClassifyOptions(FileOptions):
 class Classify(StoredTask):
     """Classifying texts: one label for each.
 
-    `macro_f1` is the mean of the F1 of each class, rare or not. Without a header, columns are given
-    by numbers. By default: from which of eight packages of the standard library a snippet of code is,
-    files for the test being others than those for training.
+    `macro_f1` is the mean of the F1 of each class, rare or not. Columns given by numbers are those of a
+    file without a header. Rows without a text or a label are left out. By default: from which of
+    eight packages of the standard library a snippet of code is, files for the test being others than
+    those for training.
     """
 
     training_defaults = {"steps": 400, "learning_rate": 3e-3}
 
     def __init__(self, options: ClassifyOptions):
-        need_data(options)
+        need_data(options, "text_column", "label_column")
         self.origin = options.data or "snippets of the Python standard library"
         texts = from_files(options, lambda path: _read(path, options)) if options.data else _snippets()
         split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens
         units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
         counts = collections.Counter(unit for text in units["train"] for unit in text)
         known = sorted((u for u, c in counts.items() if c >= options.min_count), key=lambda u: (-counts[u], u))
+        if not known:
+            raise UserError(f"--data: nothing is seen {options.min_count} times in training; give --min_count=1")
         symbols = (*SPECIAL, *known[: options.vocabulary_size])
         labels = tuple(sorted({label for s in SPLITS for _, label in texts[s]}))
         if len(labels) < 2:
@@ -102,9 +105,11 @@ def commonest(task: StoredTask) -> dict[str, float]:
 
 def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:
     rows = table.read(path, options.encoding)
-    text = table.column(rows[0], options.text_column, "text_column", path)
-    label = table.column(rows[0], options.label_column, "label_column", path)
-    headed = options.text_column in rows[0] or options.label_column in rows[0]
+    given = {"text_column": options.text_column, "label_column": options.label_column}
+    text, label = (table.column(rows[0], name, flag, path) for flag, name in given.items())
+    headed = not all(map(table.is_number, given.values()))
+    if not headed and len(rows) > 2 and rows[0][label] not in {row[label] for row in rows[1:]}:
+        raise UserError(f"{path}: the first line looks like a header; give the columns by their names")
     found = [(row[text], row[label].strip()) for row in rows[1 if headed else 0 :]]
     found = [(words, name) for words, name in found if words.strip() and name]
     if not found:

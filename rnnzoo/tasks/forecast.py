@@ -13,6 +13,8 @@ from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
 
+MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
+
 
 @dataclasses.dataclass(frozen=True)
 class ForecastOptions:
@@ -51,8 +53,8 @@ class Forecast(Task):
         self.ends = _ends(len(series), options)
         known = series[: self.ends["train"][1] + options.horizon - 1]  # the training part
         mean, deviation = known.mean(0), known.std(0)
-        if not deviation.all():
-            flat = names[int(np.argmin(deviation))]
+        if not np.ptp(known, 0).all():
+            flat = names[int(np.argmin(np.ptp(known, 0)))]
             raise UserError(
                 f"--data: column '{flat}' does not change in the training part; leave it out with --columns"
             )
@@ -142,7 +144,7 @@ def _ends(length: int, options: ForecastOptions) -> dict[str, tuple[int, int]]:
 def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
     path = table.existing(options.data or "")
     rows = table.read(path, options.encoding)
-    headed = all(_number(cell) is None for cell in rows[0][1:]) and _number(rows[0][-1]) is None
+    headed = _is_header(rows)
     header = rows[0] if headed else [str(i) for i in range(len(rows[0]))]
     body = rows[1:] if headed else rows
     if not body:
@@ -150,7 +152,8 @@ def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
     if options.columns:
         chosen = [table.column(header, name.strip(), "columns", path) for name in options.columns.split(",")]
     else:
-        chosen = list(range(0 if _number(body[0][0]) is not None else 1, len(header)))
+        dated = sum(_number(row[0]) is None for row in body) > len(body) / 2
+        chosen = list(range(1 if dated else 0, len(header)))
     if not chosen:
         raise UserError(f"{path} has no numeric column")
     values = np.empty((len(body), len(chosen)))
@@ -164,6 +167,14 @@ def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
                 )
             values[i, j] = number
     return tuple(header[at] for at in chosen), values
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names columns: a word without digits stands first, or where the next row has a number."""
+    first, second = rows[0], rows[min(1, len(rows) - 1)]
+    words = [_number(cell) is None and cell.strip().lower() not in MISSING for cell in first]
+    named = words[0] and not any(c.isdigit() for c in first[0])
+    return named or any(word and _number(cell) is not None for word, cell in zip(words, second, strict=True))
 
 
 def _number(cell: str) -> float | None:

@@ -12,9 +12,13 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, StoredTask
+from rnnzoo.tasks.stored import Example, StoredTask, check_splits
 
 NOTES = 88
+KEYS_OF = {
+    ".mat": "wanted cells traindata, validdata, testdata of [time, notes], zeros and ones",
+    ".npz": "wanted train, valid, test [frames, notes], zeros and ones, and train_lengths, valid_lengths, test_lengths",
+}
 KEYS = {"train": "traindata", "validation": "validdata", "test": "testdata"}  # of a .mat file
 PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 7, 9, 5), (9, 5, 0, 7), (2, 7, 0, 0), (0, 2, 7, 0))
 MINOR = (2, 4, 9)  # degrees in semitones whose triad is a minor one
@@ -47,7 +51,10 @@ class Music(StoredTask):
         self.origin = options.data or "chord progressions"
         rolls = _made_up() if options.data is None else _read(Path(options.data).expanduser())
         examples = {s: [Example(r[:-1], r[1:]) for r in rolls[s] if len(r) > 1] for s in SPLITS}
-        notes = rolls["train"][0].shape[1]
+        check_splits(examples)
+        notes, *others = {e.inputs.shape[1] for s in SPLITS for e in examples[s]}
+        if others:
+            raise UserError(f"--data: rolls have different numbers of notes: {sorted([notes, *others])}")
         spec = TaskSpec(
             inputs="features",
             outputs="vector",
@@ -66,7 +73,7 @@ class Music(StoredTask):
         last = np.concatenate([e.inputs for e in self.examples["test"]])
         before = np.concatenate([e.inputs for e in self.examples["train"]])
         often = (train.sum(0) + 0.5) / (len(train) + 1)
-        on, off = ((train * now).sum() / now.sum() for now in (before, 1 - before))
+        on, off = (((train * now).sum() + 0.5) / (now.sum() + 1) for now in (before, 1 - before))
         return {
             "note frequencies": _known(_nll(test, often)),
             "as the last frame": _known(_nll(test, np.where(last > 0, on, off))),
@@ -95,7 +102,7 @@ def _read(path: Path) -> dict[str, list[np.ndarray]]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"--data: {path} holds no piano rolls as --help says: {str(error)[:200]}") from None
+        raise UserError(f"--data: {path} holds no piano rolls: {KEYS_OF[path.suffix]} ({str(error)[:200]})") from None
 
 
 def _read_mat(path: Path) -> dict[str, list[np.ndarray]]:

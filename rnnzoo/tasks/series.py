@@ -13,7 +13,7 @@ from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.classify import commonest
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, hold_out, need_data
+from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, check_splits, from_files, hold_out, need_data
 
 Labelled = tuple[np.ndarray, str]  # series [time, dimensions], label
 CLASSES = ("cylinder", "bell", "funnel")
@@ -46,6 +46,7 @@ class Series(StoredTask):
         need_data(options)
         self.origin = options.data or "cylinder, bell, funnel"
         found = _made_up() if options.data is None else _files(options)
+        check_splits(found)
         labels = tuple(sorted({label for s in SPLITS for _, label in found[s]}))
         if len(labels) < 2:
             raise UserError(f"--data: all series have the label '{labels[0]}': there is nothing to tell apart")
@@ -54,7 +55,7 @@ class Series(StoredTask):
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
         every = np.concatenate([series for series, _ in found["train"]])
         mean, deviation = every.mean(0), every.std(0)
-        deviation = np.where(deviation > 0, deviation, 1)
+        deviation = np.where(np.ptp(every, 0) > 0, deviation, 1)
         spec = TaskSpec(
             inputs="features",
             outputs="class",
@@ -88,6 +89,8 @@ class Series(StoredTask):
 
 def _files(options: SeriesOptions) -> dict[str, list[Labelled]]:
     if options.data == "mnist1d":
+        if options.test_data or options.valid_data:
+            raise UserError("--data=mnist1d has a test of its own: leave out --test_data and --valid_data")
         return hold_out(_mnist1d(), options.held_out)
     return from_files(options, lambda path: _read(path, options.encoding))
 
@@ -130,6 +133,8 @@ def _ts_row(path: Path, number: int, line: str) -> Labelled:
         raise UserError(f"{path}, line {number}: {what}") from None
     if not np.isfinite(series).all():
         raise UserError(f"{path}, line {number}: a value is missing; fill it in")
+    if not label.strip():
+        raise UserError(f"{path}, line {number}: there is no label behind the last colon")
     return series, label.strip()
 
 
@@ -145,9 +150,12 @@ def _read_npz(path: Path) -> list[Labelled]:
     if X.ndim != 3 or y.shape != (len(X),) or (lengths is not None and lengths.shape != y.shape):
         raise UserError(f"{path}: X is {X.shape} and y {y.shape}; wanted [series, time, dimensions] and [series]")
     lengths = np.full(len(X), X.shape[1]) if lengths is None else lengths
+    if lengths.dtype.kind not in "iu" or not ((lengths >= 1) & (lengths <= X.shape[1])).all() or not X.shape[2]:
+        raise UserError(f"{path}: lengths must be whole numbers from 1 to {X.shape[1]}, and there must be a dimension")
+    y = y.astype("str") if y.dtype.kind == "S" else y
     found = [(series[:length], str(label)) for series, length, label in zip(X, lengths, y, strict=True)]
-    if not all(len(series) and np.isfinite(series).all() for series, _ in found):
-        raise UserError(f"{path}: a series is empty or holds values that are not finite")
+    if not all(np.isfinite(series).all() for series, _ in found):
+        raise UserError(f"{path} holds values that are not finite")
     return found
 
 

@@ -33,9 +33,7 @@ class StoredTask(Task):
 
     def __init__(self, options: Any, examples: dict[str, list[Example]], spec: TaskSpec):
         self.options, self.examples, self.spec = options, examples, spec
-        for split in SPLITS:
-            if not examples[split]:
-                raise UserError(f"there is nothing in the {split} split: the data is too small to be split")
+        check_splits(examples)
         self.lengths = {s: np.array([len(e.inputs) for e in examples[s]]) for s in SPLITS}
         every = np.concatenate(list(self.lengths.values()))
         self.sizes = np.unique(np.quantile(every, BUCKETS, method="higher"))
@@ -90,6 +88,13 @@ class StoredTask(Task):
         return Batch(inputs, targets, mask=None if len(self.sizes) == 1 and whole else mask, weights=weights)
 
 
+def check_splits(found: dict[str, list]) -> None:
+    """Raises `UserError` if a split is empty."""
+    for split in SPLITS:
+        if not found[split]:
+            raise UserError(f"there is nothing in the {split} split: the data is too small to be split")
+
+
 @dataclasses.dataclass(frozen=True)
 class FileOptions:
     """Options of a task on files, one a split or one for all."""
@@ -114,10 +119,13 @@ def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: b
     return hold_out(found, options.held_out, shuffle)
 
 
-def need_data(options: FileOptions) -> None:
-    """Raises `UserError` for files of other splits without one to train on."""
-    for name in ("valid_data", "test_data"):
-        if getattr(options, name) and not options.data:
+def need_data(options: FileOptions, *names: str) -> None:
+    """Raises `UserError` for an option of files (these, and those of `FileOptions`) without a file to train on."""
+    if options.data:
+        return
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    for name in ("valid_data", "test_data", "encoding", "held_out", *names):
+        if getattr(options, name) != defaults[name]:
             raise UserError(f"--{name} goes with --data, the file to train on: give that too")
 
 

@@ -1,11 +1,14 @@
 """Tables from CSV and TSV files, with errors that name file, line and remedy."""
 
+import codecs
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.errors import UserError
 
+csv.field_size_limit(2**31 - 1)  # a whole text may be in a cell
 SEPARATORS = ",;\t"
 
 
@@ -19,16 +22,19 @@ def existing(name: str, flag: str = "data") -> Path:
     return path
 
 
-def lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a text file. Raises `UserError` for bytes that are not of the encoding."""
+def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a text file, their ends too if `newline` is "". Raises `UserError` for bytes of no text."""
     try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=None) as file:
-            yield from enumerate((line.rstrip("\n") for line in file), 1)
+        name = codecs.lookup(encoding).name
     except LookupError:
         raise UserError(f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16") from None
-    except UnicodeDecodeError as error:
+    try:
+        with path.open(encoding="utf-8-sig" if name == "utf-8" else name, newline=newline) as file:
+            yield from enumerate((line if newline == "" else line.rstrip("\n") for line in file), 1)
+    except UnicodeError as error:
+        where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
         raise UserError(
-            f"{path} is not {encoding} text (byte {error.start}); name its encoding, such as --encoding=latin-1"
+            f"{path} is not {encoding} text{where}; name its encoding, such as --encoding=latin-1"
         ) from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
@@ -46,27 +52,31 @@ def read(path: Path, encoding: str = "utf-8") -> list[list[str]]:
     separator = "\t" if path.suffix == ".tsv" else max(SEPARATORS, key=first.count)
     rows: list[list[str]] = []
     try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as file:
-            reader = csv.reader(file, delimiter=separator)
-            for row in reader:
-                if not row:
-                    continue
-                if rows and len(row) != len(rows[0]):
-                    raise UserError(
-                        f"{path}, line {reader.line_num}: {len(row)} cells, but {len(rows[0])} in the first line; "
-                        "put quotes around cells that hold the separator"
-                    )
-                rows.append(row)
+        reader = csv.reader((line for _, line in lines(path, encoding, newline="")), delimiter=separator)
+        for row in reader:
+            if not row:
+                continue
+            if rows and len(row) != len(rows[0]):
+                raise UserError(
+                    f"{path}, line {reader.line_num}: {len(row)} cells, but {len(rows[0])} in the first line; "
+                    "put quotes around cells that hold the separator"
+                )
+            rows.append(row)
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}") from None
     return rows
 
 
+def is_number(name: str) -> bool:
+    """Whether a column is given by its number."""
+    return re.fullmatch("-?[0-9]+", name) is not None
+
+
 def column(header: list[str], name: str, flag: str, path: Path) -> int:
-    """The place of a column, by its name or its number (0 is the first). Raises `UserError`."""
+    """The place of a column, by its number (0 is the first) or its name. Raises `UserError`."""
+    if is_number(name) and -len(header) <= int(name) < len(header):
+        return int(name) % len(header)
     if name in header:
         return header.index(name)
-    if name.lstrip("-").isdigit() and -len(header) <= int(name) < len(header):
-        return int(name) % len(header)
     shown = ", ".join(header[:10]) + (" ..." if len(header) > 10 else "")
     raise UserError(f"--{flag}={name}: {path} has no such column; it has: {shown}")

@@ -47,9 +47,7 @@ class Tag(StoredTask):
     training_defaults = {"steps": 1000, "learning_rate": 5e-3}
 
     def __init__(self, options: TagOptions):
-        need_data(options)
-        if options.data is None and options.characters:
-            raise UserError("--characters spells words: it needs --data with words")
+        need_data(options, "columns", "min_count", "characters", "word_length")
         self.origin = options.data or "the Python standard library"
         if options.data is None:
             sentences = _source_code(options)
@@ -57,6 +55,8 @@ class Tag(StoredTask):
             sentences = from_files(options, lambda path: _conll(path, options), shuffle=False)
         counts = collections.Counter(unit for units, _ in sentences["train"] for unit in units)
         self.known = {u: c for u, c in counts.items() if c >= (options.min_count if options.data else 1)}
+        if not self.known:
+            raise UserError(f"--data: no word is seen {options.min_count} times in training; give --min_count=1")
         symbols = (*SPECIAL, *sorted(self.known, key=lambda u: (-self.known[u], u)))
         labels = tuple(sorted({label for split in SPLITS for _, found in sentences[split] for label in found}))
         spelled = (*SPECIAL, *sorted({c for unit in self.known for c in unit})) if options.characters else ()
@@ -129,15 +129,20 @@ def _conll(path: Path, options: TagOptions) -> list[Sentence]:
     except ValueError:
         raise UserError(f"--columns={options.columns} must be two numbers, of the word and of its tag: 0,-1") from None
     sentences: list[Sentence] = [([], [])]
+    tabs = any("\t" in line for _, line in table.lines(path, options.encoding))
     for number, line in table.lines(path, options.encoding):
-        cells = line.split("\t") if "\t" in line else line.split()
+        cells = line.split("\t") if tabs else line.split()
         if not line.strip():
             sentences.append(([], []))
+        elif tabs and len(cells) == 1 and line.startswith("#"):
+            continue  # a comment, as in CoNLL-U
         elif cells[0] != "-DOCSTART-":
             if max(word, tag, -word - 1, -tag - 1) >= len(cells) or len(cells) < 2:
                 raise UserError(
                     f"{path}, line {number}: {len(cells)} columns, but --columns={options.columns} needs more"
                 )
+            if not (cells[word].strip() and cells[tag].strip()):
+                raise UserError(f"{path}, line {number}: the word or its tag is empty")
             sentences[-1][0].append(cells[word])
             sentences[-1][1].append(cells[tag])
     sentences = [s for s in sentences if s[0]]

@@ -37,7 +37,7 @@ CASES = {
     "indrnn": ("indrnn", {}, oracles.indrnn),
     "DT(S)": ("deep+elman", {"depth": 3, "shortcut": True}, oracles.deep_transition),
     "DT": ("deep+elman", {"depth": 2}, functools.partial(oracles.deep_transition, depth=2, shortcut=False)),
-    "feedforward": ("feedforward", {"window": 3}, functools.partial(oracles.feedforward, window=3)),
+    "feedforward": ("feedforward", {"context": 3}, functools.partial(oracles.feedforward, window=3)),
 }
 
 
@@ -195,7 +195,7 @@ def test_a_layer_without_gates_says_so():
         (lambda: cell("deep+elman", depth=0), "depth must be at least 1"),
         (lambda: cell("deep+elman", depth=1, shortcut=True), "needs a depth of at least 2"),
         (lambda: cell("deep+gru", shortcut=True, reset_after=False), "GRUCell, with these options, multiplies"),
-        (lambda: rnnzoo.cells.FeedforwardCell(3, window=0), "window must be at least 1"),
+        (lambda: rnnzoo.cells.FeedforwardCell(3, context=0), "context must be at least 1"),
         (lambda: rnnzoo.cells.FeedforwardCell(3, recurrent_dropout=0.1), "recurrent_dropout does not apply"),
     ],
 )

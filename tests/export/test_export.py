@@ -212,6 +212,8 @@ def test_tags_by_name_and_spelled_words(tmp_path):
     model = rnnzoo.create_model("bidirectional", spec, units=8, embedding=4, character_units=3)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "tagger"))).signatures
     assert set(signatures) == {"serving_default"}
+    nothing = signatures["serving_default"](text=tf.constant(["", " "]))
+    assert nothing["label"].numpy().tolist() == [[b""], [b""]]
     found = signatures["serving_default"](text=tf.constant(["the  žasthe", "cat", ""]))
     ids = np.zeros((3, 2, 5), "int32")
     ids[0, 0], ids[0, 1] = [3, 3, 4, 5, 0], [1, 9, 7, 8, 3]
@@ -254,3 +256,16 @@ def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     found = signatures["serving_default"](text=tf.constant([text]))
     np.testing.assert_allclose(found["predictions"], model(ids), atol=1e-5)
     assert found["label"].numpy()[0].decode() in labels
+    silent = signatures["serving_default"](text=tf.constant(["", "  "]))["predictions"].numpy()
+    assert np.isfinite(silent).all()
+    assert silent.shape == (2, 2)
+
+
+def test_series_of_unequal_lengths(tmp_path):
+    spec = rnnzoo.TaskSpec("features", "class", False, 2, 3, "cross_entropy", labels=("a", "b", "c"))
+    model = rnnzoo.create_model("bidirectional", spec, units=4)
+    signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "s"))).signatures
+    x = np.random.default_rng(0).normal(size=(2, 9, 2)).astype("float32")
+    found = signatures["padded"](features=tf.constant(x), lengths=tf.constant([4, 9]))["predictions"]
+    alone = [signatures["serving_default"](features=tf.constant(x[i : i + 1, :n])) for i, n in ((0, 4), (1, 9))]
+    np.testing.assert_allclose(found, np.concatenate([a["predictions"] for a in alone]), atol=1e-5)

@@ -108,13 +108,10 @@ KERAS = {"lstm": (LSTM, keras.layers.LSTM), "gru": (GRU, keras.layers.GRU), "elm
 def test_bidirectional_equals_keras(data):
     ours, theirs = KERAS[data.draw(st.sampled_from(sorted(KERAS)), "layer")]
     merge = data.draw(st.sampled_from(["concat", "sum", "ave", "mul", None]), "merge")
-    options = {name: data.draw(st.booleans(), name) for name in ("return_sequences", "return_state", "go_backwards")}
+    options = {name: data.draw(st.booleans(), name) for name in ("return_sequences", "return_state")}
     batch, time, features, units = (data.draw(st.integers(1, top)) for top in (4, 7, 4, 5))
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     x = rng.normal(size=(batch, time, features)).astype("float32")
-    if options["go_backwards"]:  # Keras turns only the other way round
-        options["go_backwards"] = False
-        x = x[:, ::-1].copy()
     a, b = (
         Bidirectional(ours(units, **options), merge_mode=merge),
         keras.layers.Bidirectional(theirs(units, **options), merge_mode=merge),
@@ -217,6 +214,23 @@ def test_a_backward_layer_of_another_kind():
     assert_close(copy(X), layer(X), 0, 0)
 
 
+def test_a_residual_adds_what_goes_with_each_direction():
+    """The last output of the backward layer is at the first step: so is what is added to it."""
+    parts = [Bidirectional(LSTM(2)), Bidirectional(LSTM(2))]
+    layer = Stack(parts, residual=True)
+    mask = tf.constant(MASK)
+    got = layer(X, mask=mask)
+    for part in parts:
+        part.return_sequences = True
+    below, *_ = parts[0](X, mask=mask)
+    parts[1].return_sequences = False
+    above, *_ = parts[1](below, mask=mask)
+    for row, valid in enumerate(MASK):
+        at = np.flatnonzero(valid)
+        ends = tf.concat([below[row, at[-1], :2], below[row, at[0], 2:]], 0) if len(at) else tf.zeros(4)
+        assert_close(got[row], above[row] + ends, 1e-6)
+
+
 def test_dropout_between_layers_is_drawn_in_training_only():
     layer = Stack([LSTM(30), keras.layers.Dense(30, kernel_initializer="identity")], dropout=0.5, return_sequences=True)
     quiet, noisy = layer(X), layer(X, training=True)
@@ -254,6 +268,8 @@ def test_what_reads_ahead_says_so():
         (lambda: Bidirectional(Stack([Bidirectional(LSTM(3))])), "stack Bidirectional layers instead"),
         (lambda: Bidirectional(LSTM(3), LSTM(3)), "read in the same direction"),
         (lambda: Bidirectional(LSTM(3), LSTM(3, go_backwards=True, stateful=True)), "differ in stateful"),
+        (lambda: Stack([keras.layers.LSTM(3)]), "not a recurrent layer of rnnzoo.layers; use the one of that name"),
+        (lambda: Bidirectional(keras.layers.GRU(3)), "not a recurrent layer of rnnzoo.layers"),
         (lambda: Stack([]), "at least one recurrent layer"),
         (lambda: Stack([keras.layers.Dense(3)]), "at least one recurrent layer"),
         (lambda: Stack([LSTM(3)], dropout=1.0), "dropout must be at least 0 and below 1"),

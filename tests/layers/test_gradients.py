@@ -31,7 +31,7 @@ class Remembering(rnnzoo.cells.ElmanCell):
 
 
 CELLS = {name: {} for name in rnnzoo.list_cells()}
-CELLS |= {"dampened": {"trainable_dampening": True}, "jordan": {"output_units": 3}, "feedforward": {"window": 3}}
+CELLS |= {"dampened": {"trainable_dampening": True}, "jordan": {"output_units": 3}, "feedforward": {"context": 3}}
 CELLS |= {"deep+elman": {"depth": 3, "shortcut": True}, "deep+lstm": {"shortcut": True}, "deep+gru": {}}
 CELLS |= {"deep+jordan": {"shortcut": True}, "deep+indrnn": {"shortcut": True, "activation": "tanh"}}
 CELLS |= {"indrnn": {"activation": "tanh"}}  # relu has no derivative at 0, and differences find that
