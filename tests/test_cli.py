@@ -121,7 +121,7 @@ BAD = {
     ),
     "ragged table": (["--task=classify", "--data=ragged.csv"], "ragged.csv, line 2: 3 cells, but 2 in the first line"),
     "one label": (
-        ["--task=classify", "--data=t.csv", "--text_column=a", "--label_column=b"],
+        ["--task=classify", "--data=same.csv", "--min_count=1"],
         "all texts have the label 'x'",
     ),
     "not numbers": (["--task=forecast", "--data=t.csv"], "t.csv, row 2, column 'b': 'x' is not a number"),
@@ -151,6 +151,7 @@ def test_bad_input_is_one_clear_line(case, folder, capsys):
     (folder / "one.txt").write_text("x")
     (folder / "tags.txt").write_text("the O\ncat O\n")
     (folder / "t.csv").write_text("a,b\n1,x\n2,x\n")
+    (folder / "same.csv").write_text("text,label\n" + "a,x\n" * 20)
     (folder / "ragged.csv").write_text("text,label\n1,x,y\n")
     (folder / "numbers.csv").write_text("".join(f"1,{i}\n" for i in range(40)))
     (folder / "bad.ts").write_text("1,2,3:a\n")

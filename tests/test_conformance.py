@@ -110,7 +110,11 @@ def noisy(name):
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
-@pytest.mark.parametrize("name", MODELS)
+XLA = ("bidirectional", "deep-transition", "elman", "gru", "lstm", "lstm-layernorm")
+SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in XLA]
+
+
+@pytest.mark.parametrize("name", [*XLA, *SELDOM])
 def test_trains_under_xla(name):
     """As `train.py` does: the loss falls; without noise the gradients are those of the plain graph."""
     spec = SPECS["class per step"]

@@ -111,12 +111,14 @@ def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: b
     """What the files of each split hold; a split without a file is taken from what is to be trained on.
 
     Half of `held_out` goes to each such split: at random (by seed 0), or the end with `shuffle=False`.
-    Raises `UserError` for a file that is not there.
+    Raises `UserError` for a file that is not there, or a split that is empty.
     """
     names = {"train": "data", "validation": "valid_data", "test": "test_data"}
     given = {split: getattr(options, name) for split, name in names.items()}
     found = {s: read(table.existing(path, names[s])) for s, path in given.items() if path}
-    return hold_out(found, options.held_out, shuffle)
+    found = hold_out(found, options.held_out, shuffle)
+    check_splits(found)
+    return found
 
 
 def need_data(options: FileOptions, *names: str) -> None:
