@@ -42,6 +42,11 @@ def model_for(name, spec, **options):
     return rnnzoo.create_model(name, spec, **{"units": 8, "embedding": 4} | options)
 
 
+def often(*names, of=MODELS):
+    """Those names, and the others with the slow tests."""
+    return [*names, *(pytest.param(name, marks=pytest.mark.slow) for name in of if name not in names)]
+
+
 def specs_for(name):
     return {kind: spec for kind, spec in SPECS.items() if name in CAUSAL or not spec.guesses_next}
 
@@ -54,7 +59,7 @@ def test_shape_finite_gradients_graph_mask_stream(name, kind):
     check_all(model_for(name, SPECS[kind], layers=2), SPECS[kind])
 
 
-@pytest.mark.parametrize("cell", rnnzoo.list_cells())
+@pytest.mark.parametrize("cell", often("elman", "feedforward", "lstm", of=rnnzoo.list_cells()))
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_every_arrangement_of_every_cell(name, cell):
     """All depths at once where there is a transition to deepen; with zoneout and the like where the cell has it."""
@@ -110,11 +115,7 @@ def noisy(name):
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
-XLA = ("bidirectional", "deep-transition", "elman", "gru", "lstm", "lstm-layernorm")
-SELDOM = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in XLA]
-
-
-@pytest.mark.parametrize("name", [*XLA, *SELDOM])
+@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "elman", "gru", "lstm-layernorm"))
 def test_trains_under_xla(name):
     """As `train.py` does: the loss falls; without noise the gradients are those of the plain graph."""
     spec = SPECS["class per step"]
@@ -160,7 +161,7 @@ def test_no_output_depends_on_later_inputs(name):
     assert_close(model(changed)[:, :3], model(x)[:, :3], 1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "gru", "lstm", "lstm-layernorm"))
 def test_training_goes_on_from_a_checkpoint(name, tmp_path):
     """Restored in a new trainer after three of six steps, with all noise on: the same weights."""
 
@@ -183,7 +184,7 @@ def test_training_goes_on_from_a_checkpoint(name, tmp_path):
         assert_close(ours, theirs, 1e-6)  # not bit for bit: operations are deterministic only where that is asked for
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if n not in ("stacked", "deep-input", "deep-output")])
+@pytest.mark.parametrize("name", often("bidirectional", "dampened", "elman", "gru", "indrnn", "jordan", "lstm"))
 def test_overfits_eight_examples(name):
     spec = SPECS["features"]
     model = model_for(name, spec)
@@ -217,7 +218,7 @@ def test_keras_files_of_all_models(tmp_path):
     assert fresh_python(LOAD, *paths).strip() == "same"
 
 
-EXPORTED = [(name, "text") for name in ("dampened", "elman", "gru", "lstm", "deep-transition")]
+EXPORTED = [(name, "text") for name in ("elman", "lstm", "deep-transition")]
 EXPORTED += [("lstm-layernorm", "features"), ("bidirectional", "features"), ("jordan", "class per step")]
 REST = [case for case in EVERY if case not in EXPORTED]
 

@@ -34,7 +34,7 @@ class IndRNNCell(AffineCell):
         ValueError: `recurrent_max` is not above 0, or `recurrent_constraint` is given too.
 
     >>> import tensorflow as tf, rnnzoo
-    >>> rnnzoo.layers.RNN(IndRNNCell(4, recurrent_max=2 ** (1 / 7)))(tf.zeros([2, 7, 3])).shape
+    >>> rnnzoo.layers.IndRNN(4, recurrent_max=2 ** (1 / 7))(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 
     Li, Li, Cook, Zhu & Gao (2018), Independently recurrent neural network (IndRNN): building a longer

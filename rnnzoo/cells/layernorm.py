@@ -29,7 +29,7 @@ class LayerNormLSTMCell(LSTMCell):
     there, would make its gradient explode.
 
     >>> import tensorflow as tf, rnnzoo
-    >>> rnnzoo.layers.RNN(LayerNormLSTMCell(4))(tf.zeros([2, 7, 3])).shape
+    >>> rnnzoo.layers.LayerNormLSTM(4)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 
     Ba, Kiros & Hinton (2016), Layer normalization, arXiv 1607.06450, equations 20 to 22.

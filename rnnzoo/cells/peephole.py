@@ -24,7 +24,7 @@ class PeepholeLSTMCell(LSTMCell):
     more, `peephole_kernel` p `[3, units]` in the order i, f, o (`[2, units]` without a forget gate).
 
     >>> import tensorflow as tf, rnnzoo
-    >>> rnnzoo.layers.RNN(PeepholeLSTMCell(4))(tf.zeros([2, 7, 3])).shape
+    >>> rnnzoo.layers.PeepholeLSTM(4)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 
     Gers & Schmidhuber (2000), Recurrent nets that time and count, IJCNN.

@@ -103,7 +103,7 @@ def test_a_deep_transition_of_a_gated_cell_is_a_chain_of_ticks(name):
 KERAS = {"lstm": (LSTM, keras.layers.LSTM), "gru": (GRU, keras.layers.GRU), "elman": (ElmanRNN, keras.layers.SimpleRNN)}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_bidirectional_equals_keras(data):
     ours, theirs = KERAS[data.draw(st.sampled_from(sorted(KERAS)), "layer")]
