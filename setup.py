@@ -6,6 +6,9 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").read_text(encoding="utf-8"))
 
+# the extras that tests use, so that none of them is left out
+test = ["pytest", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu"]
+
 setup(
     name="rnnzoo",
     version=version[1],
@@ -18,8 +21,8 @@ setup(
     python_requires=">=3.11",
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py"],
     extras_require={
-        "test": ["pytest", "hypothesis"],
-        "dev": ["pytest", "hypothesis", "ruff>=0.14", "mypy>=1.18"],
+        "test": test,
+        "dev": [*test, "ruff>=0.14", "mypy>=1.18"],
         "plot": ["matplotlib"],
         "music": ["scipy"],
         "mnist1d": ["mnist1d"],

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.base import Cell
-from rnnzoo.cells.ops import dot
+from rnnzoo.cells.ops import dot, weight
 
 
 class AffineCell(Cell):
@@ -42,6 +42,7 @@ class AffineCell(Cell):
 
     blocks = 1
     autonomous = True
+    additive = True  # whether all that comes from the previous state through weights is in r, and enters as a sum
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class AffineCell(Cell):
 
     def shift(self, x: tf.Tensor) -> tf.Tensor:
         """`x + b`."""
-        return x if self.bias is None else x + tf.cast(tf.convert_to_tensor(self.bias), x.dtype)
+        return x if self.bias is None else x + weight(self.bias, x.dtype)
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
         if self.recurrent_dropout and training:
@@ -154,8 +155,11 @@ class AffineCell(Cell):
         return ()
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        fed_back = state[0] * consts[0] if consts else state[0]
-        return dot(fed_back, self.recurrent_kernel)
+        return dot(self.fed_back(state, consts), self.recurrent_kernel)
+
+    def fed_back(self, state: tuple, consts: Any) -> tf.Tensor:
+        """The previous state as it returns: some of it hidden by `recurrent_dropout` in training."""
+        return state[0] * consts[0] if consts else state[0]
 
     def _keep(self, shape: Any, dtype: Any, rate: float) -> tf.Tensor:
         return keras.random.dropout(tf.ones(shape, dtype), rate, seed=self.seed_generator)

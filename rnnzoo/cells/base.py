@@ -42,7 +42,6 @@ class Cell(SignatureConfig, keras.layers.Layer):
     state_size: Any
     causal = True
     autonomous = False  # whether it can be built for inputs of no features, and then goes on by itself
-    additive = True  # whether all that comes from the previous state through weights is in r, and enters as a sum
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
         """What the inputs alone decide, for `inputs [..., batch, features]`: `x`."""

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import weight
 from rnnzoo.registry import CELLS
 
 
@@ -60,8 +61,8 @@ class DampenedCell(AffineCell):
             self.dampening = self.add_weight(shape=(), name="dampening", initializer=start)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        a = state[0] * consts[0] if consts else state[0]
-        return tf.cast(tf.convert_to_tensor(self.dampening), a.dtype) * a
+        a = self.fed_back(state, consts)
+        return weight(self.dampening, a.dtype) * a
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         a = sigma(self.activation)(x + r)  # [batch, units]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import activation as sigma
-from rnnzoo.cells.ops import dot
+from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
 
 
@@ -63,7 +63,7 @@ class GRUCell(AffineCell):
         return x if self.bias is None else x + self._bias(0, x.dtype)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        h = state[0] * consts[0] if consts else state[0]
+        h = self.fed_back(state, consts)
         if not self.reset_after:
             return dot(h, self.recurrent_kernel, last=2 * self.units)
         r = dot(h, self.recurrent_kernel)
@@ -76,8 +76,7 @@ class GRUCell(AffineCell):
         if self.reset_after:
             again = reset * r[..., 2 * n :]
         else:
-            h = state[0] * consts[0] if consts else state[0]
-            again = dot(reset * h, self.recurrent_kernel, first=2 * n)
+            again = dot(reset * self.fed_back(state, consts), self.recurrent_kernel, first=2 * n)
         return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x[..., 2 * n :] + again)}
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
@@ -86,5 +85,5 @@ class GRUCell(AffineCell):
         return h, (h,)
 
     def _bias(self, row: int, dtype: Any) -> tf.Tensor:
-        bias = tf.cast(tf.convert_to_tensor(self.bias), dtype)
+        bias = weight(self.bias, dtype)
         return bias[row] if self.reset_after else bias

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import weight
 from rnnzoo.registry import CELLS
 
 UNIFORM = keras.initializers.RandomUniform(0.0, 1.0)
@@ -63,8 +64,8 @@ class IndRNNCell(AffineCell):
         self.recurrent_kernel = self.add("recurrent_kernel", (self.units,), "recurrent")
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        h = state[0] * consts[0] if consts else state[0]
-        return tf.cast(tf.convert_to_tensor(self.recurrent_kernel), h.dtype) * h
+        h = self.fed_back(state, consts)
+        return weight(self.recurrent_kernel, h.dtype) * h
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         h = sigma(self.activation)(x + r)  # [batch, units]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import activation as sigma
-from rnnzoo.cells.ops import dot
+from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
 
 
@@ -63,6 +63,6 @@ class JordanCell(AffineCell):
         h = sigma(self.activation)(x + r)  # [batch, units]
         y = dot(h, self.output_kernel)
         if self.use_bias:
-            y = y + tf.cast(tf.convert_to_tensor(self.output_bias), y.dtype)
+            y = y + weight(self.output_bias, y.dtype)
         y = sigma(self.output_activation)(y)  # [batch, output_units]
         return y, (y,)

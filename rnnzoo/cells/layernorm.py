@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import weight
 from rnnzoo.registry import CELLS
 
 EPSILON = 1e-5
@@ -52,7 +53,7 @@ class LayerNormLSTMCell(LSTMCell):
         return x + normalise(r, self.recurrent_gain)
 
     def show(self, c: tf.Tensor, dtype: Any) -> tf.Tensor:
-        shown = normalise(c, self.cell_gain) + tf.cast(tf.convert_to_tensor(self.cell_bias), c.dtype)
+        shown = normalise(c, self.cell_gain) + weight(self.cell_bias, c.dtype)
         return tf.cast(sigma(self.activation)(shown), dtype)
 
 
@@ -61,4 +62,4 @@ def normalise(a: tf.Tensor, gain: Any) -> tf.Tensor:
     wide = tf.cast(a, tf.float32) if a.dtype.size < 4 else a
     centred = wide - tf.reduce_mean(wide, -1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + EPSILON)
-    return tf.cast(centred * scale, a.dtype) * tf.cast(tf.convert_to_tensor(gain), a.dtype)
+    return tf.cast(centred * scale, a.dtype) * weight(gain, a.dtype)

@@ -33,7 +33,7 @@ def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
         raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")
     transposed = _TRANSPOSED.get({}).get(id(w))
     if transposed is None:
-        w = tf.cast(tf.convert_to_tensor(w), x.dtype)
+        w = weight(w, x.dtype)
         w = w[:, first:last] if first or last else w
         n, m = w.shape
     else:
@@ -48,6 +48,11 @@ def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
     known = x.shape[:-1].as_list()
     shape = tf.unstack(tf.shape(x)[:-1]) if known.count(None) > 1 else [-1 if n is None else n for n in known]
     return tf.reshape(y, [*shape, m])
+
+
+def weight(w: Any, dtype: Any) -> tf.Tensor:
+    """A weight as a tensor of the precision that is computed in."""
+    return tf.cast(tf.convert_to_tensor(w), dtype)
 
 
 def in_xla() -> bool:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.ops import weight
 from rnnzoo.registry import CELLS
 
 
@@ -37,7 +38,7 @@ class PeepholeLSTMCell(LSTMCell):
     def advance(self, z: tf.Tensor, c: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         s, g = sigma(self.recurrent_activation), sigma(self.activation)
         z = dict(zip(self.names, tf.split(z, len(self.names), -1), strict=True))
-        *looks, p_o = tf.unstack(tf.cast(tf.convert_to_tensor(self.peephole_kernel), z["input"].dtype))
+        *looks, p_o = tf.unstack(weight(self.peephole_kernel, z["input"].dtype))
         seen = tf.cast(c, z["input"].dtype)
         gate = {name: s(z[name] + p * seen) for name, p in zip(("input", "forget"), looks, strict=False)}
         gate["candidate"] = g(z["candidate"])

@@ -53,7 +53,7 @@ class DeepTransitionCell(Cell):
             raise ValueError(f"depth must be at least 1, not {depth!r}")
         if shortcut and depth < 2:
             raise ValueError("a shortcut passes by intermediate layers: it needs a depth of at least 2")
-        if shortcut and not cell.additive:
+        if shortcut and not getattr(cell, "additive", False):
             raise ValueError(f"{name}, with these options, multiplies by the previous state twice: it has no shortcut")
         self.cells = [cell, *(_like(cell) for _ in range(depth - 1))]
         self.shortcut_cell = _like(cell, use_bias=False) if shortcut else None

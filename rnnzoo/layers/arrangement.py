@@ -29,6 +29,7 @@ class Arrangement(SignatureConfig, keras.layers.Layer):
     parts: list[Any]
     return_sequences: Any
     return_state: Any
+    outputs = 1  # how many there are, before the states
 
     def __init__(self, **kwargs):
         kwargs.setdefault("autocast", False)  # as the layers inside: a state must not be cast on its way in
@@ -67,7 +68,7 @@ class Arrangement(SignatureConfig, keras.layers.Layer):
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
         mask = tree.flatten(mask)[0] if mask is not None else None
-        outputs = [mask if self.return_sequences else None] * (2 if getattr(self, "merge_mode", "") is None else 1)
+        outputs = [mask if self.return_sequences else None] * self.outputs
         if self.return_state:
             return outputs + [None] * len(self.state_size)
         return outputs[0] if len(outputs) == 1 else outputs
@@ -97,12 +98,6 @@ class Arrangement(SignatureConfig, keras.layers.Layer):
 def sizes(layer: Any) -> list[int]:
     """The sizes of a layer's states, as a list."""
     return list(layer.state_size) if isinstance(layer.state_size, (list, tuple)) else [layer.state_size]
-
-
-def hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
-    """Zeros at masked steps of `[batch, time, ...]`, or of the last step `[batch, ...]`."""
-    valid = tf.cast(mask, tf.bool) if sequence else tf.cast(mask[:, -1], tf.bool)
-    return tf.where(valid[..., None], outputs, tf.zeros([], outputs.dtype))
 
 
 def ends(layer: Any, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:

@@ -64,6 +64,7 @@ class Bidirectional(Arrangement):
         self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=not layer.go_backwards)
         self.parts = [self.forward_layer, self.backward_layer]
         self.merge_mode = merge_mode
+        self.outputs = 2 if merge_mode is None else 1
         self._check()
         self._sequences(layer.return_sequences)
         self.return_state = layer.return_state
@@ -116,7 +117,7 @@ class Bidirectional(Arrangement):
         backward = self.backward_layer.compute_output_shape(tuple(sequences_shape))[1:]
         shape = tuple(shape)
         outputs = [(*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape]
-        outputs = outputs * 2 if self.merge_mode is None else outputs
+        outputs = outputs * self.outputs
         if self.return_state:
             return (*outputs, *forward, *backward)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -53,7 +53,9 @@ def scan(
         x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
         outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences)
         outputs = _outputs(outputs, final, index, mask, return_sequences)
-        return _hide(outputs, mask, return_sequences) if zero_output_for_mask and mask is not None else outputs, final
+        if zero_output_for_mask and mask is not None:
+            outputs = hide(outputs, _swap(mask), return_sequences)
+        return outputs, final
 
     if inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get():
         return part(inputs, tuple(initial_state), mask, memory)
@@ -107,9 +109,9 @@ def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, se
     return outputs if sequence else outputs[:, 0]
 
 
-def _hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
-    """Zeros at masked steps."""
-    valid = _swap(mask) if sequence else mask[-1]
+def hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
+    """Zeros at masked steps of `[batch, time, ...]`, or of the last step `[batch, ...]`."""
+    valid = tf.cast(mask, tf.bool) if sequence else tf.cast(mask[:, -1], tf.bool)
     return tf.where(valid[..., None], outputs, tf.zeros([], outputs.dtype))
 
 

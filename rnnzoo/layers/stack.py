@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.layers.arrangement import Arrangement, ends, hide, is_recurrent
+from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent
+from rnnzoo.layers.scan import hide
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -31,7 +32,8 @@ class Stack(Arrangement):
         zero_output_for_mask: a masked step gives zeros.
 
     Raises:
-        ValueError: no recurrent layer is given, or `residual` between layers of different sizes.
+        ValueError: no recurrent layer is given or one reads backward by itself, or `residual` between layers of
+            different sizes.
 
     >>> import tensorflow as tf, rnnzoo
     >>> stack = Stack([rnnzoo.layers.LSTM(4), rnnzoo.layers.ElmanRNN(3)], return_state=True)
@@ -59,6 +61,8 @@ class Stack(Arrangement):
         self.parts = [layer for layer in self.layers if is_recurrent(layer)]
         if not self.parts:
             raise ValueError("a stack needs at least one recurrent layer")
+        if any(part.go_backwards for part in self.parts):
+            raise ValueError("layers of a stack read in its direction: give go_backwards to the Stack, not to a layer")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}")
         self.residual = residual

@@ -2,8 +2,6 @@
 
 import collections
 import dataclasses
-import itertools
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,15 +11,12 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL, UNKNOWN, TaskSpec
-from rnnzoo.tasks import corpus, table
+from rnnzoo.tasks import python_source, table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, need_data
 from rnnzoo.tasks.units import split_tokens
 
 Labelled = tuple[str, str]  # text, label
-SNIPPET = 240  # characters of source code, up to the end of a line
-OF_EACH_FILE = 20  # snippets: some files are long tables
-PACKAGES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Classify(StoredTask):
     def __init__(self, options: ClassifyOptions):
         need_data(options, "text_column", "label_column")
         self.origin = options.data or "snippets of the Python standard library"
-        texts = from_files(options, lambda path: _read(path, options)) if options.data else _snippets()
+        texts = from_files(options, lambda path: _read(path, options)) if options.data else python_source.snippets()
         split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens
         units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
         counts = collections.Counter(unit for text in units["train"] for unit in text)
@@ -115,33 +110,3 @@ def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:
     if not found:
         raise UserError(f"{path} holds no text with a label")
     return found
-
-
-def _snippets() -> dict[str, list[Labelled]]:
-    """Snippets of the packages with most files; of six files of a package one is for validation, one for the test."""
-    root = Path(sysconfig.get_paths()["stdlib"])
-    files = collections.defaultdict(list)
-    for documents in corpus.standard_library(0).values():
-        for document in documents:
-            parts = document.path.relative_to(root).parts
-            if len(parts) > 1:
-                snippets = _cut("".join(document.pieces()))[:OF_EACH_FILE]
-                files[parts[0]].append([(snippet, parts[0]) for snippet in snippets])
-    every = itertools.chain.from_iterable(files.values())
-    seen = collections.Counter(text for snippets in every for text, _ in snippets)
-    kept = sorted(files, key=lambda name: (-sum(map(bool, files[name])), name))[:PACKAGES]
-    found: dict[str, list[Labelled]] = {s: [] for s in SPLITS}
-    for name in kept:
-        for i, pairs in enumerate(filter(None, files[name])):
-            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += [p for p in pairs if seen[p[0]] == 1]
-    return found
-
-
-def _cut(text: str) -> list[str]:
-    snippets, held = [], ""
-    for line in text.splitlines(keepends=True):
-        held += line
-        if len(held) >= SNIPPET:
-            snippets.append(held)
-            held = ""
-    return snippets

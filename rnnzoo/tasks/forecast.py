@@ -10,7 +10,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks import table
+from rnnzoo.tasks import signals, table
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
@@ -48,7 +48,7 @@ class Forecast(Task):
 
     def __init__(self, options: ForecastOptions):
         self.options, self.origin = options, options.data or "Mackey-Glass equation, tau = 17"
-        names, series = (("x",), mackey_glass(5000)[:, None]) if options.data is None else _read(options)
+        names, series = (("x",), signals.mackey_glass(5000)[:, None]) if options.data is None else _read(options)
         self.names = names
         self.ends = _ends(len(series), options)
         known = series[: self.ends["train"][1] + options.horizon - 1]  # the training part
@@ -59,7 +59,7 @@ class Forecast(Task):
                 f"--data: column '{flat}' does not change in the training part; leave it out with --columns"
             )
         self.series = ((series - mean) / deviation).astype("float32")
-        self.season = options.season or find_season(known[:, 0])
+        self.season = options.season or signals.find_season(known[:, 0])
         scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
         self.spec = TaskSpec(
             inputs="features",
@@ -183,40 +183,3 @@ def _number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def find_season(series: np.ndarray) -> int:
-    """The lag of the first peak of the autocorrelation after it has been negative; 1 where there is none."""
-    centred = series[-4000:] - series[-4000:].mean()
-    spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
-    correlation = np.fft.irfft(spectrum)[: len(centred) // 2]
-    below = np.flatnonzero(correlation < 0)
-    if not len(below):
-        return 1
-    begin = below[0]
-    above = np.flatnonzero(correlation[begin:] > 0)
-    if not len(above):
-        return 1
-    begin += above[0]
-    ends = np.flatnonzero(correlation[begin:] < 0)
-    end = begin + ends[0] if len(ends) else len(correlation)
-    return int(begin + np.argmax(correlation[begin:end]))
-
-
-def mackey_glass(length: int, tau: int = 17, begin: float = 1.2, warm_up: int = 500, steps: int = 10) -> np.ndarray:
-    """x at times 0, 1, ... after a warm-up, by the Runge-Kutta method of fourth order with `1 / steps` a step."""
-    total, delay, h = (warm_up + length) * steps, tau * steps, 1 / steps
-    x = np.full(delay + total + 1, begin)
-
-    def slope(now: float, past: float) -> float:
-        return 0.2 * past / (1 + past**10) - 0.1 * now
-
-    for i in range(delay, delay + total):
-        before, after = x[i - delay], x[i - delay + 1]
-        between = (before + after) / 2  # the delayed value half a step on
-        k1 = slope(x[i], before)
-        k2 = slope(x[i] + h * k1 / 2, between)
-        k3 = slope(x[i] + h * k2 / 2, between)
-        k4 = slope(x[i] + h * k3, after)
-        x[i + 1] = x[i] + h * (k1 + 2 * k2 + 2 * k3 + k4) / 6
-    return x[delay + warm_up * steps : delay + total : steps][:length]

@@ -2,9 +2,6 @@
 
 import collections
 import dataclasses
-import io
-import keyword
-import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import PAD, SPECIAL, UNKNOWN, TaskSpec
-from rnnzoo.tasks import corpus, table
+from rnnzoo.tasks import corpus, python_source, table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, need_data
 
@@ -159,11 +156,11 @@ def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
         left = options.data_size or None
         left = max(1, left // 8) if left and split != "train" else left
         for document in documents[split]:
-            kinds = _kinds(document)
-            if kinds is None:
+            found_kinds = python_source.kinds(document)
+            if found_kinds is None:
                 continue
             most = min(left or OF_EACH_FILE, OF_EACH_FILE)
-            text, labels = kinds[0][:most], kinds[1][:most]
+            text, labels = found_kinds[0][:most], found_kinds[1][:most]
             for i in range(0, len(text), options.seq_length):
                 piece = slice(i, i + options.seq_length)
                 found[split].append((list(text[piece]), labels[piece]))
@@ -171,32 +168,3 @@ def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
             if left == 0:
                 break
     return found
-
-
-def _kinds(document: corpus.Document) -> tuple[str, list[str]] | None:
-    """Text and kinds of a source file; None where the tokenizer cannot read it."""
-    text = "".join(dataclasses.replace(document, end=None).pieces())
-    starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    labels = ["space"] * len(text)
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            kind = _kind(token)
-            if kind:
-                first = starts[token.start[0] - 1] + token.start[1]
-                last = starts[token.end[0] - 1] + token.end[1]
-                labels[first:last] = [kind] * (last - first)
-    except (tokenize.TokenError, SyntaxError, IndexError):
-        return None
-    end = len(text) if document.end is None else document.end
-    return text[:end], labels[:end]
-
-
-def _kind(token: tokenize.TokenInfo) -> str:
-    name = tokenize.tok_name[token.type]
-    if name == "NAME":
-        return "keyword" if keyword.iskeyword(token.string) else "name"
-    if name.startswith("FSTRING"):
-        return "string"
-    return {"COMMENT": "comment", "STRING": "string", "NUMBER": "number", "OP": "operator"}.get(name, "")

@@ -268,6 +268,7 @@ def test_what_reads_ahead_says_so():
         (lambda: Bidirectional(Stack([Bidirectional(LSTM(3))])), "stack Bidirectional layers instead"),
         (lambda: Bidirectional(LSTM(3), LSTM(3)), "read in the same direction"),
         (lambda: Bidirectional(LSTM(3), LSTM(3, go_backwards=True, stateful=True)), "differ in stateful"),
+        (lambda: Stack([LSTM(3), LSTM(3, go_backwards=True)]), "give go_backwards to the Stack"),
         (lambda: Stack([keras.layers.LSTM(3)]), "not a recurrent layer of rnnzoo.layers; use the one of that name"),
         (lambda: Bidirectional(keras.layers.GRU(3)), "not a recurrent layer of rnnzoo.layers"),
         (lambda: Stack([]), "at least one recurrent layer"),

@@ -9,7 +9,7 @@ import rnnzoo
 from rnnzoo.spec import PAD, UNKNOWN
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.forecast import find_season, mackey_glass
+from rnnzoo.tasks.signals import find_season, mackey_glass
 from rnnzoo.tasks.units import split_tokens
 
 CONLL = """-DOCSTART- -X- O O
