@@ -6,6 +6,8 @@ from typing import Any, Literal
 PAD, UNKNOWN, BOUNDARY = 0, 1, 2
 SPECIAL = ("<pad>", "<unk>", "<s>")  # the first three symbols of every vocabulary
 
+Level = Literal["char", "word", "token", "line"]
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskSpec:
@@ -17,13 +19,18 @@ class TaskSpec:
     sequence. `loss` is "cross_entropy" (nats), "binary_cross_entropy" (nats, each output a bit of
     its own, summed) or "mse"; `metrics` are reported, and the first of them, the smaller the better,
     chooses the best model. `vocabulary` holds the symbols by id, which are characters, words
-    between spaces, or tokens (words and signs) as `level` says; `labels` the names of classes.
+    between spaces, tokens (words and signs), or whole lines, as `level` says; `labels` the names of classes.
 
     With `characters`, a vocabulary too, words come with their spelling: inputs are
     `[batch, time, 1 + word_length]`, the id of the word and those of its characters. `input_scale` and
     `output_scale`, pairs of means and of standard deviations by column, say how far what the model
     sees and gives is from what the user has. `next_input` says that the output at each step is a
     guess of the next input, which a model that reads ahead would have seen.
+
+    In a "pair" the inputs are `(source, previous)`: ids `[batch, places]` of `source_vocabulary` or numbers
+    `[batch, places, input_size]`, padded with PAD, as `source` says (`source_length` of them, if that is not
+    0); and what was written before each step, ids `[batch, time]` from a BOUNDARY on, or for vectors, which
+    are written without looking back, `[batch, time, 0]`. What is written is at most `output_length` long.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]
@@ -34,13 +41,18 @@ class TaskSpec:
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse"]
     metrics: tuple[str, ...] = ("loss",)
     vocabulary: tuple[str, ...] = ()
-    level: Literal["char", "word", "token"] = "char"
+    level: Level = "char"
     labels: tuple[str, ...] = ()
     characters: tuple[str, ...] = ()
     word_length: int = 0
     input_scale: tuple[tuple[float, ...], ...] = ()
     output_scale: tuple[tuple[float, ...], ...] = ()
     next_input: bool = False
+    source: Literal["", "tokens", "features"] = ""
+    source_length: int = 0
+    source_vocabulary: tuple[str, ...] = ()
+    source_level: Level = "char"
+    output_length: int = 0
 
     @property
     def language_model(self) -> bool:

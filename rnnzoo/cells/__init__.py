@@ -1,6 +1,7 @@
 """One tick of recurrence: the equations, and nothing else."""
 
 from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.attention import Attention, AttentionCell
 from rnnzoo.cells.base import Cell
 from rnnzoo.cells.dampened import DampenedCell
 from rnnzoo.cells.elman import ElmanCell
@@ -14,5 +15,15 @@ from rnnzoo.cells.ops import dot
 from rnnzoo.cells.peephole import PeepholeLSTMCell
 from rnnzoo.cells.transition import DeepTransitionCell
 
-__all__ = ["AffineCell", "Cell", "DampenedCell", "DeepTransitionCell", "ElmanCell", "FeedforwardCell", "GRUCell"]
+__all__ = [
+    "AffineCell",
+    "Attention",
+    "AttentionCell",
+    "Cell",
+    "DampenedCell",
+    "DeepTransitionCell",
+    "ElmanCell",
+    "FeedforwardCell",
+    "GRUCell",
+]
 __all__ += ["IndRNNCell", "JordanCell", "LSTMCell", "LayerNormLSTMCell", "PeepholeLSTMCell", "dot"]

@@ -64,13 +64,13 @@ class Cell(SignatureConfig, keras.layers.Layer):
         sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
         return [tf.zeros([batch_size, size], self.compute_dtype) for size in sizes]
 
-    def call(self, inputs: tf.Tensor, states: Any, training: Any = False) -> tuple[tf.Tensor, list]:
+    def call(self, inputs: tf.Tensor, states: Any, training: Any = False, memory: Any = None) -> tuple[tf.Tensor, list]:
         """One tick by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.
 
         There noise is drawn anew at every step; `rnnzoo.layers.RNN` draws it as the cell asks.
         """
         state = tuple(states) if isinstance(states, (list, tuple)) else (states,)
-        consts = self.constants(inputs, training=training)
+        consts = self.constants(inputs, training=training, memory=memory)
         x = self.project(inputs, training=training)
         output, new_state = self.step(x, self.recurrent(state, consts), state, consts)
         return output, list(new_state)

@@ -3,13 +3,27 @@
 import keras
 
 from rnnzoo import cells
+from rnnzoo.cells import Attention
 from rnnzoo.layers.bidirectional import Bidirectional
+from rnnzoo.layers.decoder import Bridge, Decoder
 from rnnzoo.layers.deep import DeepInput, DeepOutput, DeepTransition
 from rnnzoo.layers.rnn import RNN, NamedRNN
 from rnnzoo.layers.scan import scan
 from rnnzoo.layers.stack import Stack
 
-__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "DampenedRNN", "DeepInput", "DeepOutput", "DeepTransition"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Attention",
+    "Bidirectional",
+    "Bridge",
+    "DampenedRNN",
+    "Decoder",
+    "DeepInput",
+    "DeepOutput",
+    "DeepTransition",
+]
 __all__ += ["ElmanRNN", "IndRNN", "JordanRNN", "LayerNormLSTM", "NamedRNN", "PeepholeLSTM", "Stack", "scan"]
 
 

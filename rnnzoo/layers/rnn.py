@@ -19,7 +19,8 @@ class RNN(SignatureConfig, keras.layers.RNN):
 
     Call it with `(sequences, initial_state=None, mask=None, training=False)`: `sequences` is
     `[batch, time, features]`, `mask` is `[batch, time]` with False where a step is to be passed
-    over (right, left, interior or all), `initial_state` a list of tensors `[batch, size]`. It
+    over (right, left, interior or all), `initial_state` a list of tensors `[batch, size]`, `memory` (for a
+    cell that reads one) a nest of tensors `[batch, ...]`. It
     returns the last output `[batch, size]`, or all of them `[batch, time, size]`, and with
     `return_state` the final states behind it. A masked step leaves the states as they were and
     repeats the previous output (zeros before the first valid step), as Keras does.
@@ -64,7 +65,9 @@ class RNN(SignatureConfig, keras.layers.RNN):
         )
         self.input_spec = keras.layers.InputSpec(min_ndim=3)
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False, memory: Any = None
+    ) -> Any:
         mask = tree.flatten(mask)[0] if mask is not None else None
         sequences = self._cast(sequences)
         self._check_batch(sequences)
@@ -78,6 +81,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
             go_backwards=self.go_backwards,
             return_sequences=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
+            memory=memory,
         )
         output = tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
         if self.stateful:
@@ -90,10 +94,10 @@ class RNN(SignatureConfig, keras.layers.RNN):
         """Whether an output depends on no later input, so that it can be had step by step."""
         return self.cell.causal and not self.go_backwards
 
-    def step(self, inputs: Any, states: Any) -> tuple[Any, list]:
+    def step(self, inputs: Any, states: Any, memory: Any = None) -> tuple[Any, list]:
         """One step of a stream: `inputs [batch, features]` and states in, output and states out."""
         with bound(self.cell, cast_weights(self.cell)):  # not cell(...), which would cast the states
-            return self.cell.call(self._cast(inputs), list(states), training=False)
+            return self.cell.call(self._cast(inputs), list(states), training=False, memory=memory)
 
     def get_config(self) -> dict[str, Any]:
         live = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask")
@@ -110,7 +114,9 @@ class RNN(SignatureConfig, keras.layers.RNN):
                 f"{self.name} is stateful and has states for a batch of {int(expected)}, but was given {got}"
             )
 
-    def gates(self, inputs: Any, mask: Any = None, initial_state: Any = None) -> dict[str, tf.Tensor]:
+    def gates(
+        self, inputs: Any, mask: Any = None, initial_state: Any = None, memory: Any = None
+    ) -> dict[str, tf.Tensor]:
         """The value of every gate at every step: `{name: [batch, time, units]}`.
 
         Raises:
@@ -122,7 +128,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
         if not self.built:
             self.build(inputs.shape)
         state = self._initial_state(inputs, initial_state)
-        return loop.gates(self.cell, inputs, state, mask, self.go_backwards)
+        return loop.gates(self.cell, inputs, state, mask, self.go_backwards, memory)
 
     def _initial_state(self, sequences: Any, given: Any) -> list[tf.Tensor]:
         zeros = self.get_initial_state(batch_size=tf.shape(sequences)[0])

@@ -72,9 +72,11 @@ def scan(
     return tree.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
 
 
-def gates(cell: Any, inputs: tf.Tensor, initial_state: Any, mask: tf.Tensor | None, go_backwards: bool) -> dict:
+def gates(
+    cell: Any, inputs: tf.Tensor, initial_state: Any, mask: tf.Tensor | None, go_backwards: bool, memory: Any
+) -> dict:
     """The value of every gate at every step, `{name: [batch, time, units]}`."""
-    x, consts, mask = _prepare(cell, inputs, mask, False, go_backwards, None)
+    x, consts, mask = _prepare(cell, inputs, mask, False, go_backwards, memory)
     r, previous = engine.values(cell, x, tuple(initial_state), consts, mask)
     return {name: _swap(value) for name, value in cell.gates(x, r, previous, consts).items()}
 

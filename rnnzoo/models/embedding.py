@@ -15,10 +15,10 @@ def make_embedding(spec: TaskSpec, size: int, character_units: int) -> keras.lay
         return None
     if spec.characters:
         return SpelledEmbedding(spec.input_size, len(spec.characters), size, character_units, name="embedding")
-    return _table(spec.input_size, size, name="embedding")
+    return table(spec.input_size, size, name="embedding")
 
 
-def _table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
+def table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
     # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
     return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
 
@@ -37,8 +37,8 @@ class SpelledEmbedding(keras.layers.Layer):
 
     def __init__(self, words: int, characters: int, size: int, units: int, **kwargs):
         super().__init__(**kwargs)
-        self.words = _table(words, size, name="words")
-        self.characters = _table(characters, units, name="characters")
+        self.words = table(words, size, name="words")
+        self.characters = table(characters, units, name="characters")
         self.reader = Bidirectional(LSTM(units), name="reader")
 
     def build(self, input_shape: Any) -> None:

@@ -5,14 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo import config
 from rnnzoo.errors import UserError
-from rnnzoo.registry import MODELS
+from rnnzoo.models.base import ZooModel
 from rnnzoo.spec import TaskSpec
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
-class Network(keras.Model):
+class Network(ZooModel):
     """Embedding (of tokens), recurrent core, linear head; built from a `TaskSpec`.
 
     Call it with ids `[batch, time]` (of words with their spelling `[batch, time, 1 + word_length]`) or
@@ -27,7 +26,7 @@ class Network(keras.Model):
         dropout: fraction of what enters the head that is hidden in training.
 
     Raises:
-        UserError: a core that reads ahead for a task that guesses the next token.
+        UserError: a core that reads ahead for a task that guesses the next token, or a task of pairs.
     """
 
     def __init__(
@@ -39,21 +38,23 @@ class Network(keras.Model):
         dropout: float = 0.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(spec, recipe, **kwargs)
+        if spec.inputs not in ("tokens", "features"):
+            raise UserError(
+                f"model '{recipe[0]}' reads one sequence, and this task has sources and what is written for each: "
+                "--model=seq2seq is for that"
+            )
         if spec.guesses_next and not core.causal:
             raise UserError(
                 f"model '{recipe[0]}' reads ahead, so it cannot be a language model: what it is to guess, the next "
                 "input, it would have seen; choose a model of one direction, or another task"
             )
-        self.spec = spec
         self.core = core
         core.return_sequences, core.return_state = spec.per_step, True
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
-        self._recipe = recipe
         self.embedding = embedding
         # logits and predictions in float32, whatever the policy
         self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
-        self.supports_masking = True
         self(self.example())
 
     def example(self, batch_size: int = 1, time: int = 2) -> tf.Tensor:
@@ -62,9 +63,6 @@ class Network(keras.Model):
             spelling = [1 + self.spec.word_length] if self.spec.word_length else []
             return tf.zeros([batch_size, time, *spelling], tf.int32)
         return tf.zeros([batch_size, time, self.spec.input_size])
-
-    def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
-        return self.run(inputs, None, mask=mask, training=training)[0]
 
     def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
         """A part of a sequence, the states before it in, those after it out: `(outputs, state)`."""
@@ -91,49 +89,5 @@ class Network(keras.Model):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return mask if self.spec.per_step else None
 
-    def get_config(self) -> dict[str, Any]:
-        name, options = self._recipe
-        return {
-            "model": name,
-            "spec": self.spec.to_json(),
-            "options": options,
-            "name": self.name,
-            "dtype": self.dtype_policy.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Network":
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(config.get("dtype") or policy)
-        try:
-            model = create_model(config["model"], TaskSpec.from_json(config["spec"]), **config["options"])
-        finally:
-            keras.config.set_dtype_policy(policy)
-        model.name = config["name"]
-        return model
-
     def _embed(self, inputs: Any) -> Any:
         return inputs if self.embedding is None else self.embedding(inputs)
-
-
-def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered models that match an fnmatch pattern, sorted.
-
-    >>> list_models("lstm*")
-    ['lstm', 'lstm-layernorm', 'lstm-peephole']
-    """
-    return MODELS.list(pattern)
-
-
-def create_model(name: str, spec: TaskSpec, **options: Any) -> keras.Model:
-    """The model of that name, built for a task.
-
-    Raises:
-        UserError: an unknown name, an option that the model lacks, or a value out of range.
-
-    >>> import rnnzoo
-    >>> model = create_model("elman", rnnzoo.create_task("adding").spec, units=8)
-    >>> model.count_params()
-    97
-    """
-    return MODELS[name](spec, config.make(config.options_class(MODELS[name]), options, f"model '{name}'"))

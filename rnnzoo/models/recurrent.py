@@ -3,8 +3,10 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from keras import tree
 
 from rnnzoo.cells import AffineCell, Cell, DeepTransitionCell
 from rnnzoo.config import option
@@ -65,8 +67,8 @@ def make_options(name: str, fields: Iterable[tuple[str, Any, Any]]) -> type:
     return dataclasses.make_dataclass(f"{name}Options", list(fields), bases=(RecurrentOptions,), frozen=True)
 
 
-def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
-    """The model `name`: `options.layers` layers of a cell, in one direction or (with a merge mode) in both."""
+def cell_maker(name: str, cell_name: str, options: Any) -> Callable[[], Any]:
+    """What makes a cell as the options say; where an option is None the cell has its own default."""
     cell_class = CELLS[cell_name]
     given = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
     defaults = {key: parameter.default for key, parameter in parameters(cell_class).items()}
@@ -75,28 +77,36 @@ def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_
         raise UserError(
             "--hidden_units is of hidden layers, and there are none: give --input_depth or --output_depth too"
         )
+
+    def make() -> Any:
+        cell = cell_class(**arguments)
+        if options.transition_depth > 1 or options.shortcut:
+            return DeepTransitionCell(cell, options.transition_depth, options.shortcut)
+        return cell
+
+    return make
+
+
+def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
+    """The model `name`: `options.layers` layers of a cell, in one direction or (with a merge mode) in both."""
     try:
-        core = _core(lambda: cell_class(**arguments), options, merge_mode)
+        core = make_core(cell_maker(name, cell_name, options), options, merge_mode)
     except ValueError as error:
         raise UserError(f"model '{name}': {error}") from None
     embedding = make_embedding(spec, options.embedding, options.character_units)
     return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.layer_dropout)
 
 
-def _core(make_cell: Any, options: Any, merge_mode: str) -> Stack:
-    layers: list[Any] = []
-    for _ in range(options.layers):
-        cell = make_cell()
-        activation = getattr(cell, "activation", "tanh")
-        if options.transition_depth > 1 or options.shortcut:
-            cell = DeepTransitionCell(cell, options.transition_depth, options.shortcut)
-        layers.append(RNN(cell))
+def make_core(make_cell: Callable[[], Any], options: Any, merge_mode: str = "", **stack: Any) -> Stack:
+    """Recurrent layers of a cell one on top of another, with the hidden layers before and behind them."""
+    layers: list[Any] = [RNN(make_cell()) for _ in range(options.layers)]
+    activation = getattr(tree.flatten(getattr(layers[0].cell, "cells", layers[0].cell))[0], "activation", "tanh")
     if merge_mode:
         layers = [Bidirectional(layer, merge_mode=merge_mode) for layer in layers]
     units = options.hidden_units or options.units
     before = hidden_layers(units, options.input_depth - 1, activation)
     behind = hidden_layers(units, options.output_depth - 1, activation)
-    return Stack([*before, *layers, *behind], residual=options.residual, dropout=options.layer_dropout)
+    return Stack([*before, *layers, *behind], residual=options.residual, dropout=options.layer_dropout, **stack)
 
 
 def register_cell(name: str, cell_class: type[Cell]) -> None:

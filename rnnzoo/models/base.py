@@ -1,0 +1,78 @@
+"""What all models of the zoo share: they are made from a specification and a recipe, and made again from them."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo import config
+from rnnzoo.registry import MODELS
+from rnnzoo.spec import TaskSpec
+
+
+class ZooModel(keras.Model):
+    """A model built for a `TaskSpec`; its `recipe` is the registered name and the options.
+
+    `run(inputs, state, mask, training)` is what trains: outputs `[batch, time, ...]` or `[batch, ...]`, and the
+    states after it; `initial_state(batch_size)` those before, an empty list where none are carried.
+    """
+
+    def __init__(self, spec: TaskSpec, recipe: tuple[str, dict[str, Any]], **kwargs):
+        super().__init__(**kwargs)
+        self.spec, self._recipe = spec, recipe
+        self.supports_masking = True
+
+    def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
+        """A part of a sequence, the states before it in, those after it out: `(outputs, state)`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define run")
+
+    def initial_state(self, batch_size: Any) -> list[tf.Tensor]:
+        """The states before the first step."""
+        return []
+
+    def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
+        return self.run(inputs, None, mask=mask, training=training)[0]
+
+    def get_config(self) -> dict[str, Any]:
+        name, options = self._recipe
+        return {
+            "model": name,
+            "spec": self.spec.to_json(),
+            "options": options,
+            "name": self.name,
+            "dtype": self.dtype_policy.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.get("dtype") or policy)
+        try:
+            model: Any = create_model(config["model"], TaskSpec.from_json(config["spec"]), **config["options"])
+        finally:
+            keras.config.set_dtype_policy(policy)
+        model.name = config["name"]
+        return model
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the registered models that match an fnmatch pattern, sorted.
+
+    >>> list_models("lstm*")
+    ['lstm', 'lstm-layernorm', 'lstm-peephole']
+    """
+    return MODELS.list(pattern)
+
+
+def create_model(name: str, spec: TaskSpec, **options: Any) -> keras.Model:
+    """The model of that name, built for a task.
+
+    Raises:
+        UserError: an unknown name, an option that the model lacks, or a value out of range.
+
+    >>> import rnnzoo
+    >>> model = create_model("elman", rnnzoo.create_task("adding").spec, units=8)
+    >>> model.count_params()
+    97
+    """
+    return MODELS[name](spec, config.make(config.options_class(MODELS[name]), options, f"model '{name}'"))
