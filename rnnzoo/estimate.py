@@ -21,7 +21,7 @@ def memory_needed(model: Any, options: Any, spec: TaskSpec, longest: int) -> int
     ticks = layers * getattr(model, "transition_depth", 1) * (2 if hasattr(model, "merge_mode") else 1)
     hidden, deeper = (getattr(model, "hidden_units", None) or units, _hidden_layers(model))
     steps = longest * getattr(options, "batch_size", 1)
-    tokens = spec.inputs == "tokens"
+    tokens = bool(spec.vocabulary)
     first = embedding if tokens else spec.input_size
     weights = BLOCKS * units * (first + units + (ticks - 1) * 2 * units) + units * spec.output_size
     weights += embedding * spec.input_size if tokens else 0

@@ -29,7 +29,8 @@ class TaskSpec:
 
     In a "pair" the inputs are `(source, previous)`: ids `[batch, places]` of `source_vocabulary` or numbers
     `[batch, places, input_size]`, padded with PAD, as `source` says (`source_length` of them, if that is not
-    0); and what was written before each step, ids `[batch, time]` from a BOUNDARY on, or for vectors, which
+    0); and what was written before each step, ids `[batch, time]` from a BOUNDARY on (of text
+    that is read in lower case with `lowercase`), or for vectors, which
     are written without looking back, `[batch, time, 0]`. What is written is at most `output_length` long.
     """
 
@@ -52,12 +53,18 @@ class TaskSpec:
     source_length: int = 0
     source_vocabulary: tuple[str, ...] = ()
     source_level: Level = "char"
+    lowercase: bool = False
     output_length: int = 0
 
     @property
     def language_model(self) -> bool:
         """Whether the output at each step is a guess of the next input."""
         return self.inputs == "tokens" and self.outputs == "token" and self.per_step
+
+    @property
+    def writes(self) -> bool:
+        """Whether text is written for each source, so that it can be compared with what was to be written."""
+        return self.inputs == "pair" and self.outputs == "token"
 
     @property
     def guesses_next(self) -> bool:

@@ -64,7 +64,7 @@ class EncoderDecoder(ZooModel):
         if encoder is not None:
             encoder.return_sequences = encoder.return_state = True
         tokens = spec.outputs == "token"
-        self.target_embedding = table(spec.output_size, embedding, name="target_embedding") if tokens else None
+        self.target_embedding: Any = table(spec.output_size, embedding, name="target_embedding") if tokens else None
         self.source_embedding: Any = None
         if spec.source == "tokens":
             shared = tied == "all"
@@ -137,17 +137,20 @@ class EncoderDecoder(ZooModel):
 
     def greedy(self, source: Any, limit: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The likeliest symbol at each step: ids `[batch, limit]` and their log-probabilities `[batch]`."""
-        return decoding.greedy(*self._begin(source), self._limit(limit))
+        step, state, batch = self._begin(source)
+        return decoding.greedy(step, state, batch, self._limit(limit))
 
     def sample(self, source: Any, seed: Any, limit: Any = None, **how: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Drawn symbols, as `decoding.sample` draws them: ids `[batch, limit]` and log-probabilities `[batch]`."""
-        return decoding.sample(*self._begin(source), self._limit(limit), seed, **how)
+        step, state, batch = self._begin(source)
+        return decoding.sample(step, state, batch, self._limit(limit), seed, **how)
 
     def beam_search(
         self, source: Any, width: Any, length_penalty: Any = 0.0, limit: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best of several beams: ids `[width, batch, limit]` and log-probabilities `[width, batch]`, best first."""
-        return decoding.beam_search(*self._begin(source), self._limit(limit), width, length_penalty)
+        step, state, batch = self._begin(source)
+        return decoding.beam_search(step, state, batch, self._limit(limit), width, length_penalty)
 
     def align(self, source: Any, previous: Any) -> tf.Tensor:
         """Where the attention looks at each step `[batch, time, places]`. Raises `ValueError` without attention."""
@@ -158,7 +161,7 @@ class EncoderDecoder(ZooModel):
         """For a task of vectors: all that is written from a source, `[batch, limit, size]`."""
         return self((source, tf.zeros([tf.shape(source)[0], self._limit(limit), 0])))
 
-    def _begin(self, source: Any) -> tuple:
+    def _begin(self, source: Any) -> tuple[decoding.Step, list, tf.Tensor]:
         if self.spec.outputs != "token":
             raise UserError("this model writes vectors, all at once: call unroll(source)")
         state, fixed = self.encode(source)

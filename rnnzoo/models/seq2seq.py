@@ -65,7 +65,7 @@ def _make_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
 def _make_decoder(options: Any, memory_size: int) -> Decoder:
     make_cell = cell_maker("seq2seq", options.cell, options)
     attention = None if options.attention == "none" else Attention(options.units, options.attention, name="attention")
-    if not options.input_feeding:
+    if attention is None or not options.input_feeding:
         return Decoder(make_core(make_cell, options), attention, name="decoder")
     if options.input_depth > 1 or options.output_depth > 1:
         raise UserError("--input_feeding goes with no hidden layers before and behind: leave out the depths")

@@ -9,18 +9,23 @@ from rnnzoo.tasks import (
     char_lm,
     classify,
     copy,
+    drawn_pairs,
     forecast,
+    g2p,
     music,
+    pairs,
     reber,
+    scan,
     series,
     tag,
     temporal_order,
+    waveform,
     word_lm,
 )
 from rnnzoo.tasks.base import Batch, Task
 
-__all__ = ["Batch", "Task", "adding", "char_lm", "classify", "copy", "create_task", "forecast", "list_tasks", "music"]
-__all__ += ["reber", "series", "tag", "temporal_order", "word_lm"]
+__all__ = ["Batch", "Task", "adding", "char_lm", "classify", "copy", "create_task", "drawn_pairs", "forecast", "g2p"]
+__all__ += ["list_tasks", "music", "pairs", "reber", "scan", "series", "tag", "temporal_order", "waveform", "word_lm"]
 
 
 def list_tasks(pattern: str = "*") -> list[str]:

@@ -11,7 +11,7 @@ SPLITS = ("train", "validation", "test")
 
 
 class Batch(NamedTuple):
-    """Inputs and targets, `[batch, time, ...]` or for targets `[batch, ...]`.
+    """Inputs and targets, `[batch, time, ...]` or for targets `[batch, ...]`; inputs may be a pair of such.
 
     `mask [batch, time]` is False at padding, `weights` (of the targets) say how much each target
     counts in the loss; None is the same as all ones. `restart [batch]` is False for the rows that
@@ -19,7 +19,8 @@ class Batch(NamedTuple):
 
     Of use to metrics only: `scored` says how much each target counts in the accuracy, as `weights`
     does when it is None; `legal [batch, time, outputs]` makes the accuracy that of whole
-    sequences, right where the likeliest outputs of every step are just the legal ones.
+    sequences, right where the likeliest outputs of every step are just the legal ones; `references` holds
+    for each row all that would be right to write, as tuples of units.
     """
 
     inputs: Any
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
     restart: Any = None
     scored: Any = None
     legal: Any = None
+    references: Any = None
 
 
 class Task:

@@ -34,11 +34,15 @@ class StoredTask(Task):
     def __init__(self, options: Any, examples: dict[str, list[Example]], spec: TaskSpec):
         self.options, self.examples, self.spec = options, examples, spec
         check_splits(examples)
-        self.lengths = {s: np.array([len(e.inputs) for e in examples[s]]) for s in SPLITS}
+        self.lengths = {s: np.array([self.measure(e) for e in examples[s]]) for s in SPLITS}
         every = np.concatenate(list(self.lengths.values()))
         self.sizes = np.unique(np.quantile(every, BUCKETS, method="higher"))
         self.longest = int(self.sizes[-1])
         self._plans: dict[tuple[int, int], list] = {}
+
+    def measure(self, example: Example) -> int:
+        """The length by which examples are put together."""
+        return len(example.inputs)
 
     def steps_per_epoch(self) -> int:
         return len(self._plan(self.lengths["train"], np.arange(len(self.lengths["train"]))))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import tree
 
 from rnnzoo.tasks.base import Batch, Task
 from rnnzoo.training import checkpoint, metrics
@@ -56,8 +57,8 @@ class Trainer:
         while self.step < self.options.steps:
             batch = self.task.batch(self.options.seed, self.step)
             if self.state is None or not self.options.carry_state:
-                self.state = self.model.initial_state(len(batch.inputs))
-            self.symbols = batch.inputs.shape[0] * batch.inputs.shape[1]
+                self.state = self.model.initial_state(len(batch.targets))
+            self.symbols = sum(array.shape[0] * array.shape[1] for array in tree.flatten(batch.inputs))
             before = self.state
             loss, norm, self.state = self._train(_tensors(batch), before)
             self.step += 1
@@ -71,10 +72,10 @@ class Trainer:
         totals: dict[str, Any] = {}
         state = None
         for batch in self.task.evaluation(split):
-            state = state or self.model.initial_state(len(batch.inputs))
+            state = state or self.model.initial_state(len(batch.targets))
             found, state = self._evaluate(_tensors(batch, True), state)
             for name, value in metrics.finish_batch(self.task.spec, found, batch).items():
-                totals[name] = totals.get(name, 0) + value
+                totals[name] = totals[name] + value if name in totals else value
         return metrics.finish(self.task.spec, totals)
 
     def variables(self) -> dict[str, list]:
@@ -94,6 +95,8 @@ class Trainer:
 
     def _start(self, restart: Any, state: list) -> list:
         """The states, those of rows that begin anew set back."""
+        if not state:
+            return []
         fresh = self.model.initial_state(tf.shape(state[0])[0])
         if restart is None:
             return fresh
@@ -103,7 +106,9 @@ class Trainer:
         with tf.GradientTape() as tape:
             start = self._start(batch.restart, state)
             outputs, state = self.model.run(batch.inputs, start, mask=batch.mask, training=True)
-            loss = metrics.mean(metrics.losses(self.task.spec, outputs, batch.targets), batch.weights)
+            loss = metrics.mean(
+                metrics.losses(self.task.spec, outputs, batch.targets, self.options.label_smoothing), batch.weights
+            )
             total = tf.add_n([loss, *self.model.losses])
         found = tape.gradient(total, [v.value for v in self.model.trainable_variables])
         return loss, state, [tf.convert_to_tensor(g) for g in found]
@@ -121,7 +126,8 @@ class Trainer:
 
     def _evaluation_step(self, batch: Batch, state: list) -> tuple:
         outputs, state = self.model.run(batch.inputs, self._start(batch.restart, state), mask=batch.mask)
-        return metrics.sums(self.task.spec, outputs, batch), state
+        written = self.model.greedy(batch.inputs[0])[0] if self.task.spec.writes else None
+        return metrics.sums(self.task.spec, outputs, batch, written), state
 
     def _culprit(self, batch: Batch, state: list) -> str:
         """Which weight, or which weight's gradient, is not finite."""
@@ -138,5 +144,6 @@ class Trainer:
 
 def _tensors(batch: Batch, scoring: bool = False) -> Batch:
     """The batch as tensors, what only metrics use left out unless it is for `scoring`."""
+    batch = batch._replace(references=None)
     batch = batch if scoring else batch._replace(scored=None, legal=None)
-    return Batch(*(None if value is None else tf.convert_to_tensor(value) for value in batch))
+    return Batch(*(None if value is None else tree.map_structure(tf.convert_to_tensor, value) for value in batch))

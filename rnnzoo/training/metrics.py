@@ -1,4 +1,4 @@
-"""Metrics by the names they have everywhere: loss, bits_per_char, perplexity, accuracy, macro_f1, f1, mse, mae, nll."""
+"""Metrics by the names they have everywhere: loss, perplexity, accuracy, f1, mse, exact_match, error_rate, bleu ..."""
 
 import math
 from typing import Any
@@ -8,15 +8,23 @@ import tensorflow as tf
 
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Batch
-from rnnzoo.training import spans
+from rnnzoo.training import spans, writing
 
 CLOSE = 0.04  # a predicted vector is right when no component is further off (Hochreiter & Schmidhuber 1997)
 
 Totals = dict[str, Any]
 
 
-def losses(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """The loss of each target: in nats, of a vector of bits summed over them, or a squared error."""
+def losses(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """The loss of each target: in nats, of a vector of bits summed over them, or a squared error.
+
+    With `smoothing` the cross-entropy is that with targets of which this part is spread over all classes alike
+    (Szegedy et al. 2016, arXiv 1512.00567).
+    """
+    if spec.loss == "cross_entropy" and smoothing:
+        logs = tf.nn.log_softmax(outputs)
+        right = tf.gather(logs, targets, batch_dims=targets.shape.rank)
+        return -(1 - smoothing) * right - smoothing * tf.reduce_mean(logs, -1)
     if spec.loss == "cross_entropy":
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
     if spec.loss == "binary_cross_entropy":
@@ -31,12 +39,14 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
-def sums(spec: TaskSpec, outputs: tf.Tensor, batch: Batch) -> Totals:
-    """What a batch adds to each total; `predicted` is for `finish_batch`."""
+def sums(spec: TaskSpec, outputs: tf.Tensor, batch: Batch, written: tf.Tensor | None = None) -> Totals:
+    """What a batch adds to each total; `predicted` and `written` are for `finish_batch`."""
     loss = losses(spec, outputs, batch.targets)
     weights = tf.ones_like(loss) if batch.weights is None else batch.weights
     found: Totals = {"loss": tf.reduce_sum(loss * weights), "count": tf.reduce_sum(weights)}
-    if "accuracy" in spec.metrics:
+    if written is not None:
+        found["written"] = written
+    if {"accuracy", "token_accuracy"} & set(spec.metrics):
         found["right"], found["scored"] = _right(spec, outputs, batch, weights)
     if "mae" in spec.metrics:
         found["off"] = tf.reduce_sum(tf.reduce_mean(tf.abs(outputs - batch.targets), -1) * weights)
@@ -48,10 +58,14 @@ def sums(spec: TaskSpec, outputs: tf.Tensor, batch: Batch) -> Totals:
 
 
 def finish_batch(spec: TaskSpec, found: Totals, batch: Batch) -> Totals:
-    """The totals of `sums` as NumPy, spans counted."""
-    totals = {name: np.asarray(value, "float64") for name, value in found.items() if name != "predicted"}
+    """The totals of `sums` as NumPy; spans, and what is right of what was written, counted."""
+    whole = ("predicted", "written")
+    totals: Totals = {name: np.asarray(value, "float64") for name, value in found.items() if name not in whole}
+    there: Any = np.asarray(np.ones(batch.targets.shape) if batch.weights is None else batch.weights) > 0
+    if "written" in found:
+        written = found["written"].numpy()
+        totals |= writing.count(spec, written, np.asarray(batch.targets), there.any(1), batch.references)
     if "predicted" in found:
-        there = np.ones(batch.targets.shape, bool) if batch.weights is None else np.asarray(batch.weights) > 0
         totals["spans"] = spans.count(spec.labels, batch.targets, found["predicted"].numpy(), there)
     return totals
 
@@ -62,7 +76,7 @@ def finish(spec: TaskSpec, totals: Totals) -> dict[str, float]:
     known = {"loss": loss, "mse": loss, "nll": loss, "bits_per_char": loss / math.log(2)}
     known["perplexity"] = math.exp(loss) if loss < 700 else math.inf
     if "right" in totals:
-        known["accuracy"] = float(totals["right"] / totals["scored"])
+        known["accuracy"] = known["token_accuracy"] = float(totals["right"] / totals["scored"])
     if "off" in totals:
         known["mae"] = float(totals["off"] / totals["count"])
     if "classes" in totals:
@@ -71,6 +85,8 @@ def finish(spec: TaskSpec, totals: Totals) -> dict[str, float]:
         known["macro_f1"] = float(np.mean(2 * right[there] / (are + said)[there]))
     if "spans" in totals:
         known["f1"] = spans.f1(totals["spans"])
+    if "sequences" in totals:
+        known |= writing.finish(totals)
     return {name: known[name] for name in ("loss", *(n for n in spec.metrics if n != "loss"))}
 
 

@@ -20,6 +20,9 @@ class TrainingOptions:
     eval_every: int = option(0, "steps between evaluations; 0: ten in a run", minimum=0)
     checkpoint_every: int = option(0, "steps between checkpoints, besides those at evaluations; 0: none", minimum=0)
     early_stop: int = option(0, "stop after so many evaluations without a better one; 0: never", minimum=0)
+    label_smoothing: float = option(
+        0.0, "part of each class's target that is spread over all classes", minimum=0, below=1
+    )
     seed: int = option(0, "of weights, data order and dropout", minimum=0)
     carry_state: bool = option(True, "whether a batch goes on from the states of the one before, if its text does")
     deterministic: bool = option(False, "the same bits at every run, at some cost in speed")

@@ -1,0 +1,136 @@
+"""What tasks of pairs share: units of text, vocabularies, batches of sources and what is to be written."""
+
+import collections
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnzoo.errors import UserError
+from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, Level, TaskSpec
+from rnnzoo.tasks.base import SPLITS, Batch
+from rnnzoo.tasks.stored import Example, StoredTask
+from rnnzoo.tasks.units import split_words
+
+LEVELS: dict[str, Callable[[str], list[str]]] = {"char": list, "word": split_words, "line": lambda text: [text]}
+METRICS = ("error_rate", "exact_match", "token_accuracy")
+
+
+class Pair(NamedTuple):
+    """Units of a source, and of what is to be written; `others` may be written as well."""
+
+    source: list[str]
+    target: list[str]
+    others: tuple[list[str], ...] = ()
+
+
+def vocabulary(texts: Iterable[Sequence[str]], size: int | None = None, min_count: int = 1) -> tuple[str, ...]:
+    """The special symbols and the commonest units."""
+    counts = collections.Counter(unit for text in texts for unit in text)
+    known = sorted((u for u, c in counts.items() if c >= min_count), key=lambda u: (-counts[u], u))
+    return (*SPECIAL, *known[:size])
+
+
+@functools.lru_cache(maxsize=8)
+def _table(symbols: tuple[str, ...]) -> dict[str, int]:
+    return {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
+
+
+def ids_of(units: Sequence[str], symbols: tuple[str, ...]) -> np.ndarray:
+    """Ids of units, UNKNOWN for those that the vocabulary lacks."""
+    table = _table(symbols)
+    return np.array([table.get(unit, UNKNOWN) for unit in units], "int32")
+
+
+def pair_spec(
+    source: tuple[str, ...],
+    target: tuple[str, ...],
+    levels: tuple[Level, Level],
+    longest: int,
+    metrics: tuple[str, ...] = METRICS,
+    lowercase: bool = False,
+) -> TaskSpec:
+    """The specification of text that is written for text; `longest` is the length of the longest to be written."""
+    return TaskSpec(
+        inputs="pair",
+        outputs="token",
+        per_step=True,
+        input_size=len(source),
+        output_size=len(target),
+        loss="cross_entropy",
+        metrics=metrics,
+        vocabulary=target,
+        level=levels[1],
+        source="tokens",
+        source_length=1 if levels[0] == "line" else 0,
+        source_vocabulary=source,
+        source_level=levels[0],
+        lowercase=lowercase,
+        output_length=longest + longest // 4 + 5,  # an end that comes late is no endless loop
+    )
+
+
+def pad_pairs(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray], rows: int, places: int, time: int) -> Batch:
+    """Ids of `rows` pairs, those that are missing being all padding: sources `[rows, places]`, targets `[rows, time]`.
+
+    A target ends with BOUNDARY; what was written before each of its steps begins with one.
+    """
+    source = np.full((rows, places), PAD, "int32")
+    target = np.full((rows, time), PAD, "int32")
+    for row, (s, t) in enumerate(zip(sources, targets, strict=True)):
+        source[row, : len(s)] = s
+        target[row, : len(t)] = t
+        target[row, len(t)] = BOUNDARY
+    previous = np.concatenate([np.full((rows, 1), BOUNDARY, "int32"), target[:, :-1]], 1)
+    return Batch(
+        (source, np.where(previous == PAD, BOUNDARY, previous)), target, weights=(target != PAD).astype("float32")
+    )
+
+
+class PairTask(StoredTask):
+    """Pairs in memory, in batches of like length of what is to be written."""
+
+    def __init__(self, options: Any, pairs: dict[str, list[Pair]], spec: TaskSpec):
+        examples = {
+            s: [Example(ids_of(p.source, spec.source_vocabulary), ids_of(p.target, spec.vocabulary)) for p in pairs[s]]
+            for s in SPLITS
+        }
+        self.pairs = pairs
+        super().__init__(options, examples, spec)
+        self.places = self._places()
+
+    def measure(self, example: Example) -> int:
+        return len(example.targets) + 1
+
+    def _places(self) -> dict[int, int]:
+        """For each padded length the longest source that goes with it."""
+        longest: dict[int, int] = {}
+        for split in SPLITS:
+            bucket = self.sizes[np.searchsorted(self.sizes, self.lengths[split])]
+            for size, example in zip(bucket, self.examples[split], strict=True):
+                longest[int(size)] = max(longest.get(int(size), 1), len(example.inputs))
+        return longest
+
+    def _pad(self, split: str, members: np.ndarray, longest: int) -> Batch:
+        chosen = [self.examples[split][i] for i in members]
+        rows, places = self.options.batch_size, self.places[longest]
+        batch = pad_pairs([e.inputs for e in chosen], [e.targets for e in chosen], rows, places, longest)
+        references = [
+            [self._units(p.target), *map(self._units, p.others)] for p in (self.pairs[split][i] for i in members)
+        ]
+        return batch._replace(references=references)
+
+    @staticmethod
+    def _units(units: list[str]) -> tuple[str, ...]:
+        return tuple(units)
+
+    def summary(self) -> str:
+        sizes = ", ".join(f"{s} {len(self.pairs[s]):,}" for s in SPLITS)
+        return f"pairs: {sizes}; {self.spec.input_size} source symbols, {self.spec.output_size} target symbols"
+
+
+def check_known(symbols: tuple[str, ...], min_count: int) -> None:
+    """Raises `UserError` if a vocabulary holds nothing but special symbols."""
+    if len(symbols) == len(SPECIAL):
+        raise UserError(f"--data: nothing is seen {min_count} times in training; give --min_count=1")

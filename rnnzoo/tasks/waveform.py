@@ -1,0 +1,62 @@
+"""One to many: a wave from three numbers."""
+
+import dataclasses
+
+import numpy as np
+
+from rnnzoo.config import option
+from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
+from rnnzoo.tasks.base import Batch, DrawnTask
+
+
+@dataclasses.dataclass(frozen=True)
+class WaveformOptions:
+    """Options of waves."""
+
+    samples: int = option(60, "of a wave", minimum=2)
+    cycles: float = option(3.0, "most cycles in a wave", minimum=0.5)
+    batch_size: int = option(64, "waves a step", minimum=1)
+    eval_size: int = option(1000, "waves in each held-out split", minimum=1)
+
+
+@TASKS.register("waveform")
+class Waveform(DrawnTask):
+    """Waves: write the samples of `a sin(2 pi f t + p)`, t from 0 to 1, given f, p and a.
+
+    f is between 0.5 and `cycles`, p between -pi and pi, a between 0.2 and 1. Nothing but these three numbers is seen:
+    the network keeps time by itself.
+    """
+
+    training_defaults = {"steps": 2000, "learning_rate": 5e-3}
+
+    def __init__(self, options: WaveformOptions):
+        self.options = options
+        self.spec = TaskSpec(
+            inputs="pair",
+            outputs="vector",
+            per_step=True,
+            input_size=3,
+            output_size=1,
+            loss="mse",
+            metrics=("mse",),
+            source="features",
+            source_length=1,
+            output_length=options.samples,
+        )
+
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+        low, high = (0.5, -np.pi, 0.2), (max(0.5, self.options.cycles), np.pi, 1.0)
+        source = rng.uniform(low, high, (size, 3)).astype("float32")
+        f, p, a = (column[:, None] for column in source.T)
+        t = np.arange(self.options.samples) / (self.options.samples - 1)
+        wave = (a * np.sin(2 * np.pi * f * t + p)).astype("float32")
+        return Batch((source[:, None], np.zeros((size, self.options.samples, 0), "float32")), wave[..., None])
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Silence."""
+        mse = float(np.mean([np.mean(batch.targets**2) for batch in self.evaluation("test")]))
+        return {"silence": {"loss": mse, "mse": mse}}
+
+    def summary(self) -> str:
+        return f"waves of {self.options.samples} samples and up to {self.options.cycles:g} cycles, new ones every time"
