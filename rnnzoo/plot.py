@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rnnzoo.errors import UserError
 from rnnzoo.tasks import Batch
 
 SHOWN = 15  # forecasts in a picture
@@ -90,3 +91,30 @@ class Events:
             for name, value in scalars.items():
                 tf.summary.scalar(name, value)
         self._writer.flush()
+
+
+def draw_attention(attention: np.ndarray, source: list[str], target: list[str], path: Path) -> None:
+    """Draws weights `[time, places]`: a row for each symbol written, a column for each of the source.
+
+    Raises:
+        UserError: matplotlib (extra `plot`) is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("a picture needs matplotlib: pip install 'rnnzoo[plot]'")
+    from matplotlib.figure import Figure
+
+    rows, columns = len([t for t in target if t]) + 1, len([s for s in source if s])
+    shown = [[_plain(_visible(unit)) for unit in units] for units in (target[: rows - 1], source[:columns])]
+    figure = Figure(figsize=(2 + 0.28 * columns, 1.6 + 0.28 * rows), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(attention[:rows, :columns], cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(columns), shown[1], rotation=90 if max(map(len, shown[1]), default=0) > 1 else 0)
+    axes.set_yticks(range(rows), [*shown[0], "(end)"])
+    axes.set(xlabel="source", ylabel="what is written", title="Where the model looks while it writes")
+    axes.xaxis.tick_top()
+    figure.colorbar(image, ax=axes, label="weight of the attention")
+    figure.savefig(path, dpi=120)
+
+
+def _visible(unit: str) -> str:
+    return "␣" if unit == " " else unit

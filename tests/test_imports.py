@@ -16,7 +16,7 @@ ORDER = [
     {"tasks"},
     {"training"},
     {"export"},
-    {"estimate", "loading", "generate", "plot", "report", "places", "run", "cli"},
+    {"estimate", "loading", "generate", "predict", "plot", "report", "places", "run", "cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 APART = {("models", "tasks"), ("tasks", "models"), ("tasks", "layers"), ("tasks", "cells"), ("layers", "models")}

@@ -2,5 +2,6 @@
 
 from rnnzoo.export.saved_model import ExportError, export_saved_model
 from rnnzoo.export.serving import Serving
+from rnnzoo.export.writing import WritingServing
 
-__all__ = ["ExportError", "Serving", "export_saved_model"]
+__all__ = ["ExportError", "Serving", "WritingServing", "export_saved_model"]

@@ -41,8 +41,11 @@ def difference(got, wanted):
     """None where they agree, else what is wrong."""
     if wanted.dtype == object:
         return None if np.array_equal(got, wanted) else f"{got!r} is not {wanted!r}"
-    if got.shape != wanted.shape or not np.isfinite(got).all():
+    got, wanted = (a.astype("float64") if a.dtype.kind == "b" else a for a in (got, wanted))
+    finite = np.isfinite(wanted) | (wanted == -np.inf)  # the score of a beam that found nothing
+    if got.shape != wanted.shape or not finite.all() or not np.array_equal(np.isfinite(got), np.isfinite(wanted)):
         return f"shape {got.shape}, finite {np.isfinite(got).all()}; wanted shape {wanted.shape}"
+    got, wanted = got[np.isfinite(wanted)], wanted[np.isfinite(wanted)]
     worst = float(np.max(np.abs(got - wanted) / (1 + np.abs(wanted)), initial=0))
     return None if worst <= TOLERANCE else f"differs by {worst:.2g}"
 

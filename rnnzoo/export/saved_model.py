@@ -15,8 +15,8 @@ import tensorflow as tf
 from rnnzoo.errors import UserError
 from rnnzoo.export import check
 from rnnzoo.export.serving import Serving
-from rnnzoo.models import Network
-from rnnzoo.spec import SPECIAL
+from rnnzoo.export.writing import WritingServing
+from rnnzoo.models import EncoderDecoder, ZooModel
 
 
 class ExportError(RuntimeError):
@@ -24,11 +24,11 @@ class ExportError(RuntimeError):
 
 
 def export_saved_model(
-    model: Network, path: str | os.PathLike, *, config: dict[str, Any] | None = None, overwrite: bool = False
+    model: ZooModel, path: str | os.PathLike, *, config: dict[str, Any] | None = None, overwrite: bool = False
 ) -> Path:
     """Writes a model as a SavedModel that needs neither this package nor its data.
 
-    `Serving` documents the signatures. `assets.extra/config.json` holds the model's configuration,
+    `Serving` and `WritingServing` document the signatures. `assets.extra/config.json` holds the model's configuration,
     the vocabulary included, and what `config` adds. The SavedModel gets its name only after a
     fresh process without this package has loaded it and its answers equal the model's.
 
@@ -43,14 +43,14 @@ def export_saved_model(
     ...     sorted(tf.saved_model.load(path).signatures)
     ['initial_state', 'padded', 'serving_default', 'step']
     """
-    if not isinstance(model, Network):
+    if not isinstance(model, ZooModel):
         raise UserError(f"export_saved_model writes models of rnnzoo.create_model, not {type(model).__name__}")
     path = Path(path)
     refuse_export(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         made = Path(folder) / "saved_model"
-        serving = Serving(model)
+        serving = WritingServing(model) if isinstance(model, EncoderDecoder) else Serving(model)
         tf.saved_model.save(serving, str(made), signatures=serving.functions)
         extra = made / "assets.extra"
         extra.mkdir()
@@ -91,10 +91,10 @@ def refuse_full(path: Path, overwrite: bool) -> None:
         raise UserError(f"{path} holds something already; choose another name or add --overwrite")
 
 
-def _verify(serving: Serving, made: Path, folder: Path) -> None:
+def _verify(serving: Any, made: Path, folder: Path) -> None:
     """Raises `ExportError` unless a fresh process gets the answers that the model gives in memory."""
     arrays: Any = {}
-    for name, number, arguments in _probes(serving):
+    for name, number, arguments in serving.probes():
         results = serving.functions[name](*arguments.values())
         for side, values in (("in", arguments), ("out", results)):
             arrays.update({f"{name}/{number}/{side}/{key}": _plain(value) for key, value in values.items()})
@@ -109,39 +109,6 @@ def _verify(serving: Serving, made: Path, folder: Path) -> None:
         raise ExportError(f"the exported model does not answer as the model does: {lines[-1]}")
     if done.returncode:
         raise ExportError(f"the exported model could not be checked in a fresh process: {lines[-1]}")
-
-
-def _probes(serving: Serving) -> list[tuple[str, int, dict[str, Any]]]:
-    """Arguments for every signature, for several batch sizes and lengths."""
-    spec, rng = serving.spec, np.random.default_rng(0)
-    found: list[tuple[str, int, dict[str, Any]]] = []
-    for batch, time in ((1, 5), (3, 17)):
-        if "step" in serving.functions:
-            state = serving.functions["initial_state"](tf.constant(batch))
-            found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
-            if spec.inputs == "tokens":
-                one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
-                if spec.word_length:
-                    letters = rng.integers(len(spec.characters), size=(batch, spec.word_length))
-                    one = np.concatenate([one[:, None], letters], 1).astype("int32")
-            else:
-                one = rng.normal(size=(batch, spec.input_size)).astype("float32")
-            found.append(("step", batch, {"inputs": tf.constant(one), **state}))
-        if spec.inputs == "tokens":
-            symbols = spec.vocabulary[len(SPECIAL) :]
-            between = "" if spec.level == "char" else " "
-            text = tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
-            found.append(("serving_default", batch, {"text": text}))
-        if spec.language_model:
-            numbers = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
-            constants = {key: tf.constant(value) for key, value in numbers.items()}
-            found.append(("generate", batch, {"prompt": text, **constants}))
-        if spec.inputs == "features":
-            features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
-            found.append(("serving_default", batch, {"features": tf.constant(features)}))
-            lengths = tf.constant(time - np.arange(batch), tf.int32)
-            found.append(("padded", batch, {"features": tf.constant(features), "lengths": lengths}))
-    return found
 
 
 def _plain(value: Any) -> np.ndarray:

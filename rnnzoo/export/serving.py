@@ -1,14 +1,16 @@
-"""The signatures that an exported model answers."""
+"""The signatures that an exported model of one sequence answers."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from rnnzoo.export.text import Codec
 from rnnzoo.layers.tick import plain_loop
 from rnnzoo.models import Network
+from rnnzoo.models.decoding import choose
 from rnnzoo.spec import SPECIAL
 
 Signature = Callable[..., dict[str, tf.Tensor]]
@@ -34,7 +36,10 @@ class Serving(tf.Module):
         super().__init__()
         self._model = model
         self.spec = model.spec
-        self._codec: Any = Codec(model.spec) if model.spec.vocabulary else None
+        spec = model.spec
+        self._codec: Any = None
+        if spec.vocabulary:
+            self._codec = Codec(spec.vocabulary, spec.level, spec.characters, spec.word_length)
         self._states = model.initial_state(1)
         self.functions = self._make()
 
@@ -46,28 +51,58 @@ class Serving(tf.Module):
         one = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
         made = {}
         if self._model.causal:
-            made["initial_state"] = _function(self._initial_state, [_scalar(tf.int32, "batch_size")])
-            made["step"] = _function(self._step, [one, *states])
+            made["initial_state"] = function(self._initial_state, [scalar(tf.int32, "batch_size")])
+            made["step"] = function(self._step, [one, *states])
         if spec.language_model:
             strings = tf.TensorSpec([None], tf.string, "text")
-            made["serving_default"] = _function(self._score, [strings])
-            arguments = [tf.TensorSpec([None], tf.string, "prompt"), _scalar(tf.int32, "length")]
-            arguments += [_scalar(tf.float32, "temperature"), _scalar(tf.int32, "top_k"), _scalar(tf.int32, "seed")]
-            made["generate"] = _function(self._generate, arguments)
+            made["serving_default"] = function(self._score, [strings])
+            arguments = [tf.TensorSpec([None], tf.string, "prompt"), scalar(tf.int32, "length")]
+            arguments += [scalar(tf.float32, "temperature"), scalar(tf.int32, "top_k"), scalar(tf.int32, "seed")]
+            made["generate"] = function(self._generate, arguments)
         elif tokens:
-            made["serving_default"] = _function(self._read, [tf.TensorSpec([None], tf.string, "text")])
+            made["serving_default"] = function(self._read, [tf.TensorSpec([None], tf.string, "text")])
         else:
             features = tf.TensorSpec([None, None, size], tf.float32, "features")
-            made["serving_default"] = _function(self._predict, [features])
-            made["padded"] = _function(self._predict_padded, [features, tf.TensorSpec([None], tf.int32, "lengths")])
+            made["serving_default"] = function(self._predict, [features])
+            made["padded"] = function(self._predict_padded, [features, tf.TensorSpec([None], tf.int32, "lengths")])
         return made
 
+    def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
+        spec, rng = self.spec, np.random.default_rng(0)
+        found: list[tuple[str, int, dict[str, Any]]] = []
+        for batch, time in ((1, 5), (3, 17)):
+            if "step" in self.functions:
+                state = self.functions["initial_state"](tf.constant(batch))
+                found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
+                if spec.inputs == "tokens":
+                    one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
+                    if spec.word_length:
+                        letters = rng.integers(len(spec.characters), size=(batch, spec.word_length))
+                        one = np.concatenate([one[:, None], letters], 1).astype("int32")
+                else:
+                    one = rng.normal(size=(batch, spec.input_size)).astype("float32")
+                found.append(("step", batch, {"inputs": tf.constant(one), **state}))
+            if spec.inputs == "tokens":
+                text = texts(rng, spec.vocabulary, spec.level, batch, time)
+                found.append(("serving_default", batch, {"text": text}))
+            if spec.language_model:
+                numbers = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
+                constants = {key: tf.constant(value) for key, value in numbers.items()}
+                found.append(("generate", batch, {"prompt": text, **constants}))
+            if spec.inputs == "features":
+                features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
+                found.append(("serving_default", batch, {"features": tf.constant(features)}))
+                lengths = tf.constant(time - np.arange(batch), tf.int32)
+                found.append(("padded", batch, {"features": tf.constant(features), "lengths": lengths}))
+        return found
+
     def _initial_state(self, batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _named(self._model.initial_state(batch_size))
+        return named(self._model.initial_state(batch_size))
 
     def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs, new = self._model.step(self._scaled(inputs), list(states))
-        return {"outputs": self._unscaled(outputs), **_named(new)}
+        return {"outputs": self._unscaled(outputs), **named(new)}
 
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._named(self._model(self._scaled(features)))
@@ -133,19 +168,7 @@ class Serving(tf.Module):
         return {"text": self._codec.join(prompt, self._codec.decode(tf.transpose(written)))}
 
 
-def choose(logits: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws a symbol `[batch]` from logits `[batch, symbols]`; never a special one."""
-    symbols = logits.shape[-1]
-    never = tf.constant([-math.inf] * len(SPECIAL) + [0.0] * (symbols - len(SPECIAL)), logits.dtype)
-    logits = logits + never
-    k = tf.where(top_k > 0, tf.minimum(top_k, symbols), symbols)
-    least = tf.gather(tf.sort(logits, direction="DESCENDING"), k - 1, axis=1)[:, None]
-    kept = tf.where(logits < least, never.dtype.min, logits / tf.maximum(temperature, 1e-6))
-    drawn = tf.random.stateless_categorical(kept, 1, seed, tf.int32)[:, 0]
-    return tf.where(temperature > 0, drawn, tf.argmax(logits, -1, tf.int32))
-
-
-def _function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
+def function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
     """A tf.function whose arguments have the names of the specs, as callers will use them."""
 
     def plain(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -155,9 +178,18 @@ def _function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
     return tf.function(plain, input_signature=specs)
 
 
-def _scalar(dtype: tf.DType, name: str) -> tf.TensorSpec:
+def texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, batch: int, time: int) -> tf.Tensor:
+    """Texts of random symbols, each a little shorter than the one before."""
+    between = "" if level == "char" else " "
+    symbols = vocabulary[len(SPECIAL) :]
+    if level == "line":
+        return tf.constant([rng.choice(symbols) for _ in range(batch)])
+    return tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
+
+
+def scalar(dtype: tf.DType, name: str) -> tf.TensorSpec:
     return tf.TensorSpec([], dtype, name)
 
 
-def _named(states: list) -> dict[str, tf.Tensor]:
+def named(states: list) -> dict[str, tf.Tensor]:
     return {f"state_{i}": tf.identity(state) for i, state in enumerate(states)}

@@ -2,28 +2,37 @@
 
 import tensorflow as tf
 
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, TaskSpec
+from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, Level
 
 
 class Codec(tf.Module):
-    """Characters, words or tokens to ids and back, by graph operations only.
+    """Characters, words, tokens or lines to ids and back, by graph operations only.
 
     Args:
-        spec: its vocabulary, its level ("char"; "word": what spaces separate, and each newline;
-            "token": words and single signs), and the characters of words, if it has them.
+        symbols: the vocabulary.
+        level: "char"; "word": what spaces separate, and each newline; "token": words and single signs; "line": a whole
+            text is one unit.
+        characters: those of words, where a word comes with its spelling of `word_length`.
+        lowercase: whether texts are read in lower case.
     """
 
-    def __init__(self, spec: TaskSpec):
+    def __init__(
+        self,
+        symbols: tuple[str, ...],
+        level: Level = "char",
+        characters: tuple[str, ...] = (),
+        word_length: int = 0,
+        lowercase: bool = False,
+    ):
         super().__init__()
-        self._table = _table(spec.vocabulary)
-        self._symbols = spec.vocabulary
-        self._level = spec.level
-        self._letters = _table(spec.characters) if spec.characters else None
-        self._word_length = spec.word_length
+        self._table = _table(symbols)
+        self._symbols, self._level, self._lowercase = symbols, level, lowercase
+        self._letters = _table(characters) if characters else None
+        self._word_length = word_length
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Strings `[batch]` to ids `[batch, 1 + longest, ...]`, a boundary first, and their lengths without it."""
-        units = self._split(text)
+        units = self._split(tf.strings.lower(text, "utf-8") if self._lowercase else text)
         lengths = tf.cast(units.row_lengths(), tf.int32)
         units = units.to_tensor("")
         ids = tf.where(tf.sequence_mask(lengths, tf.shape(units)[1]), self._table.lookup(units), PAD)
@@ -38,6 +47,8 @@ class Codec(tf.Module):
     def _split(self, text: tf.Tensor) -> tf.RaggedTensor:
         if self._level == "char":
             return tf.strings.unicode_split(text, "UTF-8", errors="replace")
+        if self._level == "line":
+            return tf.RaggedTensor.from_tensor(tf.strings.strip(text)[:, None])
         return _split_words(text) if self._level == "word" else _split_tokens(text)
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
@@ -46,6 +57,22 @@ class Codec(tf.Module):
         if self._level == "char":
             return tf.strings.reduce_join(symbols, 1)
         return tf.strings.regex_replace(tf.strings.reduce_join(symbols, 1, separator=" "), " *\n *", "\n")
+
+    def source(self, text: tf.Tensor) -> tf.Tensor:
+        """Strings `[batch]` to ids `[batch, places]` without a boundary; a text of no unit is one place of padding."""
+        ids, _ = self.encode(text)
+        return tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.fill(tf.shape(ids), PAD))
+
+    def units(self, ids: tf.Tensor) -> tf.Tensor:
+        """Ids to symbols as strings of the same shape, empty at padding."""
+        return tf.gather(tf.constant(("", *self._symbols[1:])), ids)
+
+    def written(self, ids: tf.Tensor) -> tf.Tensor:
+        """Ids `[..., time]`, padded behind, to strings `[...]`."""
+        flat = tf.reshape(ids, [-1, tf.shape(ids)[-1]])
+        units = tf.ragged.boolean_mask(self.units(flat), flat != PAD)
+        joined = tf.strings.reduce_join(units, 1, separator="" if self._level == "char" else " ")
+        return tf.reshape(joined, tf.shape(ids)[:-1])
 
     def join(self, prompt: tf.Tensor, continuation: tf.Tensor) -> tf.Tensor:
         """A prompt and what goes on from it."""

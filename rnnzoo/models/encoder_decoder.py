@@ -14,6 +14,7 @@ from rnnzoo.models.embedding import table
 from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 
 
+@keras.saving.register_keras_serializable(package="rnnzoo")
 class EncoderDecoder(ZooModel):
     """An encoder reads the source; from its final state, the context, a decoder writes symbol after symbol.
 

@@ -1,0 +1,146 @@
+"""The signatures of an exported model that writes: text, or vectors, for each source."""
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rnnzoo.cells.attention import Prepared
+from rnnzoo.export.serving import function, named, scalar, texts
+from rnnzoo.export.text import Codec
+from rnnzoo.models import EncoderDecoder
+from rnnzoo.spec import BOUNDARY, PAD
+
+MEMORY = ("keys", "values", "there")
+
+
+class WritingServing(tf.Module):
+    """An encoder-decoder and its vocabularies behind signatures; every batch dimension and length is free.
+
+    The source is `text [n]` (strings) or `features`, `[n, places, size]`, or `[n, size]` where each is one vector.
+
+    `serving_default(source)`: `text [n]`, the likeliest symbol at each step, and `score [n]`, its log-probability
+    (nats). `translate(source, beam_size, length_penalty)`: `text [n, beam_size]` and `score`, best first, of a beam
+    search (a beam that found nothing gives "" and -inf). `align(source)`: `attention [n, time, places]` over the
+    `source [n, places]` at each step of what is written, `target [n, time]`, "" being its end.
+
+    For callers who own the loop: `encode(source)` gives `state_0 ...` and, as the model has them, `keys`, `values`,
+    `there` (the memory) and `context`; `decode_step(inputs [n], ...)` takes all of those and the id of the
+    symbol written last (2 to begin with, and at the end), to `log_probabilities [n, symbols]` and the new
+    `state_0 ...`.
+
+    A model of a task of vectors has `serving_default(source)` alone, to `predictions [n, time, size]`.
+    """
+
+    def __init__(self, model: EncoderDecoder):
+        super().__init__()
+        self._model = model
+        self.spec = spec = model.spec
+        self._reader: Any = None
+        if spec.source == "tokens":
+            self._reader = Codec(spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase)
+        self._writer: Any = Codec(spec.vocabulary, spec.level) if spec.vocabulary else None
+        state, fixed = model.encode(model.example()[0])
+        self._states = state
+        self._fixed = {key: value for key, value in _flat(fixed).items() if value is not None}
+        self.functions = self._make()
+
+    def _make(self) -> dict[str, Any]:
+        source = self._source_spec()
+        if self.spec.outputs != "token":
+            return {"serving_default": function(self._unroll, [source])}
+        made = {
+            "serving_default": function(self._greedy, [source]),
+            "translate": function(
+                self._translate, [source, scalar(tf.int32, "beam_size"), scalar(tf.float32, "length_penalty")]
+            ),
+            "encode": function(self._encode, [source]),
+        }
+        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
+        places = {"keys": [None, None], "values": [None, None], "there": [None, None], "context": [None]}
+        fixed = [
+            tf.TensorSpec([*places[key], *value.shape[len(places[key]) :]], value.dtype, key)
+            for key, value in self._fixed.items()
+        ]
+        made["decode_step"] = function(self._decode_step, [tf.TensorSpec([None], tf.int32, "inputs"), *states, *fixed])
+        if self._model.decoder.attention is not None:
+            made["align"] = function(self._align, [source])
+        return made
+
+    def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
+        spec, rng = self.spec, np.random.default_rng(0)
+        found: list[tuple[str, int, dict[str, Any]]] = []
+        for batch, length in ((1, 5), (3, 17)):
+            if spec.source == "tokens":
+                source = {"text": texts(rng, spec.source_vocabulary, spec.source_level, batch, length)}
+            else:
+                places = [] if spec.source_length == 1 else [length]
+                source = {"features": tf.constant(rng.normal(size=(batch, *places, spec.input_size)).astype("float32"))}
+            found.append(("serving_default", batch, source))
+            if "translate" not in self.functions:
+                continue
+            numbers = {"beam_size": tf.constant(3), "length_penalty": tf.constant(0.6)}
+            found += [("translate", batch, {**source, **numbers}), ("encode", batch, source)]
+            start = self.functions["encode"](*source.values())
+            ordered = {name: start[name] for name in (*(f"state_{i}" for i in range(len(self._states))), *self._fixed)}
+            found.append(("decode_step", batch, {"inputs": tf.fill([batch], BOUNDARY), **ordered}))
+            if "align" in self.functions:
+                found.append(("align", batch, source))
+        return found
+
+    def _source_spec(self) -> tf.TensorSpec:
+        if self._reader is not None:
+            return tf.TensorSpec([None], tf.string, "text")
+        places = [] if self.spec.source_length == 1 else [None]
+        return tf.TensorSpec([None, *places, self.spec.input_size], tf.float32, "features")
+
+    def _source(self, given: tf.Tensor) -> tf.Tensor:
+        if self._reader is not None:
+            return self._reader.source(given)
+        return given[:, None] if self.spec.source_length == 1 else given
+
+    def _unroll(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"predictions": self._model.unroll(self._source(source))}
+
+    def _greedy(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, score = self._model.greedy(self._source(source))
+        return {"text": self._writer.written(ids), "score": score}
+
+    def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, scores = self._model.beam_search(self._source(source), beam_size, length_penalty)
+        ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
+        return {"text": tf.where(scores > -math.inf, self._writer.written(ids), ""), "score": scores}
+
+    def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        state, fixed = self._model.encode(self._source(source))
+        kept = {key: tf.identity(value) for key, value in _flat(fixed).items() if value is not None}
+        return {**named(state), **kept}
+
+    def _decode_step(self, inputs: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
+        state, given = list(rest[: len(self._states)]), dict(zip(self._fixed, rest[len(self._states) :], strict=True))
+        memory = Prepared(*(given[key] for key in MEMORY)) if "keys" in given else ()
+        fixed = {"memory": memory, "context": given.get("context", ())}
+        logits, state = self._model.decode_step(inputs, state, fixed)
+        return {"log_probabilities": tf.nn.log_softmax(logits), **named(state)}
+
+    def _align(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = self._source(source)
+        ids, _ = self._model.greedy(given)
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1))
+        begin = tf.fill([tf.shape(ids)[0], 1], BOUNDARY)
+        attention = self._model.align(given, tf.concat([begin, ids], 1)[:, : longest + 1])
+        shown = (
+            self._reader.units(given)
+            if self._reader is not None
+            else tf.strings.as_string(tf.range(tf.shape(given)[1]))
+        )
+        return {"attention": attention, "source": shown, "target": self._writer.units(ids[:, : longest + 1])}
+
+
+def _flat(fixed: dict[str, Any]) -> dict[str, Any]:
+    """What stays the same at all steps by name, None where the model has none."""
+    memory = fixed["memory"] or (None,) * len(MEMORY)
+    context = fixed["context"]
+    return {**dict(zip(MEMORY, memory, strict=True)), "context": None if isinstance(context, tuple) else context}

@@ -1,0 +1,199 @@
+"""What an exported model of text says to each line: `python -m rnnzoo.predict EXPORT < lines > answers`."""
+
+import codecs
+import contextlib
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import tensorflow as tf
+from absl import flags
+
+from rnnzoo import config
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.loading import load
+from rnnzoo.plot import draw_attention
+from rnnzoo.spec import TaskSpec
+
+USAGE = (
+    "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
+)
+PROGRESS = 2.0  # seconds between lines about the progress
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """What to read, and how to answer."""
+
+    input: str | None = option(None, "file of lines; default: standard input")
+    output: str | None = option(None, "file for the answers, a line for each; default: standard output")
+    encoding: str = option("utf-8", "encoding of the lines")
+    batch_size: int = option(64, "lines at a time", minimum=1)
+    beam: int = option(1, "beams of the search for what to write; 1: the likeliest symbol at each step", minimum=1)
+    nbest: int = option(1, "of what was found so many, best first: number of the line, score, text", minimum=1)
+    length_penalty: float = option(0.0, "how much longer texts gain by their length, 0 to 1", minimum=0)
+    attention_plot: str | None = option(None, "picture of where the model looked in the first line (needs matplotlib)")
+
+
+Answer = Callable[[list[str]], list[str]]  # texts to lines, or blocks of lines, of answers
+
+
+class Predictor:
+    """Answers of an export of this package, `rnnzoo.load`ed from `path`, to lines of text.
+
+    A model that writes gives its text (with `nbest`, as many lines of number, score and text), a classifier
+    the label, a tagger the label of each unit, a language model the log-probability (nats) and its bits per
+    character or perplexity.
+
+    Raises:
+        UserError: the export is not of this package, or reads something else than text; `beam`, `nbest` or
+            `attention_plot` for a model that has no such thing.
+    """
+
+    def __init__(self, path: Any, options: PredictOptions = PredictOptions()):
+        self.loaded = load(path)
+        self.signatures: Any = getattr(self.loaded, "signatures", {})
+        self.options, self.spec = options, _spec(Path(path))
+        self.writes = "translate" in self.signatures
+        if "text" not in self.signatures["serving_default"].structured_input_signature[1]:
+            raise UserError(f"{path} does not read text; call its signatures with TensorFlow")
+        if not self.writes and (options.beam > 1 or options.nbest > 1 or options.length_penalty):
+            raise UserError("--beam, --nbest and --length_penalty are for models that write; this one does not")
+        if options.nbest > options.beam:
+            raise UserError(f"--nbest={options.nbest} needs as many beams: give --beam={options.nbest}")
+        if options.attention_plot and "align" not in self.signatures:
+            raise UserError("--attention_plot: this model has no attention")
+
+    def refuse(self, text: str) -> str:
+        """Why a line cannot be answered; empty if it can."""
+        if self.writes and self.spec.source_level == "line" and text.strip() not in self.spec.source_vocabulary:
+            return f"{text.strip()!r} is none of the labels the model knows"
+        return ""
+
+    def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
+        """The answer to each line, which are not empty; `numbers` are theirs."""
+        text = tf.constant(list(lines))
+        if self.writes and self.options.beam > 1:
+            return self._search(numbers, text)
+        found = {name: value.numpy() for name, value in self.signatures["serving_default"](text=text).items()}
+        if self.writes and self.options.nbest == 1:
+            return [t.decode() for t in found["text"]]
+        if "label" in found:
+            labels = found["label"]
+            rows = labels if labels.ndim == 2 else labels[:, None]
+            return [" ".join(label.decode() for label in row if label) for row in rows]
+        per_unit = found["bits_per_char"] if "bits_per_char" in found else found["perplexity"]
+        return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_unit, strict=True)]
+
+    def _search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
+        sizes = {
+            "beam_size": tf.constant(self.options.beam),
+            "length_penalty": tf.constant(self.options.length_penalty),
+        }
+        found = self.signatures["translate"](text=text, **sizes)
+        texts, scores = found["text"].numpy(), found["score"].numpy()
+        if self.options.nbest == 1:
+            return [row[0].decode() for row in texts]
+        best = slice(0, self.options.nbest)
+        return [
+            "\n".join(f"{n}\t{s:.4f}\t{t.decode()}" for s, t in zip(scores[i, best], texts[i, best], strict=True))
+            for i, n in enumerate(numbers)
+        ]
+
+    def plot(self, line: str, path: Path) -> None:
+        """Draws where the attention looks while the model writes for a line."""
+        found = {name: value.numpy()[0] for name, value in self.signatures["align"](text=tf.constant([line])).items()}
+        source, target = ([unit.decode() for unit in found[side]] for side in ("source", "target"))
+        draw_attention(found["attention"], source, target, path)
+
+
+def _spec(path: Path) -> TaskSpec:
+    config_path = path / "assets.extra" / "config.json"
+    try:
+        return TaskSpec.from_json(json.loads(config_path.read_text(encoding="utf-8"))["spec"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not an export of this package: {config_path} cannot be read") from None
+
+
+def predict(predictor: Predictor, source: Iterable[bytes], sink: BinaryIO) -> list[str]:
+    """Answers line by line; returns what was wrong with those that could not be read, whose answers are empty."""
+    options, wrong, started = predictor.options, [], time.monotonic()
+    plotted, shown = options.attention_plot is None, started
+    numbered = enumerate(source, 1)
+    while batch := list(itertools.islice(numbered, options.batch_size)):
+        answers: dict[int, str] = {}
+        readable: dict[int, str] = {}
+        for number, line in batch:
+            try:
+                text = line.rstrip(b"\r\n").decode(options.encoding)
+                reason = predictor.refuse(text) if text.strip() else ""
+            except UnicodeError:
+                reason = f"not {options.encoding} text"
+            if reason:
+                wrong.append(f"line {number}: {reason}")
+            elif text.strip():
+                readable[number] = text
+        if readable:
+            answers = dict(zip(readable, predictor.answer(list(readable), list(readable.values())), strict=True))
+        if readable and not plotted:
+            predictor.plot(next(iter(readable.values())), Path(options.attention_plot or ""))
+            plotted = True
+        for number, _ in batch:
+            sink.write(answers.get(number, "").encode("utf-8", "replace") + b"\n")
+        if time.monotonic() - shown > PROGRESS:
+            shown = time.monotonic()
+            print(f"{batch[-1][0]:,} lines, {shown - started:.0f} s", file=sys.stderr)
+    sink.flush()
+    return wrong
+
+
+@contextlib.contextmanager
+def _places(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]]:
+    """What is read and written; a file has its name when all is written."""
+    with contextlib.ExitStack() as stack:
+        source: Any = stack.enter_context(Path(options.input).open("rb")) if options.input else sys.stdin.buffer
+        if options.output is None:
+            yield source, sys.stdout.buffer
+            return
+        beside = Path(options.output + ".part")
+        with beside.open("wb") as sink:
+            yield source, sink
+        beside.replace(options.output)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, 1 if a line could not be read, 2 for bad input."""
+    argv = list(sys.argv if argv is None else argv)
+    values = flags.FlagValues()
+    config.define_flags([PredictOptions], values)
+    try:
+        paths = values(argv)[1:]
+        if len(paths) != 1:
+            raise UserError(USAGE)
+        given = {name: values[name].value for name in values if values[name].present}
+        options = config.make(PredictOptions, given, "predict")
+        codecs.lookup(options.encoding)
+        predictor = Predictor(paths[0], options)
+        with _places(options) as (source, sink):
+            wrong = predict(predictor, source, sink)
+    except (UserError, flags.Error, LookupError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    for message in wrong:
+        print(f"error: {message}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
