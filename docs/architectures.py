@@ -5,6 +5,7 @@ python docs/architectures.py
 Equations, references and weight counts are those of the code; this file adds the diagrams and when to use what.
 """
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from diagrams import Diagram
 
 import rnnzoo
-from rnnzoo.layers import Bidirectional, DeepInput, DeepOutput, DeepTransition, Stack
+from rnnzoo.layers import Attention, Bidirectional, Decoder, DeepInput, DeepOutput, DeepTransition, Stack
 
 HERE = Path(__file__).parent
 FEATURES, UNITS = 64, 128
@@ -37,6 +38,8 @@ LAYERS = {
     "deep-transition": "DeepTransition",
     "deep-output": "DeepOutput",
     "bidirectional": "Bidirectional",
+    "seq2seq": "Decoder",
+    "decoder": "Decoder",
 }
 ARRANGED = {
     "stacked": Stack,
@@ -44,7 +47,10 @@ ARRANGED = {
     "deep-transition": DeepTransition,
     "deep-output": DeepOutput,
     "bidirectional": Bidirectional,
+    "seq2seq": Decoder,
+    "decoder": Decoder,
 }
+WRITERS = ("seq2seq", "decoder")  # a source in, a sequence out
 
 WHEN = {
     "dampened": "To see what feedback alone does. Each unit leaks at the one rate lambda, so it keeps a trace of the "
@@ -71,6 +77,10 @@ WHEN = {
     "deep-output": "Where the output is a complicated function of the state, as a distribution over combinations is.",
     "bidirectional": "Whenever the whole sequence is there before the first answer is wanted: tagging, classifying. "
     "Not for streams, and not for language models.",
+    "seq2seq": "Whenever what comes out is another sequence than what goes in: translation, transcription, rewriting. "
+    "`--attention` for sources longer than a few symbols, `--both_ways` for most, `--attention=none --reverse_source` "
+    "to see what a fixed context can hold.",
+    "decoder": "One to many: a sequence from a label, such as a name in a language, or from a few numbers.",
 }
 
 
@@ -195,6 +205,44 @@ def gru():
     return d
 
 
+def seq2seq():
+    d = Diagram()
+    for i, time in enumerate(("1", "2", "3")):
+        d.add(f"x{i}", 1.3 * i, 0, f"x {time}", "text")
+        d.add(f"e{i}", 1.3 * i, 1, f"m {time}")
+        d.arrow(f"x{i}", f"e{i}")
+    for i, time in enumerate(TIMES):
+        x = 4.6 + 1.5 * i
+        d.add(f"p{i}", x, 0, f"y {('t-2', 't-1', 't')[i]}", "text")
+        d.add(f"d{i}", x, 1, f"h {time}")
+        d.add(f"y{i}", x, 3, f"y {time}", "text")
+        d.arrow(f"p{i}", f"d{i}", f"y{i}")
+    d.add("a", 3, 2.2, "attention")
+    d.arrow("e0", "e1", "e2")
+    d.arrow("e2", "d0", label="context")
+    d.arrow("d0", "d1", "d2")
+    for i in range(3):
+        d.arrow(f"e{i}", "a", dashed=True)
+    d.arrow("d1", "a", dashed=True)
+    d.arrow("a", "y1")
+    return d
+
+
+def decoder():
+    d = Diagram()
+    d.add("x", 0, 1, "source", "text")
+    d.add("c", 1.4, 1, "context")
+    d.arrow("x", "c")
+    for i, time in enumerate(("1", "2", "3")):
+        d.add(f"h{i}", 3 + 1.4 * i, 1, f"h {time}")
+        d.add(f"y{i}", 3 + 1.4 * i, 2, f"y {time}", "text")
+        d.arrow(f"h{i}", f"y{i}")
+    d.arrow("c", "h0", "h1", "h2")
+    for i in (1, 2):
+        d.arrow("c", f"h{i}", dashed=True, bend=-0.5)
+    return d
+
+
 DIAGRAMS = {
     "dampened": plain("λ"),
     "elman": plain("U"),
@@ -210,12 +258,18 @@ DIAGRAMS = {
     "deep-transition": deep_transition,
     "deep-output": lambda: unrolled(["x", "h", "z", "y"], ["h"]),
     "bidirectional": bidirectional,
+    "seq2seq": seq2seq,
+    "decoder": decoder,
 }
 
 
 def weight_count(name):
     """Weights of the core for so many features and units, without the output layer."""
     spec = rnnzoo.TaskSpec("features", "class", True, FEATURES, 2, "cross_entropy")
+    if name in WRITERS:
+        kind = {"inputs": "pair", "outputs": "vector", "source": "features", "source_length": 1, "output_length": 2}
+        model = rnnzoo.create_model(name, dataclasses.replace(spec, **kind, loss="mse"), units=UNITS)
+        return model.count_params() - model.head.count_params()
     return rnnzoo.create_model(name, spec, units=UNITS).core.count_params()
 
 
@@ -223,6 +277,10 @@ def described(name):
     """First line, equations and references of a model, from the docstrings of the code."""
     documented = ARRANGED.get(name) or rnnzoo.CELLS[name]
     text = inspect.getdoc(documented)
+    if name in WRITERS:
+        first, *_, reference = inspect.getdoc(rnnzoo.MODELS[name]).split("\n\n")
+        equations = inspect.getdoc(Attention).split("\n\n")[1] if name == "seq2seq" else ""
+        return first, equations, " ".join(reference.split())
     if name == "deep-transition":
         text = inspect.getdoc(rnnzoo.cells.DeepTransitionCell)
     paragraphs = text.split("\n\n")
@@ -234,7 +292,8 @@ def described(name):
 def section(name):
     first, equations, reference = described(name)
     count = weight_count(name)
-    cell = "" if name not in ARRANGED else f" (cell `{'lstm' if name == 'bidirectional' else 'elman'}`)"
+    of_lstm = name in ("bidirectional", *WRITERS)
+    cell = "" if name not in ARRANGED else f" (cell `{'lstm' if of_lstm else 'elman'}`)"
     lines = [f"## `{name}`", "", first, "", f"![{name}](images/{name}.svg)", ""]
     lines += [equations, ""] if equations else []
     lines += [f"Layer `rnnzoo.layers.{LAYERS[name]}`; {count:,} weights{cell}.", "", WHEN[name], "", reference, ""]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rnnzoo
 
+WRITERS = ("decoder", "seq2seq")
 FILE = Path(__file__).with_name("golden_weights.json")
 
 
@@ -16,8 +17,10 @@ def weights():
     )
     found = {}
     reading = dataclasses.replace(spec, outputs="class")
+    one = {"inputs": "pair", "source": "tokens", "source_vocabulary": spec.vocabulary, "source_length": 1}
+    pair = dataclasses.replace(spec, output_length=5, **one)
     for name in rnnzoo.list_models():
-        model = rnnzoo.create_model(name, reading, units=8, embedding=4, layers=2)
+        model = rnnzoo.create_model(name, pair if name in WRITERS else reading, units=8, embedding=4, layers=2)
         found[name] = [[w.name, list(w.shape)] for w in model.weights]
     return found
 

@@ -32,8 +32,8 @@ class Attention(SignatureConfig, keras.layers.Layer):
         c_t  = sum_i a_ti m_i
         y_t  = tanh([c_t; h_t] W_c)
 
-    Call it with `(query [batch, time, size], memory [batch, places, features], mask=None)`, `mask
-    [batch, places]` being False at padding; it returns y `[batch, time, units]`, and with
+    Call it with `(query [batch, time, size], memory [batch, places, features], memory_mask=None)`, the
+    mask `[batch, places]` being False at padding; it returns y `[batch, time, units]`, and with
     `return_weights` a `[batch, time, places]` too. A weight on padding is exactly 0, those of a
     row sum to 1; of a memory that is all padding, weights and c are 0.
 
@@ -66,6 +66,7 @@ class Attention(SignatureConfig, keras.layers.Layer):
         if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
             raise ValueError(f"units must be an integer of at least 1, not {units!r}")
         self.units, self.score, self.return_weights = operator.index(units), score, return_weights
+        self.supports_masking = True
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
         query, memory = query_shape[-1], memory_shape[-1]
@@ -83,12 +84,15 @@ class Attention(SignatureConfig, keras.layers.Layer):
             self.score_kernel = self.add_weight(shape=(width, 1), name="score_kernel")
         self.kernel = self.add_weight(shape=(memory + query, self.units), name="kernel")
 
-    def call(self, query: Any, memory: Any, mask: Any = None) -> Any:
-        mask = mask[1] if isinstance(mask, (list, tuple)) else mask  # Keras's own: of query and memory
+    def call(self, query: Any, memory: Any, memory_mask: Any = None) -> Any:
         steps = tf.transpose(query, [1, 0, 2])
-        y, a = self.attend(steps, self.prepare(memory, mask))
+        y, a = self.attend(steps, self.prepare(memory, memory_mask))
         y, a = (tf.transpose(t, [1, 0, 2]) for t in (y, a))
         return (y, a) if self.return_weights else y
+
+    def compute_mask(self, query: Any, mask: Any = None) -> Any:
+        mask = keras.tree.flatten(mask)[0] if mask is not None else None  # y has a step for each of the query
+        return [mask, None] if self.return_weights else mask
 
     def compute_output_shape(self, query_shape: Any, memory_shape: Any) -> Any:
         y = (*query_shape[:-1], self.units)

@@ -62,6 +62,8 @@ class Decoder(Arrangement):
         if not self.layer.built:
             self.layer.build(tuple(sequences_shape))
         if self.attention is not None and not self.attention.built:
+            if memory_shape is None:
+                raise ValueError(f"{self.name} has attention: give it the memory to look at")
             size = self.layer.compute_output_shape(tuple(sequences_shape))[0][-1]
             self.attention.build((None, size), memory_shape)
 

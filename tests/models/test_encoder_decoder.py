@@ -1,0 +1,361 @@
+"""Encoder and decoder: each option, decoding against brute force, files and exports; Keras as the second oracle."""
+
+import itertools
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo.models import decoding
+from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
+from rnnzoo.training import Trainer, TrainingOptions, checkpoint
+from tests.helpers import assert_close, fresh_python, normal, randomise
+
+SYMBOLS = (*SPECIAL, *"abcde")
+SPEC = rnnzoo.TaskSpec(
+    inputs="pair",
+    outputs="token",
+    per_step=True,
+    input_size=8,
+    output_size=8,
+    loss="cross_entropy",
+    metrics=("error_rate",),
+    vocabulary=SYMBOLS,
+    source="tokens",
+    source_vocabulary=SYMBOLS,
+    output_length=6,
+)
+SOURCE = np.array([[3, 4, 5, 6, 7], [4, 3, 0, 0, 0], [5, 5, 6, 0, 0], [0, 0, 0, 0, 0]], "int32")
+PREVIOUS = np.array([[2, 3, 4, 7], [2, 6, 5, 4], [2, 3, 3, 3], [2, 7, 4, 6]], "int32")
+OPTIONS = {
+    "the defaults": {},
+    "no attention": {"attention": "none"},
+    "dot": {"attention": "dot"},
+    "additive, both ways": {"attention": "additive", "both_ways": True, "layers": 2},
+    "input feeding": {"input_feeding": True, "layers": 2, "both_ways": True, "residual": False},
+    "input feeding, deep": {"input_feeding": True, "transition_depth": 2, "cell": "gru", "attention": "additive"},
+    "from the end": {"reverse_source": True},
+    "context at every step": {"feed_context": True, "attention": "none", "both_ways": True},
+    "tied": {"tied_embeddings": "all", "embedding": 5},
+    "tied output": {"tied_embeddings": "output", "output_depth": 2, "hidden_units": 7},
+    "another decoder": {"decoder_units": 5, "decoder_layers": 2, "residual": False},
+    "bottlenecks": {"layers": 2, "residual": True, "input_depth": 2, "shortcut": True, "transition_depth": 2},
+}
+
+
+def model_for(spec=SPEC, name="seq2seq", **options):
+    keras.utils.set_random_seed(3)
+    return rnnzoo.create_model(name, spec, **({"units": 6, "embedding": 4} | options))
+
+
+@pytest.fixture(scope="module")
+def peaked():
+    """A model whose likeliest symbols stand out, and whose texts end."""
+    model = model_for(attention="additive", both_ways=True)
+    randomise(model, scale=1.5)
+    return model
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options(case):
+    check_all(model_for(**OPTIONS[case]))
+
+
+@pytest.mark.parametrize("feeding", [False, True])
+@pytest.mark.parametrize("cell", rnnzoo.list_cells())
+def test_any_cell(cell, feeding):
+    if cell == "feedforward" and feeding:
+        feeding = False  # its window is of inputs, and holds no more of them
+    check_all(model_for(cell=cell, input_feeding=feeding, layers=2), graph=False)
+
+
+def check_all(model, graph=True):
+    """Finite, a gradient for every weight, padding passed over, step by step as at once, beam 1 as greedy."""
+    inputs = (tf.constant(SOURCE), tf.constant(PREVIOUS))
+    y = model(inputs)
+    assert y.shape == (4, 4, 8) and np.isfinite(y).all()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(inputs, training=True) ** 2)
+    for variable, g in zip(model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True):
+        assert g is not None, variable.path
+        g = tf.convert_to_tensor(g).numpy()
+        assert np.isfinite(g).all() and g.any(), variable.path
+    for row, length in ((1, 2), (2, 3)):
+        assert_close(model((SOURCE[row : row + 1, :length], PREVIOUS[row : row + 1])), y[row : row + 1], 1e-5)
+    state, fixed = model.encode(inputs[0])
+    steps = []
+    for t in range(4):
+        logits, state = model.decode_step(inputs[1][:, t], state, fixed)
+        steps.append(logits)
+    assert_close(tf.stack(steps, 1), y, 1e-5)
+    ids, scores = model.greedy(SOURCE)
+    found, totals = model.beam_search(SOURCE, 1)
+    assert (found[0].numpy() == ids.numpy()).all()
+    assert_close(totals[0], scores, 1e-5)
+    if model.decoder.attention is not None:
+        looks = model.align(*inputs).numpy()
+        np.testing.assert_allclose(looks.sum(-1), np.repeat([[1.0]] * 3 + [[0.0]], 4, 1), atol=1e-5)
+        assert (looks * (SOURCE == PAD)[:, None] == 0).all()
+    if graph:
+        assert_close(tf.function(lambda: model(inputs), jit_compile=True)(), y, 1e-5)
+
+
+def log_probabilities(model, source, texts):
+    """Of each text after `source`, by one teacher-forced pass."""
+    longest = max(map(len, texts))
+    ids = np.array([[*text, *[PAD] * (longest - len(text))] for text in texts], "int32")
+    previous = np.concatenate([np.full((len(texts), 1), BOUNDARY, "int32"), ids[:, :-1]], 1)
+    logs = tf.nn.log_softmax(model((np.repeat(source, len(texts), 0), previous)))
+    return tf.reduce_sum(tf.gather(logs, ids, batch_dims=2) * tf.cast(ids != PAD, tf.float32), 1).numpy()
+
+
+def all_texts(limit):
+    """Every text of at most `limit` steps: those that end, and those that are cut off."""
+    letters = range(len(SPECIAL), len(SYMBOLS))
+    for length in range(limit):
+        yield from ((*letters_, BOUNDARY) for letters_ in itertools.product(letters, repeat=length))
+    yield from itertools.product(letters, repeat=limit)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_beam_search_equals_brute_force(peaked, penalty):
+    """Wide enough, it ranks all texts; its scores are their log-probabilities."""
+    source, limit = SOURCE[1:2, :2], 3
+    texts = list(all_texts(limit))
+    known = dict(zip(texts, log_probabilities(peaked, source, texts), strict=True))
+    ranked = sorted(known, key=lambda text: known[text] / ((5 + len(text)) / 6) ** penalty, reverse=True)
+    ids, scores = peaked.beam_search(source, 5**limit + 30, penalty, limit)
+    for k in range(20):
+        shown = [i for i in ids[k, 0].numpy() if i != PAD]
+        assert shown == [i for i in ranked[k] if i != BOUNDARY], k
+        assert float(scores[k, 0]) == pytest.approx(known[ranked[k]], abs=1e-4)
+
+
+def test_scores_order_and_early_end(peaked):
+    ids, scores = peaked.beam_search(SOURCE, 3)
+    assert (np.diff(scores.numpy(), axis=0) <= 0).all()
+    greedy, alone = peaked.greedy(SOURCE)
+    assert (scores[0].numpy() >= alone.numpy() - 1e-5).all()
+    texts = [[i for i in row if i != PAD] for row in greedy.numpy()]
+    for row in range(3):
+        end = [BOUNDARY] if len(texts[row]) < SPEC.output_length else []
+        source = SOURCE[row : row + 1]
+        (wanted,) = log_probabilities(peaked, source, [[*texts[row], *end]])
+        assert float(alone[row]) == pytest.approx(wanted, abs=1e-4)
+    assert not np.isin(ids, [UNKNOWN, BOUNDARY]).any()
+    taken = []
+
+    def step(ids, state):
+        taken.append(1)
+        return tf.one_hot(tf.fill(tf.shape(ids), BOUNDARY), 8) * 50.0, state
+
+    decoding.beam_search(step, [tf.zeros([2, 1])], 2, 100, 1)
+    decoding.greedy(step, [tf.zeros([2, 1])], 2, 100)
+    assert len(taken) == 2  # of each one step, eagerly
+
+
+def test_sampling(peaked):
+    greedy = peaked.greedy(SOURCE)[0].numpy()
+    for how in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
+        assert (peaked.sample(SOURCE, 5, **how)[0].numpy() == greedy).all(), how
+    drawn = [peaked.sample(SOURCE, seed)[0].numpy().tolist() for seed in (1, 1, 2, 3)]
+    assert drawn[0] == drawn[1] and drawn[1:] != [drawn[1]] * 3
+
+
+def test_what_is_drawn_has_its_probability():
+    logits = tf.constant([[9.0, 9.0, 1.0, 2.0, 0.0, 1.0]])
+    p = np.exp([1.0, 2.0, 0.0, 1.0]) / np.exp([1.0, 2.0, 0.0, 1.0]).sum()
+    batch = tf.repeat(logits, 20_000, 0)
+    draw = np.bincount(decoding.choose(batch, 1.0, 0, [1, 2], never=decoding.NEVER).numpy(), minlength=6) / 20_000
+    np.testing.assert_allclose(draw, [0, 0, *p], atol=0.02)
+    draw = np.bincount(decoding.choose(batch, 1.0, 0, [1, 2], 0.6, decoding.NEVER).numpy(), minlength=6) / 20_000
+    assert (draw[[2, 3, 5]] > 0.1).all() and draw[4] == 0  # 0.53, then the two of 0.19 that tie beyond 0.6
+
+
+def test_scheduled_sampling_feeds_what_the_model_would_write():
+    """With certain outputs and probability 1 it is fed just what greedy decoding writes; with 0.5 about half of it."""
+    model = model_for(scheduled_sampling=1.0)
+    randomise(model, scale=1.5)
+    model.head.kernel.assign(model.head.kernel * 1000)
+    long = np.full((4, 7), BOUNDARY, "int32")
+    mixed = model._mix(tf.constant(SOURCE), tf.constant(long)).numpy()
+    for row, text in enumerate(model.greedy(SOURCE)[0].numpy()):
+        length = int((text != PAD).sum())
+        assert mixed[row, 1 : length + 1].tolist() == text[:length].tolist()
+    assert (mixed[:, 0] == BOUNDARY).all()
+    half = model_for(scheduled_sampling=0.5, sampling_steps=4)
+    source, previous = tf.repeat(SOURCE[:1], 500, 0), tf.fill([500, 9], PAD)  # which is never drawn
+    kept = [float(tf.reduce_mean(tf.cast(half._mix(source, previous)[:, 1:] == PAD, tf.float32))) for _ in range(5)]
+    np.testing.assert_allclose(kept, [1 - 0.5 * min(1, n / 4) for n in range(1, 6)], atol=0.05)
+
+
+def test_scheduled_sampling_trains_and_goes_on_from_a_checkpoint(tmp_path):
+    """Its count of steps is part of the checkpoint."""
+
+    def trainer():
+        keras.utils.set_random_seed(5)
+        task = rnnzoo.create_task("reverse", batch_size=4, seq_length=4)
+        options = {"scheduled_sampling": 0.8, "sampling_steps": 6, "layer_dropout": 0.1}
+        model = rnnzoo.create_model("seq2seq", task.spec, units=6, **options)
+        return Trainer(model, task, TrainingOptions(steps=6, jit_compile=False, label_smoothing=0.1))
+
+    whole = trainer()
+    for result in whole.run():
+        if result.step == 3:
+            checkpoint.save(tmp_path / "c.npz", whole.variables(), {"step": 3})
+    again = trainer()
+    again.restore(checkpoint.load(tmp_path / "c.npz")[0], 3)
+    assert [result.step for result in again.run()] == [4, 5, 6]
+    assert int(again.model.trained) == 6
+    for ours, theirs in zip(again.model.weights, whole.model.weights, strict=True):
+        assert_close(ours, theirs, 1e-6)
+
+
+def test_equals_the_same_network_of_keras_layers():
+    """Encoder, decoder from its states, dot attention: with keras.layers.LSTM and keras.layers.Attention."""
+    model = model_for(attention="dot")
+    randomise(model)
+    ours = {w.path.split("/", 1)[1]: w.numpy() for w in model.weights}
+    source, previous = SOURCE[:3], PREVIOUS[:3]
+    read = keras.layers.Embedding(8, 4, mask_zero=True)
+    read.build(None)
+    read.set_weights([model.source_embedding.embeddings.numpy()])
+    encoder = keras.layers.LSTM(6, return_sequences=True, return_state=True)
+    decoder = keras.layers.LSTM(6, return_sequences=True)
+    for layer, mine in ((encoder, model.encoder.layers[0]), (decoder, model.decoder.layer.layers[0])):
+        layer.build((None, None, 4))
+        layer.set_weights(mine.get_weights())
+    embedded, mask = read(source), source != PAD
+    memory, *state = encoder(embedded, mask=mask)
+    entered = tf.gather(model.target_embedding.embeddings.numpy(), previous)
+    h = decoder(entered, initial_state=state)
+    c = keras.layers.Attention()([h, memory], mask=[None, mask])
+    y = tf.tanh(tf.matmul(tf.concat([c, h], -1), model.decoder.attention.kernel.numpy()))
+    wanted = tf.matmul(y, model.head.kernel.numpy()) + model.head.bias.numpy()
+    assert len(ours) == len(model.weights)
+    assert_close(model((source, previous)), wanted, 1e-5)
+
+
+def test_reading_from_the_end_is_reading_what_is_turned_around():
+    model = model_for(reverse_source=True)
+    forward = model_for()
+    forward.set_weights(model.get_weights())
+    row, turned = SOURCE[1:2, :2], SOURCE[1:2, 1::-1]
+    assert_close(model((row, PREVIOUS[1:2])), forward((turned, PREVIOUS[1:2])), 1e-6)
+    assert_close(model.align(row, PREVIOUS[1:2]), forward.align(turned, PREVIOUS[1:2])[..., ::-1], 1e-6)
+
+
+def test_bridge():
+    bridge = rnnzoo.layers.Bridge([[3, 2], [4]])
+    states = [[normal(2, 5), normal(2, 1, seed=1)], [normal(2, 6, seed=2)]]
+    found = bridge(states)
+    w = bridge.get_weights()
+    first = np.concatenate(states[0], 1)
+    assert_close(found, [first @ w[0] + w[1], first @ w[2] + w[3], states[1][0] @ w[4] + w[5]], 1e-6)
+    same = [[normal(2, 3), normal(2, 2)], [normal(2, 4)]]
+    assert_close(rnnzoo.layers.Bridge([[3, 2], [4]])(same), [*same[0], *same[1]], 0)
+    assert [s.shape for s in rnnzoo.layers.Bridge([[3]])(same)] == [(2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: model_for(rnnzoo.create_task("adding").spec), "this task has no sources"),
+        (lambda: model_for(name="lstm"), "--model=seq2seq is for that"),
+        (lambda: model_for(name="decoder"), "--source_level=line"),
+        (lambda: model_for(input_feeding=True, attention="none"), "give --attention too"),
+        (lambda: model_for(both_ways=True, reverse_source=True), "reads from the end already"),
+        (lambda: model_for(attention="dot", both_ways=True), "use 'general'"),
+        (lambda: model_for(input_feeding=True, dropout=0.1), "use dropout between the layers"),
+        (lambda: model_for(input_feeding=True, output_depth=2), "leave out the depths"),
+        (lambda: model_for(cell="elman", zoneout=0.1), "cell 'elman' has no option 'zoneout'"),
+        (lambda: rnnzoo.layers.Decoder(rnnzoo.layers.LSTM(3, go_backwards=True)), "layers of one direction"),
+        (
+            lambda: rnnzoo.layers.Decoder(rnnzoo.layers.LSTM(3), rnnzoo.layers.Attention(3))(tf.ones([1, 2, 3])),
+            "memory",
+        ),
+    ],
+)
+def test_errors(make, message):
+    with pytest.raises((rnnzoo.UserError, ValueError), match=message):
+        make()
+
+
+def test_trains_and_beats_chance():
+    task = rnnzoo.create_task("reverse", seq_length=3, batch_size=32, eval_size=100)
+    trainer = Trainer(model_for(task.spec, units=32), task, TrainingOptions(steps=250, learning_rate=1e-2))
+    list(trainer.run())
+    found = trainer.evaluate("validation")
+    assert found["exact_match"] > 0.8 and found["error_rate"] < 0.1 and found["token_accuracy"] > 0.9
+
+
+LOAD = """
+import sys, json, keras, numpy as np, rnnzoo
+model = keras.models.load_model(sys.argv[1])
+source = np.array(json.loads(sys.argv[2]), "int32")
+print(json.dumps([model.greedy(source)[0].numpy().tolist(), model.beam_search(source, 3)[0].numpy().tolist()]))
+"""
+SERVE = """
+import sys, json, tensorflow as tf
+assert "rnnzoo" not in sys.modules
+signatures = tf.saved_model.load(sys.argv[1]).signatures
+text = tf.constant(json.loads(sys.argv[2]))
+sizes = {"beam_size": tf.constant(3), "length_penalty": tf.constant(0.5)}
+found = [signatures["serving_default"](text=text)["text"], signatures["translate"](text=text, **sizes)["text"]]
+print(json.dumps([[t.decode() for t in f.numpy().ravel()] for f in found]))
+"""
+
+
+def test_a_fresh_process_writes_the_same(peaked, tmp_path):
+    """From a `.keras` file with this package, and from the export without it."""
+    peaked.save(tmp_path / "m.keras")
+    wanted = [peaked.greedy(SOURCE)[0].numpy().tolist(), peaked.beam_search(SOURCE, 3)[0].numpy().tolist()]
+    assert json.loads(fresh_python(LOAD, tmp_path / "m.keras", json.dumps(SOURCE.tolist()))) == wanted
+
+    path = rnnzoo.export_saved_model(peaked, tmp_path / "export")
+    texts = ["".join(SYMBOLS[i] for i in row if i != PAD) for row in SOURCE]
+    greedy = ["".join(SYMBOLS[i] for i in row if i != PAD) for row in wanted[0]]
+    beams = np.transpose(peaked.beam_search(SOURCE, 3, 0.5)[0].numpy(), [1, 0, 2])
+    best = ["".join(SYMBOLS[i] for i in row if i != PAD) for rows in beams for row in rows]
+    assert json.loads(fresh_python(SERVE, path, json.dumps(texts))) == [greedy, best]
+    assert any(greedy)
+
+    signatures = tf.saved_model.load(str(path)).signatures
+    start = signatures["encode"](text=tf.constant(texts))
+    fixed = {name: value for name, value in start.items() if not name.startswith("state")}
+    state = {name: value for name, value in start.items() if name.startswith("state")}
+    last, written = tf.fill([4], BOUNDARY), []
+    for _ in range(SPEC.output_length):
+        found = signatures["decode_step"](inputs=last, **state, **fixed)
+        state = {name: value for name, value in found.items() if name.startswith("state")}
+        never = tf.constant([-math.inf, -math.inf] + [0.0] * 6)
+        last = tf.argmax(found["log_probabilities"] + never, -1, tf.int32)
+        written.append(last.numpy())
+    for row, text in enumerate(np.transpose(written)):
+        ended = [*text, BOUNDARY].index(BOUNDARY)
+        assert "".join(SYMBOLS[i] for i in text[:ended]) == greedy[row]
+    found = signatures["align"](text=tf.constant(texts))
+    assert found["source"].numpy()[1].tolist() == [b"b", b"a", b"", b"", b""]
+    assert "".join(t.decode() for t in found["target"].numpy()[0]) == greedy[0]
+    assert found["attention"].shape == (4, max(map(len, greedy)) + 1, 5)
+
+
+def test_decoder_writes_from_a_vector_and_from_a_label(tmp_path):
+    task = rnnzoo.create_task("waveform", samples=12)
+    model = model_for(task.spec, "decoder")
+    source = task.batch(0, 0).inputs[0]
+    path = rnnzoo.export_saved_model(model, tmp_path / "waves")
+    served = tf.saved_model.load(str(path)).signatures["serving_default"]
+    assert_close(served(features=tf.constant(source[:, 0]))["predictions"], model.unroll(source), 1e-5)
+    assert model.unroll(source).shape == (64, 12, 1)
+    data = tmp_path / "names.tsv"
+    data.write_text("".join(f"{sex}\t{name}\n" for sex, name in [("f", "anna"), ("m", "otto"), ("f", "eve")] * 20))
+    task = rnnzoo.create_task("pairs", data=str(data), level="char", source_level="line")
+    model = model_for(task.spec, "decoder")
+    assert task.spec.source_length == 1 and model(task.batch(0, 0).inputs).shape[-1] == task.spec.output_size
+    drawn = model.sample(tf.constant([[3]] * 20), 0)[0].numpy()
+    assert len({tuple(row) for row in drawn}) > 5

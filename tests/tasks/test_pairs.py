@@ -1,0 +1,247 @@
+"""Tasks of pairs: files, vocabularies, generated data; and the metrics of what is written."""
+
+import collections
+import datetime
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rnnzoo
+from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
+from rnnzoo.tasks import drawn_pairs, scan
+from rnnzoo.training import metrics, writing
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_text(text, encoding=encoding)
+    return str(path)
+
+
+@pytest.fixture
+def data(tmp_path):
+    lines = [f"{a} {b}\t{b.upper()} {a.upper()} !\n" for a in ("one", "two", "three", "four") for b in ("x", "y", "z")]
+    return write(tmp_path / "pairs.tsv", "".join(lines))
+
+
+def texts(task, batch):
+    """`(source, what is to be written)` of each row of a batch."""
+    spec = task.spec
+    for source, target in zip(batch.inputs[0], batch.targets, strict=True):
+        if target.any():
+            assert target[(target != PAD).sum() - 1] == BOUNDARY
+            between = {"char": "", "word": " ", "line": ""}
+            yield (
+                between[spec.source_level].join(spec.source_vocabulary[i] for i in source if i != PAD),
+                between[spec.level].join(spec.vocabulary[i] for i in target if i not in (PAD, BOUNDARY)),
+            )
+
+
+def test_pairs_are_read_and_each_comes_once(data):
+    task = rnnzoo.create_task("pairs", data=data, batch_size=4)
+    found = collections.Counter()
+    for step in range(task.steps_per_epoch()):
+        batch = task.batch(0, step)
+        source, previous = batch.inputs
+        assert (previous[:, 0] == BOUNDARY).all() and (previous[:, 1:][batch.targets[:, 1:] != PAD] > 0).all()
+        found.update(texts(task, batch))
+    for split in ("validation", "test"):
+        for batch in task.evaluation(split):
+            for (_, written), references in zip(texts(task, batch), batch.references, strict=False):
+                assert written.replace("<unk>", "") or references
+            found.update(("held", " ".join(r[0])) for r in batch.references)
+    assert sum(found.values()) == 12 and max(found.values()) == 1
+    assert ("one x", "X ONE !") in found or ("held", "X ONE !") in found
+
+
+def test_levels_cut_offs_and_limits(tmp_path):
+    path = write(
+        tmp_path / "p.tsv", "".join(f"ab{c}\tx y {c} {c}\n" for c in "cdefgh" * 3 + "z") + "much too long here\tq\n"
+    )
+    task = rnnzoo.create_task("pairs", data=path, source_level="char", min_count=4, source_max=5, held_out=0.2)
+    assert set(task.spec.source_vocabulary) - set(SPECIAL) == {"a", "b"}
+    assert task.dropped == 1 and "1 longer than" in task.summary()
+    source, _ = task.batch(0, 0).inputs
+    assert UNKNOWN in source
+    shared = rnnzoo.create_task("pairs", data=path, level="char", shared_vocabulary=True, lowercase=True, source_max=5)
+    assert shared.spec.vocabulary == shared.spec.source_vocabulary and shared.spec.lowercase
+    lines = rnnzoo.create_task("pairs", data=path, level="char", source_level="line")
+    assert lines.spec.source_length == 1 and lines.batch(0, 0).inputs[0].shape[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "holds no pair to learn from: it is empty"),
+        ("a\tb\nonly one\n", {}, r"line 2: a source, a tab and what is to be written are needed"),
+        ("a\tb\n\t c\n", {}, r"line 2: a source, a tab"),
+        ("a b c\td\n" * 9, {"source_max": 2}, "all 9 are longer than"),
+        ("a\tb\n", {}, "too small to be split"),
+        ("a\tb\n" * 20, {"min_count": 90}, "give --min_count=1"),
+        ("a\tb\n" * 20, {"valid_data": "/nowhere"}, "--valid_data: there is no file /nowhere"),
+    ],
+)
+def test_pairs_errors(tmp_path, text, options, message):
+    with pytest.raises(rnnzoo.UserError, match=message):
+        rnnzoo.create_task("pairs", data=write(tmp_path / "p.tsv", text), **options)
+
+
+def test_errors_without_data():
+    with pytest.raises(rnnzoo.UserError, match="needs --data"):
+        rnnzoo.create_task("pairs")
+    with pytest.raises(rnnzoo.UserError, match="--split is of the pairs made from the grammar"):
+        rnnzoo.create_task("scan", data="x", split="length")
+    with pytest.raises(rnnzoo.UserError, match="is before --first_year"):
+        rnnzoo.create_task("dates", first_year=2000, last_year=1999)
+
+
+def test_reverse_and_dates_are_functions_of_seed_and_step():
+    for name in ("reverse", "dates"):
+        task = rnnzoo.create_task(name)
+        first, again, other = task.batch(1, 5), task.batch(1, 5), task.batch(1, 6)
+        assert (first.targets == again.targets).all() and (first.targets != other.targets).any()
+    task = rnnzoo.create_task("reverse", seq_length=9)
+    lengths = set()
+    for source, target in texts(task, task.batch(0, 0)):
+        assert source[::-1] == target
+        lengths.add(len(source))
+    assert lengths == {4, 5, 6, 7, 8, 9}
+
+
+def test_dates_mean_what_they_say():
+    """Each form is read back by Python's own parser, or by its numbers."""
+    task = rnnzoo.create_task("dates", batch_size=300)
+    for source, target in texts(task, task.batch(0, 0)):
+        date = datetime.date.fromisoformat(target)
+        numbers = [int(n) for n in re.findall(r"\d+", source)]
+        months = [
+            m for m in drawn_pairs.MONTHS if m[:3].lower() in source.lower().replace("monday", "").replace("mon ", "")
+        ]
+        assert date.year in numbers or source.startswith(str(date.year)), (source, target)
+        assert months or len(numbers) in (1, 3)
+        if months:
+            assert date.day in numbers and drawn_pairs.MONTHS[date.month - 1] in months
+        if re.fullmatch(r"\d+\.\d+\.\d+", source):
+            assert numbers == [date.day, date.month, date.year]
+        if re.fullmatch(r"\d+/\d+/\d{4}", source):
+            assert numbers == [date.month, date.day, date.year]
+    written = {form: drawn_pairs._written(datetime.date(2024, 2, 1), form) for form in drawn_pairs.FORMATS}
+    assert len(set(written.values())) == len(drawn_pairs.FORMATS)
+    assert written["{d}{th} of {month}, {y}"] == "1st of February, 2024"
+    assert drawn_pairs._written(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
+
+
+def test_scan_is_the_published_set():
+    """Numbers of commands and of each split as published (Lake & Baroni 2018); the paper's examples."""
+    pairs = {" ".join(p.source): " ".join(p.target) for p in scan.grammar()}
+    assert len(pairs) == 20910
+    assert pairs["jump"] == "I_JUMP" and pairs["jump left"] == "I_TURN_LEFT I_JUMP"
+    assert pairs["jump around right"] == " ".join(["I_TURN_RIGHT I_JUMP"] * 4)
+    assert pairs["turn left twice"] == "I_TURN_LEFT I_TURN_LEFT"
+    assert pairs["jump opposite left after walk around left"] == (
+        "I_TURN_LEFT I_WALK I_TURN_LEFT I_WALK I_TURN_LEFT I_WALK I_TURN_LEFT I_WALK I_TURN_LEFT I_TURN_LEFT I_JUMP"
+    )
+    sizes = {"simple": (16728, 4182), "length": (16990, 3920), "add-jump": (14671, 7706), "turn-left": (21891, 1208)}
+    for name, (train, test) in sizes.items():
+        split = scan.split(name)
+        assert len(split["test"]) == test
+        assert len(split["train"]) + len(split["validation"]) == train  # in two splits the files have one line less
+    assert max(len(p.target) for p in scan.split("length")["train"]) == 22
+    assert min(len(p.target) for p in scan.split("length")["test"]) == 24
+    commands = {" ".join(p.source) for p in scan.split("add-jump")["train"]}
+    assert not any("jump" in c for c in commands - {"jump"}) and "jump" in commands
+
+
+def test_scan_files(tmp_path):
+    path = write(tmp_path / "s.txt", "IN: walk twice OUT: I_WALK I_WALK\n" * 20)
+    assert next(texts(task := rnnzoo.create_task("scan", data=path), task.batch(0, 0)))[1] == "I_WALK I_WALK"
+    with pytest.raises(rnnzoo.UserError, match="line 1: not of the form"):
+        rnnzoo.create_task("scan", data=write(tmp_path / "bad.txt", "walk twice\n"))
+
+
+LEXICON = ";;; a comment\nread R EH1 D # past\nread(2) R IY1 D\nit's IH1 T S\n'tis T IH1 Z\na.b. EY1 B IY1\n"
+
+
+def test_g2p(tmp_path):
+    words = "".join(f"w{chr(97 + i % 26)}{chr(97 + i // 26)} W {'AH0 B IY1'.split()[i % 3]}\n" for i in range(60))
+    path = write(tmp_path / "lexicon.dict", LEXICON + words)
+    task = rnnzoo.create_task("g2p", data=path, test_data=write(tmp_path / "test.dict", LEXICON))
+    assert set("".join(task.spec.vocabulary[3:])).isdisjoint("012") and task.spec.lowercase
+    (batch,) = task.evaluation("test")
+    references = [[" ".join(r) for r in row] for row in batch.references]
+    assert references == [["R EH D", "R IY D"], ["IH T S"]]
+    assert len(task.pairs["train"]) + len(task.pairs["validation"]) == 63
+    assert "AH0" in rnnzoo.create_task("g2p", data=path, stress=True).spec.vocabulary
+    with pytest.raises(rnnzoo.UserError, match="line 1: a word and its phonemes are needed"):
+        rnnzoo.create_task("g2p", data=write(tmp_path / "bad.dict", "word\n"))
+
+
+def test_waveform():
+    task = rnnzoo.create_task("waveform", samples=20)
+    batch = task.batch(0, 0)
+    f, p, a = batch.inputs[0][0, 0]
+    wanted = a * np.sin(2 * np.pi * f * np.linspace(0, 1, 20) + p)
+    np.testing.assert_allclose(batch.targets[0, :, 0], wanted, atol=1e-6)
+    assert batch.inputs[1].shape == (64, 20, 0)
+
+
+def distance(a, b):
+    """By recursion, as it is defined."""
+    if not a or not b:
+        return len(a) + len(b)
+    return min(distance(a[1:], b[1:]) + (a[0] != b[0]), distance(a[1:], b) + 1, distance(a, b[1:]) + 1)
+
+
+@given(st.text("ab", max_size=5), st.text("abc", max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_edits(a, b):
+    assert writing.edits(a, b) == distance(a, b)
+
+
+def spec_of(metrics, level="word"):
+    symbols = (*SPECIAL, "the", "cat", "sat")
+    return rnnzoo.TaskSpec("pair", "token", True, 6, 6, "cross_entropy", metrics, symbols, level, source="tokens")
+
+
+def test_metrics_of_what_is_written():
+    """Two of three right by the nearest reference; a row of padding does not count."""
+    spec = spec_of(("error_rate", "exact_match", "word_error_rate"))
+    written = np.array([[3, 4, 5, 0], [3, 0, 0, 0], [4, 4, 0, 0], [3, 3, 3, 3]])
+    targets = np.array([[3, 4, 5, 2], [3, 2, 0, 0], [3, 4, 2, 0], [0, 0, 0, 0]])
+    there = np.array([True, True, True, False])
+    totals = writing.count(spec, written, targets, there, None)
+    assert totals == {"sequences": 3, "exact": 2, "edits": 1, "units": 6}
+    found = writing.finish(totals)
+    assert found["exact_match"] == pytest.approx(2 / 3) and found["error_rate"] == pytest.approx(1 / 6)
+    assert found["word_error_rate"] == pytest.approx(1 / 3)
+    references = [[("the", "cat", "sat")], [("sat",), ("the",)], [("cat", "cat")], []]
+    assert writing.count(spec, written, targets, there, references)["exact"] == 3
+
+
+def test_bleu_and_chrf_are_those_of_sacrebleu():
+    sacrebleu = pytest.importorskip("sacrebleu")
+    spec = spec_of(("error_rate", "bleu", "chrf"))
+    written = np.array([[3, 4, 5, 3, 4, 5], [3, 4, 4, 0, 0, 0]])
+    references = [[("the", "cat", "sat", "the", "cat")], [("the", "cat", "sat")]]
+    found = writing.finish(writing.count(spec, written, written, np.array([True, True]), references))
+    got, wanted = ["the cat sat the cat sat", "the cat cat"], [["the cat sat the cat", "the cat sat"]]
+    assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(got, wanted).score)
+    assert found["chrf"] == pytest.approx(sacrebleu.corpus_chrf(got, wanted).score)
+    assert 0 < found["bleu"] < 100
+
+
+def test_label_smoothing_is_that_of_keras():
+    spec = spec_of(("loss",))
+    logits, targets = (
+        np.random.default_rng(0).normal(size=(2, 3, 6)).astype("float32"),
+        np.array([[1, 2, 3], [0, 5, 4]]),
+    )
+    wanted = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1, reduction="none")(
+        np.eye(6)[targets], logits
+    )
+    found = metrics.losses(spec, tf.constant(logits), tf.constant(targets), 0.1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

@@ -1,0 +1,122 @@
+"""An export's answers to lines: every kind of text task, bad lines, pictures, files."""
+
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import rnnzoo
+from rnnzoo import predict as command
+from rnnzoo.predict import PredictOptions, Predictor, predict
+from tests.helpers import randomise
+
+
+def exported(folder, name, task, **options):
+    keras.utils.set_random_seed(1)
+    model = rnnzoo.create_model(name, task.spec, **({"units": 6, "embedding": 4} | options))
+    randomise(model, scale=1.0)
+    return rnnzoo.export_saved_model(model, folder)
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    task = rnnzoo.create_task("reverse", seq_length=6)
+    return exported(tmp_path_factory.mktemp("exports") / "writer", "seq2seq", task)
+
+
+def answers(path, lines, **options):
+    sink = io.BytesIO()
+    wrong = predict(Predictor(path, PredictOptions(**options)), lines, sink)
+    return sink.getvalue().decode().split("\n")[:-1], wrong
+
+
+def test_a_writer_answers_each_line(writer):
+    lines = [b"abc\n", b"\n", b"\xff\xfe\n", b"xyz\r\n", b"q"]
+    found, wrong = answers(writer, lines, batch_size=2)
+    assert len(found) == 5 and found[1] == found[2] == ""
+    assert wrong == ["line 3: not utf-8 text"]
+    one_by_one = [answers(writer, [line])[0][0] for line in lines]
+    assert found == one_by_one
+    assert len(set(found)) > 2
+
+
+def test_beams_and_nbest(writer):
+    best, _ = answers(writer, [b"abc\n", b"xyz\n"], beam=3)
+    rows, _ = answers(writer, [b"abc\n", b"\n", b"xyz\n"], beam=3, nbest=2)
+    cells = [row.split("\t") for row in rows]
+    assert [c[0] for c in cells] == ["1", "1", "", "3", "3"]
+    assert [cells[0][2], cells[3][2]] == best
+    assert float(cells[0][1]) >= float(cells[1][1])
+
+
+def test_command_line(writer, tmp_path):
+    pytest.importorskip("matplotlib")
+    lines, out, picture = tmp_path / "in.txt", tmp_path / "out.txt", tmp_path / "look.png"
+    lines.write_bytes(b"abc\n\xff\nxyz\n")
+    run = [sys.executable, "-m", "rnnzoo.predict", str(writer), f"--attention_plot={picture}"]
+    done = subprocess.run([*run, f"--input={lines}", f"--output={out}"], capture_output=True, text=True)
+    assert done.returncode == 1 and "line 2: not utf-8 text" in done.stderr and done.stdout == ""
+    found = out.read_text().split("\n")
+    assert found == [*answers(writer, [b"abc\n", b"\n", b"xyz\n"])[0], ""]
+    assert picture.read_bytes()[:4] == b"\x89PNG" and not (tmp_path / "out.txt.part").exists()
+    piped = subprocess.run(run[:4], input=b"abc\nxyz\n", capture_output=True)
+    assert piped.returncode == 0 and piped.stdout.decode().split("\n") == [found[0], found[2], ""]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "usage:"),
+        (["{}", "--nbest=3"], "needs as many beams"),
+        (["{}", "--input=nowhere.txt"], "nowhere.txt: No such file"),
+        (["{}", "--beam=0"], "beam must be at least 1"),
+        (["{}", "--encoding=klingon"], "unknown encoding: klingon"),
+        (["nowhere"], "there is no file or folder nowhere"),
+    ],
+)
+def test_bad_arguments(writer, arguments, message, capsys):
+    assert command.main(["predict", *(a.format(writer) for a in arguments)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_classifier_tagger_and_language_model(tmp_path):
+    rows = "".join(f"{text},{label}\n" for text, label in [("good fine", "yes"), ("bad poor", "no")] * 30)
+    (tmp_path / "c.csv").write_text("text,label\n" + rows)
+    task = rnnzoo.create_task("classify", data=str(tmp_path / "c.csv"))
+    found, wrong = answers(exported(tmp_path / "classify", "elman", task), [b"good\n", b"\n", b"bad poor\n"])
+    assert set(found) <= {"yes", "no", ""} and found[1] == "" and found[0] and not wrong
+
+    (tmp_path / "t.txt").write_text("the D\ncat N\n\na D\ndog N\nran V\n\n" * 30)
+    task = rnnzoo.create_task("tag", data=str(tmp_path / "t.txt"), min_count=1)
+    path = exported(tmp_path / "tag", "bidirectional", task)
+    found, _ = answers(path, [b"the cat ran\n", b"dog\n"])
+    assert [len(line.split()) for line in found] == [3, 1] and set(" ".join(found).split()) <= {"D", "N", "V"}
+    with pytest.raises(rnnzoo.UserError, match="are for models that write"):
+        answers(path, [b"x"], beam=2)
+
+    task = rnnzoo.create_task("char_lm", data_size=20_000)
+    path = exported(tmp_path / "lm", "elman", task)
+    (line,), _ = answers(path, [b"import os"])
+    total, bits = map(float, line.split("\t"))
+    assert total == pytest.approx(-bits * 9 * np.log(2), abs=1e-2)
+    with pytest.raises(rnnzoo.UserError, match="has no attention"):
+        answers(path, [b"x"], attention_plot="p.png")
+
+
+def test_labels_and_numbers(tmp_path):
+    (tmp_path / "n.tsv").write_text("".join(f"{s}\t{n}\n" for s, n in [("f", "anna"), ("m", "otto")] * 20))
+    task = rnnzoo.create_task("pairs", data=str(tmp_path / "n.tsv"), level="char", source_level="line")
+    path = exported(tmp_path / "names", "decoder", task)
+    found, wrong = answers(path, [b"f\n", b"x\n"])
+    assert len(found) == 2 and wrong == ["line 2: 'x' is none of the labels the model knows"]
+    config = path / "assets.extra" / "config.json"
+    config.write_text(json.dumps({}))
+    with pytest.raises(rnnzoo.UserError, match="is not an export of this package"):
+        Predictor(path)
+    path = exported(tmp_path / "numbers", "elman", rnnzoo.create_task("adding"))
+    with pytest.raises(rnnzoo.UserError, match="does not read text"):
+        Predictor(path)
