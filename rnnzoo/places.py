@@ -101,7 +101,16 @@ def _claim(given: str | None, root: Path, name: str) -> Path:
 def _clear(run_dir: Path) -> None:
     """Removes what an earlier run left here; files that are not of a run stay."""
     for path in [
-        run_dir / n for n in ("config.json", "log.jsonl", "result.json", "model.keras", "curve.png", "forecast.png")
+        run_dir / n
+        for n in (
+            "config.json",
+            "log.jsonl",
+            "result.json",
+            "model.keras",
+            "curve.png",
+            "forecast.png",
+            "attention.png",
+        )
     ]:
         path.unlink(missing_ok=True)
     for path in (run_dir / "checkpoints").glob("*.npz"):

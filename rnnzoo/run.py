@@ -1,12 +1,14 @@
 """One run from flags to files: where they go, and train, evaluate, export."""
 
 import dataclasses
+import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import rnnzoo
@@ -16,13 +18,15 @@ from rnnzoo.errors import UserError
 from rnnzoo.estimate import refuse_what_does_not_fit
 from rnnzoo.export import export_saved_model
 from rnnzoo.places import Places, write_json
-from rnnzoo.plot import Events, draw_curve, draw_forecast
+from rnnzoo.plot import Events, draw_attention, draw_curve, draw_forecast
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
+from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 from rnnzoo.tasks.base import SPLITS, Task
 from rnnzoo.training import Interrupted, Session, Trainer, TrainingOptions, checkpoint
 
 TEMPERATURE = 0.5  # of the sample at the end of a run
+EXAMPLES = 5  # of what is written, where there are sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +106,7 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
                 events.write(event)
         draw_curve(places.run_dir)
         session.take_best()
-        draw_forecast(places.run_dir, model, task.evaluation("test"))
+        _draw(places.run_dir, model, task)
         metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
         model.save(places.run_dir / "model.keras")
         if stop():
@@ -112,7 +116,18 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
         export_saved_model(model, places.export_dir, config=details, overwrite=True)
     finally:
         places.release()
-    result = {
+    result = _result(settings, session, task, places, metrics, started)
+    write_json(places.run_dir / "result.json", result)
+    report.end(result, places.run_dir, _shown(places.export_dir, model, task))
+    return result
+
+
+def _result(
+    settings: RunConfig, session: Session, task: Task, places: Places, metrics: dict[str, Any], started: float
+) -> dict[str, Any]:
+    """What `result.json` holds."""
+    model = session.trainer.model
+    return {
         "model": settings.run.model,
         "task": settings.run.task,
         "steps": session.trainer.step,
@@ -123,9 +138,37 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
         "export_dir": str(places.export_dir),
         "weights_sha256": checkpoint.digest(model.weights),
     }
-    write_json(places.run_dir / "result.json", result)
-    report.end(result, places.run_dir, sample(places.export_dir) if task.spec.language_model else None)
-    return result
+
+
+def _draw(run_dir: Path, model: Any, task: Task) -> None:
+    """Pictures of what the model does with the first of the test."""
+    draw_forecast(run_dir, model, task.evaluation("test"))
+    if not task.spec.writes or model.decoder.attention is None or importlib.util.find_spec("matplotlib") is None:
+        return
+    source = next(iter(task.evaluation("test"))).inputs[0][:1]
+    ids = np.asarray(model.greedy(source)[0])
+    ids = ids[:, : int((ids != PAD).sum())]
+    attention = model.align(source, np.concatenate([[[BOUNDARY]], ids], 1))[0]
+    read, written = ([symbols[i] for i in row if i != PAD] for symbols, row in _sides(task.spec, source[0], ids[0]))
+    draw_attention(np.asarray(attention), read, written, run_dir / "attention.png")
+
+
+def _shown(export_dir: Path, model: Any, task: Task) -> str | None:
+    """What the trained model writes, if it does: a sample, or its answers to the first sources of the test."""
+    if task.spec.language_model:
+        return sample(export_dir)
+    if not task.spec.writes:
+        return None
+    batch = next(iter(task.evaluation("test")))
+    rows = zip(batch.inputs[0][:EXAMPLES], np.asarray(model.greedy(batch.inputs[0][:EXAMPLES])[0]), strict=True)
+    between = ["" if level == "char" else " " for level in (task.spec.source_level, task.spec.level)]
+    pairs = ([[s[i] for i in row if i != PAD] for s, row in _sides(task.spec, *pair)] for pair in rows)
+    return "\n".join(f"{between[0].join(source)}  ->  {between[1].join(text)}" for source, text in pairs if source)
+
+
+def _sides(spec: TaskSpec, source: Any, written: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Ids of both sides with their vocabularies."""
+    yield from ((spec.source_vocabulary, source), (spec.vocabulary, written))
 
 
 def sample(export_dir: Path, length: int = 500) -> str:

@@ -169,13 +169,13 @@ class Serving(tf.Module):
 
 
 def function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
-    """A tf.function whose arguments have the names of the specs, as callers will use them."""
+    """A traced function whose arguments have the names of the specs, as callers will use them."""
 
     def plain(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
         with plain_loop():
             return call(*arguments)
 
-    return tf.function(plain, input_signature=specs)
+    return tf.function(plain, input_signature=specs).get_concrete_function()
 
 
 def texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, batch: int, time: int) -> tf.Tensor:

@@ -34,8 +34,9 @@ class G2POptions(FileOptions):
 class G2P(PairTask):
     """Pronunciation: letters to phonemes, as the CMU Pronouncing Dictionary has them.
 
-    Words of letters, and apostrophes behind the first; of those with several pronunciations each is trained on, and the nearest counts
-    in `word_error_rate` (words that are not quite right) and `phoneme_error_rate` (edits over phonemes). Without
+    Words of letters, and apostrophes behind the first; of those with several pronunciations each is trained on,
+    and the nearest counts in `word_error_rate` (words that are not quite right) and `phoneme_error_rate` (edits over
+    phonemes). Without
     other files the words are split by themselves: of their random order by seed 0 the first tenth is the test, the
     next twentieth for validation.
     """
