@@ -85,9 +85,7 @@ class Attention(SignatureConfig, keras.layers.Layer):
         self.kernel = self.add_weight(shape=(memory + query, self.units), name="kernel")
 
     def call(self, query: Any, memory: Any, memory_mask: Any = None) -> Any:
-        steps = tf.transpose(query, [1, 0, 2])
-        y, a = self.attend(steps, self.prepare(memory, memory_mask))
-        y, a = (tf.transpose(t, [1, 0, 2]) for t in (y, a))
+        y, a = self.read(query, self.prepare(memory, memory_mask))
         return (y, a) if self.return_weights else y
 
     def compute_mask(self, query: Any, mask: Any = None) -> Any:
@@ -109,12 +107,17 @@ class Attention(SignatureConfig, keras.layers.Layer):
 
     def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
         """`(y, a)` for queries `[batch, size]`, or `[n, batch, size]` (n steps, or n guesses, of each)."""
-        single = query.shape.rank == 2
-        rows = query[:, None] if single else tf.transpose(query, [1, 0, 2])  # [batch, n, size]
-        a = self._weights(rows, prepared)
+        if query.shape.rank == 2:
+            y, a = self.read(query[:, None], prepared)
+            return y[:, 0], a[:, 0]
+        y, a = self.read(tf.transpose(query, [1, 0, 2]), prepared)
+        return tf.transpose(y, [1, 0, 2]), tf.transpose(a, [1, 0, 2])
+
+    def read(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
+        """`(y, a)` for queries `[batch, n, size]`."""
+        a = self._weights(tf.cast(query, self.compute_dtype), prepared)
         c = tf.matmul(a, prepared.values)
-        y = tf.tanh(dot(tf.concat([c, rows], -1), self.kernel))
-        return (y[:, 0], a[:, 0]) if single else (tf.transpose(y, [1, 0, 2]), tf.transpose(a, [1, 0, 2]))
+        return tf.tanh(dot(tf.concat([c, tf.cast(query, c.dtype)], -1), self.kernel)), a
 
     def _weights(self, rows: tf.Tensor, prepared: Prepared) -> tf.Tensor:
         """a `[batch, n, places]`."""

@@ -118,8 +118,7 @@ class Decoder(Arrangement):
     def _attend(self, output: tf.Tensor, prepared: Any) -> tuple:
         if self.fed or self.attention is None:
             return output, None
-        y, a = self.attention.attend(tf.transpose(output, [1, 0, 2]), prepared)
-        return tf.transpose(y, [1, 0, 2]), tf.transpose(a, [1, 0, 2])
+        return self.attention.read(output, prepared)
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
