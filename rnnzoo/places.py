@@ -64,7 +64,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[
     for name, value in now.items():
         if name in MAY_DIFFER:
             continue
-        was = before.get(name)
+        was = before.get(name, value)  # an option that there was not yet
         if isinstance(value, dict):
             yield from _differences(was if isinstance(was, dict) else {}, value)
         elif was != value:

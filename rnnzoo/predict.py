@@ -19,11 +19,12 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.loading import load
 from rnnzoo.plot import draw_attention
-from rnnzoo.spec import TaskSpec
+from rnnzoo.spec import SPECIAL, TaskSpec
 
 USAGE = (
     "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
 )
+PICTURES = (".png", ".svg", ".pdf")
 PROGRESS = 2.0  # seconds between lines about the progress
 
 
@@ -35,10 +36,10 @@ class PredictOptions:
     output: str | None = option(None, "file for the answers, a line for each; default: standard output")
     encoding: str = option("utf-8", "encoding of the lines")
     batch_size: int = option(64, "lines at a time", minimum=1)
-    beam: int = option(1, "beams of the search for what to write; 1: the likeliest symbol at each step", minimum=1)
+    beam: int = option(1, "beams of the search; 1: the likeliest symbol at each step", minimum=1, below=1001)
     nbest: int = option(1, "of what was found so many, best first: number of the line, score, text", minimum=1)
-    length_penalty: float = option(0.0, "how much longer texts gain by their length, 0 to 1", minimum=0)
-    attention_plot: str | None = option(None, "picture of where the model looked in the first line (needs matplotlib)")
+    length_penalty: float = option(0.0, "with beams, how much texts gain by their length", minimum=0, below=10)
+    attention_plot: str | None = option(None, "picture of where it looks in the first line, greedily (.png)")
 
 
 Answer = Callable[[list[str]], list[str]]  # texts to lines, or blocks of lines, of answers
@@ -65,16 +66,25 @@ class Predictor:
             raise UserError(f"{path} does not read text; call its signatures with TensorFlow")
         if not self.writes and (options.beam > 1 or options.nbest > 1 or options.length_penalty):
             raise UserError("--beam, --nbest and --length_penalty are for models that write; this one does not")
+        if options.length_penalty and options.beam == 1:
+            raise UserError("--length_penalty ranks what several beams find: give --beam too")
         if options.nbest > options.beam:
             raise UserError(f"--nbest={options.nbest} needs as many beams: give --beam={options.nbest}")
         if options.attention_plot and "align" not in self.signatures:
             raise UserError("--attention_plot: this model has no attention")
+        if options.attention_plot and Path(options.attention_plot).suffix.lower() not in PICTURES:
+            raise UserError(f"--attention_plot: the name of a picture ends with {', '.join(PICTURES)}")
+        if "\n".encode(options.encoding) != b"\n":
+            raise UserError(f"--encoding={options.encoding}: its lines cannot be told apart; convert the file to utf-8")
+        symbols = self.spec.source_vocabulary[len(SPECIAL) :]
+        self._labels = set(symbols) if self.writes and self.spec.source_level == "line" else None
 
     def refuse(self, text: str) -> str:
         """Why a line cannot be answered; empty if it can."""
-        if self.writes and self.spec.source_level == "line" and text.strip() not in self.spec.source_vocabulary:
-            return f"{text.strip()!r} is none of the labels the model knows"
-        return ""
+        label = text.strip().lower() if self.spec.lowercase else text.strip()
+        return (
+            "" if self._labels is None or label in self._labels else f"{label!r} is none of the labels the model knows"
+        )
 
     def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
         """The answer to each line, which are not empty; `numbers` are theirs."""
@@ -94,7 +104,7 @@ class Predictor:
     def _search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
         sizes = {
             "beam_size": tf.constant(self.options.beam),
-            "length_penalty": tf.constant(self.options.length_penalty),
+            "length_penalty": tf.constant(float(self.options.length_penalty)),
         }
         found = self.signatures["translate"](text=text, **sizes)
         texts, scores = found["text"].numpy(), found["score"].numpy()
@@ -131,6 +141,7 @@ def predict(predictor: Predictor, source: Iterable[bytes], sink: BinaryIO) -> li
         readable: dict[int, str] = {}
         for number, line in batch:
             try:
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 text = line.rstrip(b"\r\n").decode(options.encoding)
                 reason = predictor.refuse(text) if text.strip() else ""
             except UnicodeError:
@@ -150,6 +161,8 @@ def predict(predictor: Predictor, source: Iterable[bytes], sink: BinaryIO) -> li
             shown = time.monotonic()
             print(f"{batch[-1][0]:,} lines, {shown - started:.0f} s", file=sys.stderr)
     sink.flush()
+    if not plotted:
+        wrong.append("--attention_plot: there was no line to draw")
     return wrong
 
 

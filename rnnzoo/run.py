@@ -90,6 +90,8 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     keras.utils.set_random_seed(settings.training.seed)
     places = Places(settings.run, settings.to_json())
     task = TASKS[settings.run.task](settings.task)
+    if settings.training.label_smoothing and task.spec.loss != "cross_entropy":
+        raise UserError(f"--label_smoothing is of classes, and task '{settings.run.task}' has none")
     settings = _count_epochs(settings, task)
     refuse_what_does_not_fit(settings.model, settings.task, task)
     model = MODELS[settings.run.model](task.spec, settings.model)

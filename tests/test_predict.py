@@ -42,6 +42,9 @@ def test_a_writer_answers_each_line(writer):
     one_by_one = [answers(writer, [line])[0][0] for line in lines]
     assert found == one_by_one
     assert len(set(found)) > 2
+    assert (
+        answers(writer, [b"\xef\xbb\xbf  abc\xc2\xa0\t\n"])[0] == found[:1]
+    )  # a mark of the encoding, and spaces around
 
 
 def test_beams_and_nbest(writer):
@@ -74,6 +77,10 @@ def test_command_line(writer, tmp_path):
         (["{}", "--nbest=3"], "needs as many beams"),
         (["{}", "--input=nowhere.txt"], "nowhere.txt: No such file"),
         (["{}", "--beam=0"], "beam must be at least 1"),
+        (["{}", "--beam=3000000000"], "beam must be below 1001"),
+        (["{}", "--length_penalty=1"], "give --beam too"),
+        (["{}", "--attention_plot=look.foo"], "ends with .png, .svg, .pdf"),
+        (["{}", "--encoding=utf-16"], "convert the file to utf-8"),
         (["{}", "--encoding=klingon"], "unknown encoding: klingon"),
         (["nowhere"], "there is no file or folder nowhere"),
     ],
@@ -108,10 +115,12 @@ def test_classifier_tagger_and_language_model(tmp_path):
 
 
 def test_labels_and_numbers(tmp_path):
-    (tmp_path / "n.tsv").write_text("".join(f"{s}\t{n}\n" for s, n in [("f", "anna"), ("m", "otto")] * 20))
-    task = rnnzoo.create_task("pairs", data=str(tmp_path / "n.tsv"), level="char", source_level="line")
+    (tmp_path / "n.tsv").write_text("".join(f"{s}\t{n}\n" for s, n in [("F", "anna"), ("m", "otto")] * 20))
+    data = str(tmp_path / "n.tsv")
+    task = rnnzoo.create_task("pairs", data=data, level="char", source_level="line", lowercase=True)
     path = exported(tmp_path / "names", "decoder", task)
-    found, wrong = answers(path, [b"f\n", b"x\n"])
+    found, wrong = answers(path, [b" F \n", b"x\n"])
+    assert answers(path, [b"f"])[0] == found[:1] and answers(path, [b"<unk>"])[1]
     assert len(found) == 2 and wrong == ["line 2: 'x' is none of the labels the model knows"]
     config = path / "assets.extra" / "config.json"
     config.write_text(json.dumps({}))

@@ -176,7 +176,8 @@ class AttentionCell(Cell):
     ):
         super().__init__(**kwargs)
         for cell in cells:
-            if any(getattr(cell, name, 0) for name in ("dropout", "zoneout", "zoneout_cell")):
+            every = getattr(cell, "cells", [cell])
+            if any(getattr(c, name, 0) for c in every for name in ("dropout", "zoneout", "zoneout_cell")):
                 raise ValueError(
                     "with input feeding a cell's inputs are not known before the loop, so it has no dropout of inputs "
                     "and no zoneout: use dropout between the layers, or recurrent dropout"

@@ -4,6 +4,10 @@ import tensorflow as tf
 
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, Level
 
+# as Python's str.strip sees them
+SPACES = r"[\t-\r\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
+SPACE_AROUND = f"^{SPACES}|{SPACES}$"
+
 
 class Codec(tf.Module):
     """Characters, words, tokens or lines to ids and back, by graph operations only.
@@ -48,7 +52,7 @@ class Codec(tf.Module):
         if self._level == "char":
             return tf.strings.unicode_split(text, "UTF-8", errors="replace")
         if self._level == "line":
-            return tf.RaggedTensor.from_tensor(tf.strings.strip(text)[:, None])
+            return tf.RaggedTensor.from_tensor(text[:, None])
         return _split_words(text) if self._level == "word" else _split_tokens(text)
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
@@ -59,8 +63,11 @@ class Codec(tf.Module):
         return tf.strings.regex_replace(tf.strings.reduce_join(symbols, 1, separator=" "), " *\n *", "\n")
 
     def source(self, text: tf.Tensor) -> tf.Tensor:
-        """Strings `[batch]` to ids `[batch, places]` without a boundary; a text of no unit is one place of padding."""
-        ids, _ = self.encode(text)
+        """Strings `[batch]`, spaces around them left out, to ids `[batch, places]` without a boundary.
+
+        A text of no unit is one place of padding.
+        """
+        ids, _ = self.encode(tf.strings.regex_replace(text, SPACE_AROUND, ""))
         return tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.fill(tf.shape(ids), PAD))
 
     def units(self, ids: tf.Tensor) -> tf.Tensor:

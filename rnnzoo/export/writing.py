@@ -128,6 +128,7 @@ class WritingServing(tf.Module):
     def _align(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         given = self._source(source)
         ids, _ = self._model.greedy(given)
+        ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)  # a place for the end of the longest
         longest = tf.reduce_max(tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1))
         begin = tf.fill([tf.shape(ids)[0], 1], BOUNDARY)
         attention = self._model.align(given, tf.concat([begin, ids], 1)[:, : longest + 1])

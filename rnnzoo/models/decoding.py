@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from keras import tree
 
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL
 
@@ -42,7 +43,7 @@ def write(
     """Symbols that `pick(logits [batch, symbols], t)` chooses, until all sequences have ended."""
 
     def body(t: Any, last: Any, state: list, ended: Any, scores: Any, written: Any) -> tuple:
-        logits, state = _step(step, last, state)
+        logits, state = step(last, state)
         symbol = tf.where(ended, PAD, pick(logits, t))
         logs = tf.gather(tf.nn.log_softmax(logits), symbol, batch_dims=1)
         scores += tf.where(ended, tf.zeros_like(logs), logs)
@@ -61,7 +62,7 @@ def write(
         tf.zeros([batch]),
         tf.fill([limit, batch], PAD),
     )
-    *_, scores, written = tf.while_loop(going, body, loop)
+    *_, scores, written = _loop(going, body, loop)
     return tf.transpose(written), scores
 
 
@@ -76,13 +77,13 @@ def beam_search(
     """
 
     def body(t: Any, last: Any, state: list, ended: Any, scores: Any, lengths: Any, written: Any) -> tuple:
-        logits, state = _step(step, last, state)  # [width, batch, symbols]
+        logits, state = step(last, state)  # [width, batch, symbols]
         symbols = logits.shape[-1]
         going_on = tf.nn.log_softmax(logits) + _forbidden(symbols)
         at_end = tf.where(tf.range(symbols) == PAD, 0.0, -math.inf)
         total = scores[..., None] + tf.where(ended[..., None], at_end, going_on)
         longer = lengths + tf.cast(~ended, tf.int32)
-        ranked = total / _divisor(longer, length_penalty)[..., None]
+        ranked = tf.where(tf.math.is_inf(total), total, total / _divisor(longer, length_penalty)[..., None])
         rows = tf.reshape(tf.transpose(ranked, [1, 0, 2]), [batch, width * symbols])
         best = tf.transpose(tf.math.top_k(rows, width).indices)  # [width, batch]
         parent, symbol = best // symbols, best % symbols
@@ -90,7 +91,7 @@ def beam_search(
 
         def follow(tensor: tf.Tensor) -> tf.Tensor:
             flat = tf.reshape(tensor, tf.concat([[width * batch], tf.shape(tensor)[2:]], 0))
-            return tf.ensure_shape(tf.gather(flat, place), tensor.shape)
+            return tf.gather(flat, place)
 
         scores = tf.gather(tf.reshape(total, [-1]), place * symbols + symbol)
         lengths, ended = follow(longer), follow(ended)
@@ -112,7 +113,7 @@ def beam_search(
         tf.zeros([width, batch], tf.int32),
         tf.fill([limit, width, batch], PAD),
     )
-    *_, scores, _, written = tf.while_loop(going, body, loop)
+    *_, scores, _, written = _loop(going, body, loop)
     return tf.transpose(written, [1, 2, 0]), scores
 
 
@@ -141,9 +142,13 @@ def choose(
     return tf.where(tf.greater(temperature, 0), drawn, tf.argmax(logits, -1, tf.int32))
 
 
-def _step(step: Step, ids: tf.Tensor, state: list) -> tuple[tf.Tensor, list]:
-    logits, new = step(ids, state)
-    return logits, [tf.ensure_shape(n, s.shape) for n, s in zip(new, state, strict=True)]
+def _loop(going: Callable[..., tf.Tensor], body: Callable[..., tuple], first: tuple) -> tuple:
+    """`tf.while_loop`, each variable keeping the shape that is known of it."""
+
+    def steady(*before: Any) -> tuple:
+        return tree.map_structure(lambda b, a: tf.ensure_shape(a, b.shape), before, tuple(body(*before)))
+
+    return tf.while_loop(going, steady, first)
 
 
 def _allowed(logits: tf.Tensor) -> tf.Tensor:

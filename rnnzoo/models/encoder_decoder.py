@@ -1,11 +1,12 @@
 """Sequence in, sequence out: an encoder, its context, a decoder that writes from it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells import dot
+from rnnzoo.cells.ops import dot, weight
 from rnnzoo.errors import UserError
 from rnnzoo.layers import Bridge, Decoder
 from rnnzoo.models import decoding
@@ -60,7 +61,7 @@ class EncoderDecoder(ZooModel):
         **kwargs,
     ):
         super().__init__(spec, recipe, **kwargs)
-        _check(spec, recipe[0], encoder is not None, tied)
+        _check(spec, recipe[0], encoder is not None, tied, sampling)
         self.encoder, self.decoder = encoder, decoder
         if encoder is not None:
             encoder.return_sequences = encoder.return_state = True
@@ -87,6 +88,7 @@ class EncoderDecoder(ZooModel):
             self.trained = self.add_weight(
                 shape=(), dtype="int64", initializer="zeros", trainable=False, name="trained", autocast=False
             )
+        self._calls = _OneCall()
         self(self.example())
 
     def example(self, batch_size: int = 1, places: int = 2, time: int = 2) -> tuple[tf.Tensor, tf.Tensor]:
@@ -138,20 +140,32 @@ class EncoderDecoder(ZooModel):
 
     def greedy(self, source: Any, limit: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
         """The likeliest symbol at each step: ids `[batch, limit]` and their log-probabilities `[batch]`."""
-        step, state, batch = self._begin(source)
-        return decoding.greedy(step, state, batch, self._limit(limit))
+
+        def search(source: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            step, state, batch = self._begin(source)
+            return decoding.greedy(step, state, batch, self._limit(limit))
+
+        return self._calls(("greedy", limit), search, source)
 
     def sample(self, source: Any, seed: Any, limit: Any = None, **how: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Drawn symbols, as `decoding.sample` draws them: ids `[batch, limit]` and log-probabilities `[batch]`."""
-        step, state, batch = self._begin(source)
-        return decoding.sample(step, state, batch, self._limit(limit), seed, **how)
+
+        def search(source: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            step, state, batch = self._begin(source)
+            return decoding.sample(step, state, batch, self._limit(limit), seed, **how)
+
+        return self._calls(("sample", limit, *sorted(how.items())), search, source, tf.convert_to_tensor(seed))
 
     def beam_search(
         self, source: Any, width: Any, length_penalty: Any = 0.0, limit: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best of several beams: ids `[width, batch, limit]` and log-probabilities `[width, batch]`, best first."""
-        step, state, batch = self._begin(source)
-        return decoding.beam_search(step, state, batch, self._limit(limit), width, length_penalty)
+
+        def search(source: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            step, state, batch = self._begin(source)
+            return decoding.beam_search(step, state, batch, self._limit(limit), width, length_penalty)
+
+        return self._calls(("beam", width, length_penalty, limit), search, source)
 
     def align(self, source: Any, previous: Any) -> tf.Tensor:
         """Where the attention looks at each step `[batch, time, places]`. Raises `ValueError` without attention."""
@@ -190,7 +204,7 @@ class EncoderDecoder(ZooModel):
         if self.tied == "none":
             return y
         weights = tf.cast(self.target_embedding.embeddings, y.dtype) * self.head.units**-0.5  # of unit size itself
-        return dot(y, tf.transpose(weights)) + tf.convert_to_tensor(self.head_bias)
+        return dot(y, tf.transpose(weights)) + weight(self.head_bias, y.dtype)
 
     def _mix(self, source: tf.Tensor, previous: tf.Tensor) -> tf.Tensor:
         """What the decoder is fed with scheduled sampling: at each step, by a coin, a symbol of its own drawing.
@@ -222,7 +236,21 @@ class EncoderDecoder(ZooModel):
         return values if self.dropout is None else self.dropout(values, training=training)
 
 
-def _check(spec: TaskSpec, name: str, encoder: bool, tied: str) -> None:
+class _OneCall:
+    """Calls outside of a graph as one graph call each, traced once for each key."""
+
+    def __init__(self) -> None:
+        self._traced: dict[tuple, Any] = {}
+
+    def __call__(self, key: tuple, function: Callable[..., Any], *arguments: Any) -> Any:
+        if not tf.executing_eagerly():
+            return function(*arguments)
+        if key not in self._traced:
+            self._traced[key] = tf.function(function, reduce_retracing=True)
+        return self._traced[key](*map(tf.convert_to_tensor, arguments))
+
+
+def _check(spec: TaskSpec, name: str, encoder: bool, tied: str, sampling: float) -> None:
     if spec.inputs != "pair":
         raise UserError(
             f"model '{name}' writes something for each source, and this task has no sources: choose a task of pairs "
@@ -233,9 +261,12 @@ def _check(spec: TaskSpec, name: str, encoder: bool, tied: str) -> None:
             f"model '{name}' writes from one label or vector, and the sources of this task are sequences: "
             "--model=seq2seq reads those; in a file of labels, give --source_level=line"
         )
+    if sampling and spec.outputs != "token":
+        raise UserError("--scheduled_sampling: this task writes vectors, none of which is fed to the next step")
     if tied != "none" and spec.outputs != "token":
         raise UserError("--tied_embeddings: this task writes vectors, which are not embedded")
     if tied == "all" and spec.source_vocabulary != spec.vocabulary:
         raise UserError(
-            "--tied_embeddings=all needs one vocabulary for sources and what is written: give --shared_vocabulary"
+            "--tied_embeddings=all needs one vocabulary for sources and what is written: --task=pairs has it with "
+            "--shared_vocabulary"
         )

@@ -16,8 +16,6 @@ from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec, vocabulary
 from rnnzoo.tasks.stored import FileOptions, need_data
 
-TEST, VALIDATION = 0.1, 0.05
-
 Lexicon = dict[str, list[list[str]]]  # word: its pronunciations
 
 
@@ -26,6 +24,7 @@ class G2POptions(FileOptions):
     """Options of pronunciation."""
 
     data: str | None = option(None, "file in the format of the CMU dictionary; default: that of the extra g2p")
+    held_out: float = option(0.15, "fraction of the words held out where no other file is given", minimum=0.01, below=1)
     stress: bool = option(False, "vowels with their stress, as AH0, AH1, AH2")
     batch_size: int = option(128, "words a step", minimum=1)
 
@@ -34,11 +33,10 @@ class G2POptions(FileOptions):
 class G2P(PairTask):
     """Pronunciation: letters to phonemes, as the CMU Pronouncing Dictionary has them.
 
-    Words of letters, and apostrophes behind the first; of those with several pronunciations each is trained on,
-    and the nearest counts in `word_error_rate` (words that are not quite right) and `phoneme_error_rate` (edits over
-    phonemes). Without
-    other files the words are split by themselves: of their random order by seed 0 the first tenth is the test, the
-    next twentieth for validation.
+    Of words with several pronunciations each is trained on, and the nearest counts in `word_error_rate` (words that
+    are not quite right) and `phoneme_error_rate` (edits over phonemes). Of the CMU dictionary the words of letters,
+    and apostrophes behind the first, are taken; of `--data` all. Without other files the words are split in a random
+    order by seed 0: a tenth is the test, the next twentieth for validation.
     """
 
     training_defaults = {"steps": 8000, "learning_rate": 3e-3}
@@ -51,8 +49,8 @@ class G2P(PairTask):
                 lexicons[split] = _read(
                     table.existing(name, "valid_data" if split == "validation" else "test_data"), options
                 )
-        lexicons = _split(lexicons)
-        pairs = {"train": [Pair(list(w), said) for w, every in lexicons["train"].items() for said in every]}
+        lexicons = _split(lexicons, options.held_out)
+        pairs = {"train": [pair for w, every in lexicons["train"].items() for pair in _each(w, every)]}
         for split in SPLITS[1:]:
             pairs[split] = [Pair(list(w), every[0], tuple(every[1:])) for w, every in lexicons[split].items()]
         symbols = [vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
@@ -64,6 +62,11 @@ class G2P(PairTask):
 
     def summary(self) -> str:
         return f"pronunciation, {self.options.data or 'the CMU dictionary'}: {super().summary()}"
+
+
+def _each(word: str, every: list[list[str]]) -> list[Pair]:
+    """A pair for each pronunciation of a word, the others being as right."""
+    return [Pair(list(word), said, tuple(other for other in every if other is not said)) for said in every]
 
 
 def _path(options: G2POptions) -> Path:
@@ -81,12 +84,12 @@ def _read(path: Path, options: G2POptions) -> Lexicon:
     for number, line in table.lines(path, options.encoding):
         if line.startswith(";;;") or not line.strip():
             continue
-        word, *phonemes = line.partition("#")[0].split()
+        word, *phonemes = re.sub(r"\s#.*", "", line).split()
         if not phonemes:
             raise UserError(f"{path}, line {number}: a word and its phonemes are needed, such as: hello HH AH0 L OW1")
         word = re.sub(r"\(\d+\)$", "", word).lower()
         said = phonemes if options.stress else [phoneme.rstrip("012") for phoneme in phonemes]
-        if re.fullmatch(r"[^\W\d_](?:[^\W\d_]|')*", word) and said not in lexicon[word]:
+        if (options.data or re.fullmatch("[a-z][a-z']*", word)) and said not in lexicon[word]:
             lexicon[word].append(said)
     found = {word: every for word, every in lexicon.items() if every}
     if not found:
@@ -94,11 +97,11 @@ def _read(path: Path, options: G2POptions) -> Lexicon:
     return found
 
 
-def _split(lexicons: dict[str, Lexicon]) -> dict[str, Lexicon]:
-    """The splits that are missing, of the words of "train"."""
+def _split(lexicons: dict[str, Lexicon], held_out: float) -> dict[str, Lexicon]:
+    """The splits that are missing, of the words of "train": two thirds of what is held out for the test."""
     words = sorted(lexicons["train"])
     order = [words[i] for i in np.random.default_rng(0).permutation(len(words))]
-    for split, fraction in (("test", TEST), ("validation", VALIDATION)):
+    for split, fraction in (("test", held_out * 2 / 3), ("validation", held_out / 3)):
         if split not in lexicons:
             size = max(1, round(len(words) * fraction))
             lexicons[split] = {word: lexicons["train"][word] for word in order[:size]}

@@ -64,7 +64,7 @@ class Pairs(PairTask):
         super().__init__(options, pairs, spec)
 
     def _read(self, path: Path, options: PairsOptions, levels: tuple[Level, Level]) -> list[Pair]:
-        found = []
+        found, dropped = [], 0
         for number, line in table.lines(path, options.encoding):
             cells = line.rstrip("\r").split("\t")
             if not line.strip():
@@ -75,12 +75,13 @@ class Pairs(PairTask):
             source, target = (LEVELS[level](text.strip()) for level, text in zip(levels, texts, strict=True))
             pair = Pair(source, target)
             if len(pair.source) > options.source_max or len(pair.target) > options.target_max:
-                self.dropped += 1
+                dropped += 1
             else:
                 found.append(pair)
         if not found:
-            reason = f"all {self.dropped} are longer than --source_max, --target_max" if self.dropped else "it is empty"
+            reason = f"all {dropped} are longer than --source_max, --target_max" if dropped else "it is empty"
             raise UserError(f"{path} holds no pair to learn from: {reason}")
+        self.dropped += dropped
         return found
 
     def summary(self) -> str:

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnzoo
-from rnnzoo.export import ExportError, Serving, saved_model
-from rnnzoo.export.serving import choose
+from rnnzoo.export import ExportError, Serving
+from rnnzoo.models.decoding import choose
 from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks.units import split_tokens, split_words
 from tests.helpers import fresh_python
@@ -105,10 +105,9 @@ def test_names_are_the_same_when_built_three_times(exported):
     for _ in range(2):
         again = Serving(rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)).functions
         for name, f in exported[2].items():
-            traced = again[name].get_concrete_function()
-            arguments = {spec.name: spec for spec in again[name].input_signature}
+            arguments = {spec.name: spec for spec in again[name].structured_input_signature[0]}
             assert arguments == f.structured_input_signature[1]
-            assert set(traced.structured_outputs) == set(f.structured_outputs)
+            assert set(again[name].structured_outputs) == set(f.structured_outputs)
 
 
 def test_no_op_that_only_one_device_has(exported):
@@ -157,7 +156,7 @@ def test_a_foreign_model_is_refused(tmp_path):
 
 
 def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
-    model, probes = exported[0], saved_model._probes
+    model, probes = exported[0], Serving.probes
 
     def changed(serving):
         found = probes(serving)
@@ -168,7 +167,7 @@ def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
     old.mkdir()
     (old / "saved_model.pb").write_text("precious")
     kept = model.head.bias.numpy()
-    monkeypatch.setattr(saved_model, "_probes", changed)
+    monkeypatch.setattr(Serving, "probes", changed)
     with pytest.raises(ExportError, match="does not answer as the model does"):
         rnnzoo.export_saved_model(model, old, overwrite=True)
     model.head.bias.assign(kept)

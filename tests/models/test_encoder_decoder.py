@@ -147,6 +147,8 @@ def test_scores_order_and_early_end(peaked):
         (wanted,) = log_probabilities(peaked, source, [[*texts[row], *end]])
         assert float(alone[row]) == pytest.approx(wanted, abs=1e-4)
     assert not np.isin(ids, [UNKNOWN, BOUNDARY]).any()
+    extreme = peaked.beam_search(SOURCE, 3, 1000.0)[1].numpy()
+    assert not np.isinf(extreme[0]).any()
     taken = []
 
     def step(ids, state):
@@ -240,6 +242,19 @@ def test_equals_the_same_network_of_keras_layers():
     assert_close(model((source, previous)), wanted, 1e-5)
 
 
+@pytest.mark.parametrize("tied", ["none", "output"])
+def test_mixed_precision(tied):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = model_for(tied_embeddings=tied, input_feeding=True, feed_context=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    y = model((SOURCE, PREVIOUS))
+    assert y.dtype == tf.float32 and np.isfinite(y).all()
+    assert {w.dtype for w in model.trainable_weights} == {"float32"}
+    assert model.beam_search(SOURCE, 2)[0].shape == (2, 4, 6)
+
+
 def test_reading_from_the_end_is_reading_what_is_turned_around():
     model = model_for(reverse_source=True)
     forward = model_for()
@@ -272,6 +287,10 @@ def test_bridge():
         (lambda: model_for(attention="dot", both_ways=True), "use 'general'"),
         (lambda: model_for(input_feeding=True, dropout=0.1), "use dropout between the layers"),
         (lambda: model_for(input_feeding=True, output_depth=2), "leave out the depths"),
+        (lambda: model_for(input_feeding=True, dropout=0.1, transition_depth=2), "use dropout between the layers"),
+        (lambda: model_for(rnnzoo.create_task("waveform").spec, "decoder", scheduled_sampling=0.5), "writes vectors"),
+        (lambda: model_for(rnnzoo.create_task("waveform").spec, tied_embeddings="output"), "writes vectors"),
+        (lambda: model_for(rnnzoo.create_task("dates").spec, tied_embeddings="all"), "needs one vocabulary"),
         (lambda: model_for(cell="elman", zoneout=0.1), "cell 'elman' has no option 'zoneout'"),
         (lambda: rnnzoo.layers.Decoder(rnnzoo.layers.LSTM(3, go_backwards=True)), "layers of one direction"),
         (

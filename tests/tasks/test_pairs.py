@@ -90,6 +90,12 @@ def test_pairs_errors(tmp_path, text, options, message):
         rnnzoo.create_task("pairs", data=write(tmp_path / "p.tsv", text), **options)
 
 
+def test_dropped_pairs_are_counted_by_file(tmp_path):
+    train = write(tmp_path / "t.tsv", "a b c\td\n" + "a\tb\n" * 9)
+    with pytest.raises(rnnzoo.UserError, match=r"v\.tsv holds no pair to learn from: it is empty"):
+        rnnzoo.create_task("pairs", data=train, source_max=2, valid_data=write(tmp_path / "v.tsv", "\n"))
+
+
 def test_errors_without_data():
     with pytest.raises(rnnzoo.UserError, match="needs --data"):
         rnnzoo.create_task("pairs")
@@ -173,9 +179,18 @@ def test_g2p(tmp_path):
     assert set("".join(task.spec.vocabulary[3:])).isdisjoint("012") and task.spec.lowercase
     (batch,) = task.evaluation("test")
     references = [[" ".join(r) for r in row] for row in batch.references]
-    assert references == [["R EH D", "R IY D"], ["IH T S"]]
-    assert len(task.pairs["train"]) + len(task.pairs["validation"]) == 63
+    assert references == [["R EH D", "R IY D"], ["IH T S"], ["T IH Z"], ["EY B IY"]]
+    every = [*task.pairs["train"], *task.pairs["validation"]]
+    assert len({"".join(p.source) for p in every}) == 64 and len(every) in (64, 65)
     assert "AH0" in rnnzoo.create_task("g2p", data=path, stress=True).spec.vocabulary
+    sizes = {s: len(pairs) for s, pairs in rnnzoo.create_task("g2p", data=path, held_out=0.6).pairs.items()}
+    assert (sizes["test"], sizes["validation"]) == (26, 13)
+    assert [len(p.others) for p in task.pairs["train"] if "".join(p.source) == "read"] in ([1, 1], [])
+    odd = write(
+        tmp_path / "odd.dict", "#HASH HH AE SH\n\u0928\u092e\u0938\u094d\u0924\u0947 N A M\nparle-moi P A R\n" + words
+    )
+    known = {"".join(p.source) for pairs in rnnzoo.create_task("g2p", data=odd).pairs.values() for p in pairs}
+    assert {"#hash", "\u0928\u092e\u0938\u094d\u0924\u0947", "parle-moi"} <= known
     with pytest.raises(rnnzoo.UserError, match="line 1: a word and its phonemes are needed"):
         rnnzoo.create_task("g2p", data=write(tmp_path / "bad.dict", "word\n"))
 
