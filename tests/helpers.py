@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import rnnzoo
@@ -28,6 +29,11 @@ class Repeat(rnnzoo.cells.Cell):
 
     def step(self, x, r, state, consts):
         return x, state
+
+
+def often(*names, of):
+    """Those names, and the others with the slow tests."""
+    return [*names, *(pytest.param(name, marks=pytest.mark.slow) for name in of if name not in names)]
 
 
 def normal(*shape, seed=0, dtype="float32"):

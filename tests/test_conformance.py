@@ -9,7 +9,7 @@ import rnnzoo
 from rnnzoo.config import options_class
 from rnnzoo.spec import SPECIAL
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
-from tests.helpers import assert_close, fresh_python
+from tests.helpers import assert_close, fresh_python, often
 
 SPECS = {
     "text": rnnzoo.TaskSpec(
@@ -42,11 +42,6 @@ def targets_for(spec, batch=3, time=6, seed=1):
 def model_for(name, spec, **options):
     keras.utils.set_random_seed(1)
     return rnnzoo.create_model(name, spec, **{"units": 8, "embedding": 4} | options)
-
-
-def often(*names, of=MODELS):
-    """Those names, and the others with the slow tests."""
-    return [*names, *(pytest.param(name, marks=pytest.mark.slow) for name in of if name not in names)]
 
 
 def specs_for(name):
@@ -117,7 +112,7 @@ def noisy(name):
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "elman", "gru", "lstm-layernorm"))
+@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "elman", "gru", "lstm-layernorm", of=MODELS))
 def test_trains_under_xla(name):
     """As `train.py` does: the loss falls; without noise the gradients are those of the plain graph."""
     spec = SPECS["class per step"]
@@ -163,7 +158,7 @@ def test_no_output_depends_on_later_inputs(name):
     assert_close(model(changed)[:, :3], model(x)[:, :3], 1e-6)
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "gru", "lstm", "lstm-layernorm"))
+@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "gru", "lstm", "lstm-layernorm", of=MODELS))
 def test_training_goes_on_from_a_checkpoint(name, tmp_path):
     """Restored in a new trainer after three of six steps, with all noise on: the same weights."""
 
@@ -186,7 +181,9 @@ def test_training_goes_on_from_a_checkpoint(name, tmp_path):
         assert_close(ours, theirs, 1e-6)  # not bit for bit: operations are deterministic only where that is asked for
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "dampened", "elman", "gru", "indrnn", "jordan", "lstm"))
+@pytest.mark.parametrize(
+    "name", often("bidirectional", "dampened", "elman", "gru", "indrnn", "jordan", "lstm", of=MODELS)
+)
 def test_overfits_eight_examples(name):
     spec = SPECS["features"]
     model = model_for(name, spec)

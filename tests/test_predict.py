@@ -11,6 +11,7 @@ import pytest
 
 import rnnzoo
 from rnnzoo import predict as command
+from rnnzoo.export import saved_model
 from rnnzoo.predict import PredictOptions, Predictor, predict
 from tests.helpers import randomise
 
@@ -19,7 +20,9 @@ def exported(folder, name, task, **options):
     keras.utils.set_random_seed(1)
     model = rnnzoo.create_model(name, task.spec, **({"units": 6, "embedding": 4} | options))
     randomise(model, scale=1.0)
-    return rnnzoo.export_saved_model(model, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_model, "_verify", lambda *_: None)  # which has tests of its own, and takes its time
+        return rnnzoo.export_saved_model(model, folder)
 
 
 @pytest.fixture(scope="module")

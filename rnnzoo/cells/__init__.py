@@ -1,11 +1,12 @@
 """One tick of recurrence: the equations, and nothing else."""
 
 from rnnzoo.cells.affine import AffineCell
-from rnnzoo.cells.attention import Attention, AttentionCell
+from rnnzoo.cells.attention import Attention
 from rnnzoo.cells.base import Cell
 from rnnzoo.cells.dampened import DampenedCell
 from rnnzoo.cells.elman import ElmanCell
 from rnnzoo.cells.feedforward import FeedforwardCell
+from rnnzoo.cells.feeding import AttentionCell
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.indrnn import IndRNNCell
 from rnnzoo.cells.jordan import JordanCell

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.cells.attention import Attention, AttentionCell
+from rnnzoo.cells import Attention, AttentionCell
 from rnnzoo.layers.arrangement import Arrangement, is_recurrent, sizes
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig

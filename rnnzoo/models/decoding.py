@@ -117,6 +117,20 @@ def beam_search(
     return tf.transpose(written, [1, 2, 0]), scores
 
 
+def mix(step: Step, state: list, previous: tf.Tensor, coins: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """`previous [batch, time]` with what the model draws, step by step, in the places of the `coins`; no gradient."""
+    columns, time = tf.transpose(previous), tf.shape(previous)[1]
+
+    def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
+        logits, state = step(mixed[t], state)
+        drawn = choose(logits, 1.0, 0, seed + tf.stack([t, 0]), never=NEVER)
+        fed = tf.where(coins[:, t + 1], drawn, columns[t + 1])
+        return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], fed[None])
+
+    *_, mixed = _loop(lambda t, *_: t < time - 1, body, (tf.constant(0), list(state), columns))
+    return tf.stop_gradient(tf.ensure_shape(tf.transpose(mixed), previous.shape))
+
+
 def choose(
     logits: tf.Tensor, temperature: Any, top_k: Any, seed: Any, top_p: Any = 1.0, never: tuple[int, ...] = (0, 1, 2)
 ) -> tf.Tensor:
@@ -162,3 +176,17 @@ def _forbidden(symbols: int, never: tuple[int, ...] = NEVER) -> tf.Tensor:
 
 def _divisor(lengths: tf.Tensor, penalty: Any) -> tf.Tensor:
     return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** penalty
+
+
+class OneCall:
+    """Calls outside of a graph as one graph call each, traced once for each key."""
+
+    def __init__(self) -> None:
+        self._traced: dict[tuple, Any] = {}
+
+    def __call__(self, key: tuple, function: Callable[..., Any], *arguments: Any) -> Any:
+        if not tf.executing_eagerly():
+            return function(*arguments)
+        if key not in self._traced:
+            self._traced[key] = tf.function(function, reduce_retracing=True)
+        return self._traced[key](*map(tf.convert_to_tensor, arguments))

@@ -1,6 +1,5 @@
 """Sequence in, sequence out: an encoder, its context, a decoder that writes from it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -88,7 +87,7 @@ class EncoderDecoder(ZooModel):
             self.trained = self.add_weight(
                 shape=(), dtype="int64", initializer="zeros", trainable=False, name="trained", autocast=False
             )
-        self._calls = _OneCall()
+        self._calls = decoding.OneCall()
         self(self.example())
 
     def example(self, batch_size: int = 1, places: int = 2, time: int = 2) -> tuple[tf.Tensor, tf.Tensor]:
@@ -217,37 +216,13 @@ class EncoderDecoder(ZooModel):
         coins = keras.random.uniform(tf.shape(previous), seed=self.seed_generator) < self.sampling * risen
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         step, state, _ = self._begin(source)
-        columns, time = tf.transpose(previous), tf.shape(previous)[1]
-
-        def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
-            logits, new = step(mixed[t], state)
-            drawn = decoding.choose(logits, 1.0, 0, seed + tf.stack([t, 0]), never=decoding.NEVER)
-            fed = tf.where(coins[:, t + 1], drawn, columns[t + 1])
-            new = [tf.ensure_shape(n, s.shape) for n, s in zip(new, state, strict=True)]
-            return t + 1, new, tf.tensor_scatter_nd_update(mixed, [[t + 1]], fed[None])
-
-        *_, mixed = tf.while_loop(lambda t, *_: t < time - 1, body, (tf.constant(0), list(state), columns))
-        return tf.stop_gradient(tf.ensure_shape(tf.transpose(mixed), previous.shape))
+        return decoding.mix(step, state, previous, coins, seed)
 
     def _cast(self, values: tf.Tensor) -> tf.Tensor:
         return tf.cast(values, self.compute_dtype)
 
     def _drop(self, values: tf.Tensor, training: Any) -> tf.Tensor:
         return values if self.dropout is None else self.dropout(values, training=training)
-
-
-class _OneCall:
-    """Calls outside of a graph as one graph call each, traced once for each key."""
-
-    def __init__(self) -> None:
-        self._traced: dict[tuple, Any] = {}
-
-    def __call__(self, key: tuple, function: Callable[..., Any], *arguments: Any) -> Any:
-        if not tf.executing_eagerly():
-            return function(*arguments)
-        if key not in self._traced:
-            self._traced[key] = tf.function(function, reduce_retracing=True)
-        return self._traced[key](*map(tf.convert_to_tensor, arguments))
 
 
 def _check(spec: TaskSpec, name: str, encoder: bool, tied: str, sampling: float) -> None:

@@ -13,7 +13,7 @@ import rnnzoo
 from rnnzoo.models import decoding
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
-from tests.helpers import assert_close, fresh_python, normal, randomise
+from tests.helpers import assert_close, fresh_python, normal, often, randomise
 
 SYMBOLS = (*SPECIAL, *"abcde")
 SPEC = rnnzoo.TaskSpec(
@@ -46,6 +46,8 @@ OPTIONS = {
     "bottlenecks": {"layers": 2, "residual": True, "input_depth": 2, "shortcut": True, "transition_depth": 2},
 }
 
+COMPILED = ("additive, both ways", "input feeding")  # these by XLA too
+
 
 def model_for(spec=SPEC, name="seq2seq", **options):
     keras.utils.set_random_seed(3)
@@ -62,11 +64,11 @@ def peaked():
 
 @pytest.mark.parametrize("case", OPTIONS)
 def test_options(case):
-    check_all(model_for(**OPTIONS[case]))
+    check_all(model_for(**OPTIONS[case]), graph=case in COMPILED)
 
 
-@pytest.mark.parametrize("feeding", [False, True])
-@pytest.mark.parametrize("cell", rnnzoo.list_cells())
+@pytest.mark.parametrize("feeding", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("cell", often("gru", "indrnn", of=rnnzoo.list_cells()))
 def test_any_cell(cell, feeding):
     if cell == "feedforward" and feeding:
         feeding = False  # its window is of inputs, and holds no more of them

@@ -1,0 +1,50 @@
+"""What beams are worth: the error rates of an exported model on its task's test, greedy and by beam search.
+
+    python benchmarks/beam.py EXPORT [--beams 1 4 8] [--length_penalty 0]
+
+The task, with its options, is read from the export's config.json.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo.training import writing
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("export", type=pathlib.Path)
+    parser.add_argument("--beams", nargs="+", type=int, default=[1, 4, 8])
+    parser.add_argument("--length_penalty", type=float, default=0.0)
+    options = parser.parse_args()
+    config = json.loads((options.export / "assets.extra" / "config.json").read_text(encoding="utf-8"))
+    task = rnnzoo.create_task(config["task"], **config["task_options"])
+    translate = rnnzoo.load(options.export).signatures["translate"]
+    between = "" if task.spec.source_level == "char" else " "
+    for beams in options.beams:
+        totals, started = {"sequences": 0, "exact": 0, "edits": 0, "units": 0}, time.monotonic()
+        for first in range(0, len(task.pairs["test"]), 256):
+            pairs = task.pairs["test"][first : first + 256]
+            text = tf.constant([between.join(pair.source) for pair in pairs])
+            sizes = {"beam_size": tf.constant(beams), "length_penalty": tf.constant(options.length_penalty)}
+            for pair, found in zip(pairs, translate(text=text, **sizes)["text"].numpy()[:, 0], strict=True):
+                got = list(found.decode()) if task.spec.level == "char" else found.decode().split()
+                distances = [(writing.edits(got, right), len(right)) for right in (pair.target, *pair.others)]
+                nearest, length = min(distances, key=lambda d: d[0] / max(1, d[1]))
+                for name, value in zip(totals, (1, nearest == 0, nearest, length), strict=True):
+                    totals[name] += value
+        found = writing.finish(totals)
+        seconds = time.monotonic() - started
+        print(f"beams {beams}: wrong {1 - found['exact_match']:.4f}  edits {found['error_rate']:.4f}  {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
