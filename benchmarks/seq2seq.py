@@ -14,13 +14,13 @@ import importlib.util
 import json
 import os
 import pathlib
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import tensorflow as tf
+from layers import geometric_mean, measure
 
 import rnnzoo
 from rnnzoo.spec import BOUNDARY, SPECIAL
@@ -134,26 +134,6 @@ def torch_case(shape, data):
         torch.nn.functional.cross_entropy(layers["head"](y).flatten(0, 1), target.flatten()).backward()
 
     return step
-
-
-def measure(cases, rounds):
-    """The smallest time of each case in milliseconds, the cases taking turns."""
-    best = dict.fromkeys(cases, float("inf"))
-    for run in cases.values():
-        run()
-        run()
-    for _ in range(rounds):
-        for name, run in cases.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
-            if name == "torch":
-                time.sleep(0.3)  # its threads spin on after a call
-    return {name: 1e3 * seconds for name, seconds in best.items()}
-
-
-def geometric_mean(values):
-    return float(np.exp(np.mean(np.log(list(values)))))
 
 
 def train(rounds):
