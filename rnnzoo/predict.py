@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,9 +40,6 @@ class PredictOptions:
     nbest: int = option(1, "of what was found so many, best first: number of the line, score, text", minimum=1)
     length_penalty: float = option(0.0, "with beams, how much texts gain by their length", minimum=0, below=10)
     attention_plot: str | None = option(None, "picture of where it looks in the first line, greedily (.png)")
-
-
-Answer = Callable[[list[str]], list[str]]  # texts to lines, or blocks of lines, of answers
 
 
 class Predictor:

@@ -29,9 +29,9 @@ class TaskSpec:
 
     In a "pair" the inputs are `(source, previous)`: ids `[batch, places]` of `source_vocabulary` or numbers
     `[batch, places, input_size]`, padded with PAD, as `source` says (`source_length` of them, if that is not
-    0); and what was written before each step, ids `[batch, time]` from a BOUNDARY on (of text
-    that is read in lower case with `lowercase`), or for vectors, which
-    are written without looking back, `[batch, time, 0]`. What is written is at most `output_length` long.
+    0); and what was written before each step, ids `[batch, time]` from a BOUNDARY on, or for vectors, which
+    are written without looking back, `[batch, time, 0]`. What is written is at most `output_length` long. With
+    `lowercase` sources are read in lower case.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]

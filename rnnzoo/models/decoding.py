@@ -187,6 +187,7 @@ class OneCall:
     def __call__(self, key: tuple, function: Callable[..., Any], *arguments: Any) -> Any:
         if not tf.executing_eagerly():
             return function(*arguments)
+        key = tuple(part.numpy() if isinstance(part, tf.Tensor) else part for part in key)
         if key not in self._traced:
             self._traced[key] = tf.function(function, reduce_retracing=True)
         return self._traced[key](*map(tf.convert_to_tensor, arguments))

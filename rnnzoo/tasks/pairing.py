@@ -116,14 +116,8 @@ class PairTask(StoredTask):
         chosen = [self.examples[split][i] for i in members]
         rows, places = self.options.batch_size, self.places[longest]
         batch = pad_pairs([e.inputs for e in chosen], [e.targets for e in chosen], rows, places, longest)
-        references = [
-            [self._units(p.target), *map(self._units, p.others)] for p in (self.pairs[split][i] for i in members)
-        ]
-        return batch._replace(references=references)
-
-    @staticmethod
-    def _units(units: list[str]) -> tuple[str, ...]:
-        return tuple(units)
+        pairs = [self.pairs[split][i] for i in members]
+        return batch._replace(references=[[tuple(pair.target), *map(tuple, pair.others)] for pair in pairs])
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {len(self.pairs[s]):,}" for s in SPLITS)

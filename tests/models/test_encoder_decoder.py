@@ -164,6 +164,7 @@ def test_scores_order_and_early_end(peaked):
 
 def test_sampling(peaked):
     greedy = peaked.greedy(SOURCE)[0].numpy()
+    assert (peaked.beam_search(SOURCE, tf.constant(1))[0][0].numpy() == greedy).all()
     for how in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
         assert (peaked.sample(SOURCE, 5, **how)[0].numpy() == greedy).all(), how
     drawn = [peaked.sample(SOURCE, seed)[0].numpy().tolist() for seed in (1, 1, 2, 3)]
