@@ -61,14 +61,15 @@ def scan(
         return part(inputs, tuple(initial_state), mask, memory)
     nest = (inputs, tuple(initial_state), () if mask is None else mask, () if memory is None else memory)
 
-    def rows(first: Any, last: Any) -> tuple:
-        inputs, state, *rest = tree.map_structure(lambda t: t[first:last], nest)
+    def rows(flat: Any) -> tuple:
+        inputs, state, *rest = tree.pack_sequence_as(nest, flat)
         return part(inputs, state, *(None if isinstance(p, tuple) and not p else p for p in rest))
 
     for state in nest[1]:
         tf.debugging.assert_equal(tf.shape(state)[0], tf.shape(inputs)[0], "initial_state has another batch size")
     half = tf.shape(inputs)[0] // 2
-    first, second = rows(None, half), rows(half, None)
+    halves = [tf.split(t, [half, tf.shape(t)[0] - half], num=2) for t in tree.flatten(nest)]
+    first, second = (rows([pair[i] for pair in halves]) for i in range(2))
     return tree.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
 
 
