@@ -1,18 +1,20 @@
 """rnnzoo: recurrent neural networks as Keras layers that train fast, resume exactly and export."""
 
-from rnnzoo import cells, interop, layers, models, tasks
+from rnnzoo import cells, compositions, interop, layers, models, tasks
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
 from rnnzoo.loading import load
 from rnnzoo.models import create_model, list_models
-from rnnzoo.registry import CELLS, MODELS, TASKS
+from rnnzoo.registry import CELLS, COMPOSITIONS, MODELS, TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import create_task, list_tasks
 
 __version__ = "0.1.0"
 list_cells = CELLS.list
-__all__ = ["CELLS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "create_model", "create_task"]
+__all__ = ["CELLS", "COMPOSITIONS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "compositions"]
 __all__ += [
+    "create_model",
+    "create_task",
     "export_saved_model",
     "interop",
     "layers",

@@ -1,4 +1,4 @@
-"""One strict, generic registry, and the three that the package is built on."""
+"""One strict, generic registry, and the four that the package is built on."""
 
 import difflib
 import fnmatch
@@ -68,5 +68,6 @@ def _owner(entry: Any) -> str:
 
 
 CELLS: Registry = Registry("cell")
+COMPOSITIONS: Registry = Registry("composition")
 MODELS: Registry = Registry("model")
 TASKS: Registry = Registry("task")

@@ -11,6 +11,7 @@ ORDER = [
     {"errors", "serialization"},
     {"registry", "config", "spec"},
     {"cells"},
+    {"compositions"},
     {"layers"},
     {"models", "interop"},
     {"tasks"},

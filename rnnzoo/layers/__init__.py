@@ -7,6 +7,7 @@ from rnnzoo.cells import Attention
 from rnnzoo.layers.bidirectional import Bidirectional
 from rnnzoo.layers.decoder import Bridge, Decoder
 from rnnzoo.layers.deep import DeepInput, DeepOutput, DeepTransition
+from rnnzoo.layers.recursive import Recursive
 from rnnzoo.layers.rnn import RNN, NamedRNN
 from rnnzoo.layers.scan import scan
 from rnnzoo.layers.stack import Stack
@@ -24,7 +25,8 @@ __all__ = [
     "DeepOutput",
     "DeepTransition",
 ]
-__all__ += ["ElmanRNN", "IndRNN", "JordanRNN", "LayerNormLSTM", "NamedRNN", "PeepholeLSTM", "Stack", "scan"]
+__all__ += ["ElmanRNN", "IndRNN", "JordanRNN", "LayerNormLSTM", "NamedRNN", "PeepholeLSTM", "Recursive", "Stack"]
+__all__ += ["scan"]
 
 
 class DampenedRNN(NamedRNN, cell_class=cells.DampenedCell):
