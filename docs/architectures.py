@@ -40,6 +40,7 @@ LAYERS = {
     "bidirectional": "Bidirectional",
     "seq2seq": "Decoder",
     "decoder": "Decoder",
+    "recursive": "Recursive",
 }
 ARRANGED = {
     "stacked": Stack,
@@ -81,6 +82,9 @@ WHEN = {
     "`--attention` for sources longer than a few symbols, `--both_ways` for most, `--attention=none --reverse_source` "
     "to see what a fixed context can hold.",
     "decoder": "One to many: a sequence from a label, such as a name in a language, or from a few numbers.",
+    "recursive": "Where the structure is known and is no sequence: expressions, syntax trees, parsed sentences. From a "
+    "leaf to the root it is as short as the tree is high. `tree-lstm-binary` where the order of children counts, "
+    "`tree-lstm-childsum` or `tree-gru` where there are many; `tree-rnn` and `rntn` to compare.",
 }
 
 
@@ -243,6 +247,21 @@ def decoder():
     return d
 
 
+def recursive():
+    d = Diagram()
+    for i, name in enumerate("abcd"):
+        d.add(f"x{i}", 1.5 * i, 0, f"x {name}", "text")
+        d.add(f"s{i}", 1.5 * i, 1, f"s {name}")
+        d.arrow(f"x{i}", f"s{i}")
+    for name, x, y, below in (("p", 2.25, 2, ("s1", "s2")), ("q", 1.1, 3, ("s0", "p")), ("r", 2.9, 4, ("q", "s3"))):
+        d.add(name, x, y, f"s {name}")
+        for child in below:
+            d.arrow(child, name)
+    d.add("y", 2.9, 5, "y", "text")
+    d.arrow("r", "y")
+    return d
+
+
 DIAGRAMS = {
     "dampened": plain("λ"),
     "elman": plain("U"),
@@ -260,12 +279,16 @@ DIAGRAMS = {
     "bidirectional": bidirectional,
     "seq2seq": seq2seq,
     "decoder": decoder,
+    "recursive": recursive,
 }
 
 
 def weight_count(name):
     """Weights of the core for so many features and units, without the output layer."""
     spec = rnnzoo.TaskSpec("features", "class", True, FEATURES, 2, "cross_entropy")
+    if name == "recursive":
+        spec = dataclasses.replace(spec, inputs="tree", per_step=False, arity=2)
+        return rnnzoo.create_model(name, spec, units=UNITS, embedding=FEATURES).core.count_params()
     if name in WRITERS:
         kind = {"inputs": "pair", "outputs": "vector", "source": "features", "source_length": 1, "output_length": 2}
         model = rnnzoo.create_model(name, dataclasses.replace(spec, **kind, loss="mse"), units=UNITS)
@@ -275,6 +298,9 @@ def weight_count(name):
 
 def described(name):
     """First line, equations and references of a model, from the docstrings of the code."""
+    if name == "recursive":
+        first, equations, *_, reference = inspect.getdoc(rnnzoo.MODELS[name]).split("\n\n")
+        return first.replace("\n", " "), equations + "\n" + compositions(), " ".join(reference.split())
     documented = ARRANGED.get(name) or rnnzoo.CELLS[name]
     text = inspect.getdoc(documented)
     if name in WRITERS:
@@ -289,11 +315,21 @@ def described(name):
     return paragraphs[0].replace("\n", " "), "\n".join(equations), " ".join(paragraphs[-1].split())
 
 
+def compositions():
+    """Each composition: its first line and its equations."""
+    parts = []
+    for name in rnnzoo.COMPOSITIONS:
+        first, equations, *_ = inspect.getdoc(rnnzoo.COMPOSITIONS[name]).split("\n\n")
+        parts.append(f"\n`{name}`: {' '.join(first.split())}\n\n{equations}")
+    return "\n".join(parts)
+
+
 def section(name):
     first, equations, reference = described(name)
     count = weight_count(name)
     of_lstm = name in ("bidirectional", *WRITERS)
-    cell = "" if name not in ARRANGED else f" (cell `{'lstm' if of_lstm else 'elman'}`)"
+    own = " (composition `tree-lstm-binary`)" if name == "recursive" else ""
+    cell = own if name not in ARRANGED else f" (cell `{'lstm' if of_lstm else 'elman'}`)"
     lines = [f"## `{name}`", "", first, "", f"![{name}](images/{name}.svg)", ""]
     lines += [equations, ""] if equations else []
     lines += [f"Layer `rnnzoo.layers.{LAYERS[name]}`; {count:,} weights{cell}.", "", WHEN[name], "", reference, ""]

@@ -18,6 +18,7 @@ def memory_needed(model: Any, options: Any, spec: TaskSpec, longest: int, places
     `longest` is the length of the longest sequence in a batch, `places` that of the longest source.
     """
     units, layers, embedding = (getattr(model, name, 1) for name in ("units", "layers", "embedding"))
+    embedding = embedding or units
     ticks = layers * getattr(model, "transition_depth", 1) * (2 if hasattr(model, "merge_mode") else 1)
     hidden, deeper = (getattr(model, "hidden_units", None) or units, _hidden_layers(model))
     looks = 0

@@ -20,6 +20,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.loading import load
 from rnnzoo.plot import draw_attention
 from rnnzoo.spec import SPECIAL, TaskSpec
+from rnnzoo.tasks.trees import arrays, parse
 
 USAGE = (
     "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
@@ -43,7 +44,7 @@ class PredictOptions:
 
 
 class Predictor:
-    """Answers of an export of this package, `rnnzoo.load`ed from `path`, to lines of text.
+    """Answers of an export of this package, `rnnzoo.load`ed from `path`, to lines of text, or of trees in brackets.
 
     A model that writes gives its text (with `nbest`, as many lines of number, score and text), a classifier
     the label, a tagger the label of each unit, a language model the log-probability (nats) and its bits per
@@ -59,7 +60,9 @@ class Predictor:
         self.signatures: Any = getattr(self.loaded, "signatures", {})
         self.options, self.spec = options, _spec(Path(path))
         self.writes = "translate" in self.signatures
-        if "text" not in self.signatures["serving_default"].structured_input_signature[1]:
+        inputs = self.signatures["serving_default"].structured_input_signature[1]
+        self.reads_trees = "parent" in inputs
+        if not self.reads_trees and "text" not in inputs:
             raise UserError(f"{path} does not read text; call its signatures with TensorFlow")
         if not self.writes and (options.beam > 1 or options.nbest > 1 or options.length_penalty):
             raise UserError("--beam, --nbest and --length_penalty are for models that write; this one does not")
@@ -78,6 +81,8 @@ class Predictor:
 
     def refuse(self, text: str) -> str:
         """Why a line cannot be answered; empty if it can."""
+        if self.reads_trees:
+            return self._refuse_tree(text)
         label = text.strip().lower() if self.spec.lowercase else text.strip()
         return (
             "" if self._labels is None or label in self._labels else f"{label!r} is none of the labels the model knows"
@@ -85,10 +90,10 @@ class Predictor:
 
     def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
         """The answer to each line, which are not empty; `numbers` are theirs."""
-        text = tf.constant(list(lines))
+        given = arrays([parse(line) for line in lines]) if self.reads_trees else {"text": tf.constant(list(lines))}
         if self.writes and self.options.beam > 1:
-            return self._search(numbers, text)
-        found = {name: value.numpy() for name, value in self.signatures["serving_default"](text=text).items()}
+            return self._search(numbers, given["text"])
+        found = {name: value.numpy() for name, value in self.signatures["serving_default"](**given).items()}
         if self.writes and self.options.nbest == 1:
             return [t.decode() for t in found["text"]]
         if "label" in found:
@@ -97,6 +102,14 @@ class Predictor:
             return [" ".join(label.decode() for label in row if label) for row in rows]
         per_unit = found["bits_per_char"] if "bits_per_char" in found else found["perplexity"]
         return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_unit, strict=True)]
+
+    def _refuse_tree(self, text: str) -> str:
+        try:
+            widest = max(map(len, parse(text).children))
+        except UserError as error:
+            return str(error)
+        most = self.spec.arity
+        return f"a node has {widest} children, and the model combines {most}" if most and widest > most else ""
 
     def _search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
         sizes = {

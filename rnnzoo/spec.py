@@ -32,6 +32,10 @@ class TaskSpec:
     0); and what was written before each step, ids `[batch, time]` from a BOUNDARY on, or for vectors, which
     are written without looking back, `[batch, time, 0]`. What is written is at most `output_length` long. With
     `lowercase` sources are read in lower case.
+
+    A "tree" is `[batch, nodes, 4]`: of each node its token, an id of the vocabulary (PAD: it has none), its parent,
+    place and level, as `rnnzoo.layers.Recursive` reads them; a node has at most `arity` children. Outputs are those of
+    the root or, `per_step`, of every node.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]
@@ -55,6 +59,7 @@ class TaskSpec:
     source_level: Level = "char"
     lowercase: bool = False
     output_length: int = 0
+    arity: int = 0
 
     @property
     def language_model(self) -> bool:

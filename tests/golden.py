@@ -19,7 +19,13 @@ def weights():
     reading = dataclasses.replace(spec, outputs="class")
     one = {"inputs": "pair", "source": "tokens", "source_vocabulary": spec.vocabulary, "source_length": 1}
     pair = dataclasses.replace(spec, output_length=5, **one)
+    tree = dataclasses.replace(reading, inputs="tree", per_step=False, arity=2)
     for name in rnnzoo.list_models():
+        if name == "recursive":
+            for composition in rnnzoo.COMPOSITIONS:
+                model = rnnzoo.create_model(name, tree, units=8, composition=composition)
+                found[composition] = [[w.name, list(w.shape)] for w in model.weights]
+            continue
         model = rnnzoo.create_model(name, pair if name in WRITERS else reading, units=8, embedding=4, layers=2)
         found[name] = [[w.name, list(w.shape)] for w in model.weights]
     return found

@@ -19,7 +19,8 @@ SPECS = {
     "class per step": rnnzoo.TaskSpec("features", "class", True, 3, 4, "cross_entropy", ("accuracy",)),
 }
 WRITERS = [n for n in rnnzoo.list_models() if "tied_embeddings" in options_class(rnnzoo.MODELS[n]).__annotations__]
-MODELS = [name for name in rnnzoo.list_models() if name not in WRITERS]  # the others: tests/models
+TREES = [n for n in rnnzoo.list_models() if "composition" in options_class(rnnzoo.MODELS[n]).__annotations__]
+MODELS = [n for n in rnnzoo.list_models() if n not in WRITERS + TREES]  # the others: tests/models, tests/compositions
 CAUSAL = [name for name in MODELS if name != "bidirectional"]
 ARRANGEMENTS = ("stacked", "deep-input", "deep-transition", "deep-output", "bidirectional")
 

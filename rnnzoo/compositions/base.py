@@ -64,6 +64,7 @@ class Composition(SignatureConfig, keras.layers.Layer):
     state_size: Any
     arity: int | None = None
     reads_inside = False
+    leaf_is_input = False  # whether a leaf needs inputs of as many features as there are units
 
     def project(self, inputs: tf.Tensor) -> Any:
         """What the inputs alone decide, for `inputs [nodes, features]`: `x`, a nest of `[nodes, ...]`."""
@@ -76,12 +77,3 @@ class Composition(SignatureConfig, keras.layers.Layer):
     def combine(self, x: Any, children: Children) -> tuple:
         """The equations: the states of nodes with children."""
         raise NotImplementedError(f"{type(self).__name__} does not define combine(x, children)")
-
-
-def leaves_are_inputs(composition: Any, features: int | None) -> None:
-    """Raises `ValueError` unless the inputs can be the states of the leaves as they stand."""
-    if features != composition.units:
-        raise ValueError(
-            f"{type(composition).__name__} takes a leaf's vector as the leaf's state: inputs have {features} "
-            f"features, units are {composition.units}; make them the same"
-        )

@@ -7,12 +7,39 @@ import tensorflow as tf
 
 from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.cells.ops import dot, weight
-from rnnzoo.compositions.base import Children, Composition, leaves_are_inputs
+from rnnzoo.compositions.base import Children, Composition
 from rnnzoo.registry import COMPOSITIONS
 
 
+class VectorComposition(Composition):
+    """What the two have in common: a leaf's inputs are its state, and a matrix over all children."""
+
+    leaf_is_input = True
+    arity: int = 2
+
+    def __init__(self, units: int, activation: Any = "tanh", kernel_initializer: Any = "glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.activation, self.kernel_initializer = units, activation, kernel_initializer
+        self.state_size = units
+
+    def build(self, input_shape: Any) -> None:
+        if input_shape[-1] != self.units:
+            raise ValueError(
+                f"{type(self).__name__} takes a leaf's vector as the leaf's state: inputs have {input_shape[-1]} "
+                f"features, units are {self.units}; make them the same"
+            )
+        shape = (self.arity * self.units, self.units)
+        self.recurrent_kernel = self.add_weight(
+            shape=shape, initializer=keras.initializers.get(self.kernel_initializer), name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def leaf(self, x: Any) -> tuple:
+        return (x,)
+
+
 @COMPOSITIONS.register("tree-rnn")
-class TreeRNN(Composition):
+class TreeRNN(VectorComposition):
     """The recursive network: a parent is one layer over its children.
 
         p = x                                  a leaf
@@ -47,21 +74,8 @@ class TreeRNN(Composition):
         kernel_initializer: Any = "glorot_uniform",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.arity: int = arity
-        self.units, self.activation, self.kernel_initializer = units, activation, kernel_initializer
-        self.state_size = units
-
-    def build(self, input_shape: Any) -> None:
-        leaves_are_inputs(self, input_shape[-1])
-        shape = (self.arity * self.units, self.units)
-        self.recurrent_kernel = self.add_weight(
-            shape=shape, initializer=keras.initializers.get(self.kernel_initializer), name="recurrent_kernel"
-        )
-        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
-
-    def leaf(self, x: Any) -> tuple:
-        return (x,)
+        super().__init__(units, activation, kernel_initializer, **kwargs)
+        self.arity = arity
 
     def combine(self, x: Any, children: Children) -> tuple:
         c = children.side_by_side(children.states[0], self.arity)  # [nodes, N units]
@@ -69,7 +83,7 @@ class TreeRNN(Composition):
 
 
 @COMPOSITIONS.register("rntn")
-class RNTN(TreeRNN):
+class RNTN(VectorComposition):
     """The recursive neural tensor network: two children multiply each other too.
 
         c = [c_1; c_2]
@@ -91,9 +105,6 @@ class RNTN(TreeRNN):
     Socher, Perelygin, Wu, Chuang, Manning, Ng & Potts (2013), Recursive deep models for semantic
     compositionality over a sentiment treebank, EMNLP.
     """
-
-    def __init__(self, units: int, activation: Any = "tanh", kernel_initializer: Any = "glorot_uniform", **kwargs):
-        super().__init__(units, 2, activation, kernel_initializer, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)

@@ -15,8 +15,11 @@ import tensorflow as tf
 from rnnzoo.errors import UserError
 from rnnzoo.export import check
 from rnnzoo.export.serving import Serving
+from rnnzoo.export.trees import TreeServing
 from rnnzoo.export.writing import WritingServing
-from rnnzoo.models import EncoderDecoder, ZooModel
+from rnnzoo.models import EncoderDecoder, TreeNetwork, ZooModel
+
+SERVING: dict[type, Any] = {EncoderDecoder: WritingServing, TreeNetwork: TreeServing, ZooModel: Serving}
 
 
 class ExportError(RuntimeError):
@@ -28,9 +31,10 @@ def export_saved_model(
 ) -> Path:
     """Writes a model as a SavedModel that needs neither this package nor its data.
 
-    `Serving` and `WritingServing` document the signatures. `assets.extra/config.json` holds the model's configuration,
-    the vocabulary included, and what `config` adds. The SavedModel gets its name only after a
-    fresh process without this package has loaded it and its answers equal the model's.
+    `Serving`, `WritingServing` and `TreeServing` document the signatures.
+    `assets.extra/config.json` holds the model's configuration, the vocabulary included, and what `config` adds. The
+    SavedModel gets its name only after a fresh process without this package has loaded it and its answers equal the
+    model's.
 
     Raises:
         UserError: `path` holds something and `overwrite` is not set, or the model is not one of this zoo's.
@@ -50,7 +54,7 @@ def export_saved_model(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         made = Path(folder) / "saved_model"
-        serving = WritingServing(model) if isinstance(model, EncoderDecoder) else Serving(model)
+        serving = next(kind for cls, kind in SERVING.items() if isinstance(model, cls))(model)
         tf.saved_model.save(serving, str(made), signatures=serving.functions)
         extra = made / "assets.extra"
         extra.mkdir()

@@ -48,6 +48,10 @@ class Codec(tf.Module):
         spelled = tf.reshape(spelled, tf.concat([tf.shape(units), [self._word_length]], 0))
         return tf.concat([ids[..., None], tf.pad(spelled, [[0, 0], [1, 0], [0, 0]])], 2), lengths
 
+    def ids(self, units: tf.Tensor) -> tf.Tensor:
+        """The ids of units, whatever their shape."""
+        return self._table.lookup(tf.strings.lower(units, "utf-8") if self._lowercase else units)
+
     def _split(self, text: tf.Tensor) -> tf.RaggedTensor:
         if self._level == "char":
             return tf.strings.unicode_split(text, "UTF-8", errors="replace")

@@ -17,6 +17,8 @@ class ZooModel(keras.Model):
     states after it; `initial_state(batch_size)` those before, an empty list where none are carried.
     """
 
+    compilable = True  # whether XLA can compile it
+
     def __init__(self, spec: TaskSpec, recipe: tuple[str, dict[str, Any]], **kwargs):
         super().__init__(**kwargs)
         self.spec, self._recipe = spec, recipe

@@ -40,10 +40,12 @@ class Network(ZooModel):
     ):
         super().__init__(spec, recipe, **kwargs)
         if spec.inputs not in ("tokens", "features"):
-            raise UserError(
-                f"model '{recipe[0]}' reads one sequence, and this task has sources and what is written for each: "
-                "--model=seq2seq is for that"
+            has = (
+                "trees: --model=recursive"
+                if spec.inputs == "tree"
+                else "sources and what is written for each: --model=seq2seq"
             )
+            raise UserError(f"model '{recipe[0]}' reads one sequence, and this task has {has} is for that")
         if spec.guesses_next and not core.causal:
             raise UserError(
                 f"model '{recipe[0]}' reads ahead, so it cannot be a language model: what it is to guess, the next "

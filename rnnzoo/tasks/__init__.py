@@ -12,6 +12,7 @@ from rnnzoo.tasks import (
     drawn_pairs,
     forecast,
     g2p,
+    listops,
     music,
     pairs,
     reber,
@@ -25,7 +26,19 @@ from rnnzoo.tasks import (
 from rnnzoo.tasks.base import Batch, Task
 
 __all__ = ["Batch", "Task", "adding", "char_lm", "classify", "copy", "create_task", "drawn_pairs", "forecast", "g2p"]
-__all__ += ["list_tasks", "music", "pairs", "reber", "scan", "series", "tag", "temporal_order", "waveform", "word_lm"]
+__all__ += [
+    "list_tasks",
+    "listops",
+    "music",
+    "pairs",
+    "reber",
+    "scan",
+    "series",
+    "tag",
+    "temporal_order",
+    "waveform",
+    "word_lm",
+]
 
 
 def list_tasks(pattern: str = "*") -> list[str]:

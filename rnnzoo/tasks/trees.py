@@ -1,11 +1,14 @@
 """Trees as flat arrays, their text, and what tasks of trees share."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnzoo.errors import UserError
+from rnnzoo.spec import PAD, UNKNOWN
+from rnnzoo.tasks.stored import Example
 
 
 class Tree(NamedTuple):
@@ -35,6 +38,16 @@ def structure(children: Sequence[Sequence[int]]) -> np.ndarray:
             found[child, :2] = number + 1, place
             found[number, 2] = max(found[number, 2], found[child, 2] + 1)
     return found
+
+
+def arrays(trees: Sequence[Tree]) -> dict[str, np.ndarray]:
+    """Trees as an exported model reads them: token, parent, place and level, each `[n, nodes]`."""
+    longest = max(len(tree.tokens) for tree in trees)
+    token = np.array([tree.tokens + [""] * (longest - len(tree.tokens)) for tree in trees], dtype=object)
+    found = np.zeros((*token.shape, 3), "int32")
+    for row, tree in enumerate(trees):
+        found[row, : len(tree.tokens)] = structure(tree.children)
+    return {"token": token, **{name: found[..., i] for i, name in enumerate(("parent", "place", "level"))}}
 
 
 def parse(text: str, labelled: bool = False) -> Tree:
@@ -93,16 +106,14 @@ def parse(text: str, labelled: bool = False) -> Tree:
     return tree
 
 
-def _words(text: str) -> list[tuple[int, str]]:
+def _words(text: str) -> Iterator[tuple[int, str]]:
     """Brackets and tokens, each with its column, the first being 1."""
-    found, start = [], None
-    for i, sign in enumerate([*text, " "]):
-        if sign in "()" or sign.isspace():
-            if start is not None:
-                found.append((start + 1, text[start:i]))
-                start = None
-            if sign in "()":
-                found.append((i + 1, sign))
-        elif start is None:
-            start = i
-    return found
+    return ((match.start() + 1, match[0]) for match in re.finditer(r"[()]|[^()\s]+", text))
+
+
+def example(tree: Tree, ids: dict[str, int], targets: Any, flat: bool = False) -> Example:
+    """A tree as `[nodes, 4]` (token, parent, place, level), or `flat` as the ids of its tokens from left to right."""
+    token = np.array([ids.get(t, UNKNOWN) if t else PAD for t in tree.tokens], "int32")
+    if flat:
+        return Example(token[token != PAD], targets)
+    return Example(np.concatenate([token[:, None], structure(tree.children)], 1), targets)

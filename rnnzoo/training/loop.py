@@ -48,7 +48,8 @@ class Trainer:
         self.step = 0
         self.symbols = 0  # steps of input in a batch
         self.state: list | None = None
-        compiled = {"jit_compile": options.jit_compile, "reduce_retracing": not options.jit_compile}
+        jit = options.jit_compile and model.compilable
+        compiled = {"jit_compile": jit, "reduce_retracing": not jit}
         self._train = tf.function(self._train_step, **compiled)
         self._evaluate = tf.function(self._evaluation_step, **compiled)
 

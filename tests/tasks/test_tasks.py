@@ -31,7 +31,8 @@ def test_batches_depend_on_seed_and_step_only(name, tmp_path):
     }  # no data by itself
     options = {"data": text_file(tmp_path, own[name], 1)} if name in own else {}
     has = {field.name for field in dataclasses.fields(config.options_class(rnnzoo.TASKS[name]))}
-    options |= {key: value for key, value in (("batch_size", 4), ("seq_length", 10)) if key in has}
+    small = {"batch_size": 4, "seq_length": 10, "train_size": 200, "eval_size": 20}
+    options |= {key: value for key, value in small.items() if key in has}
     a, b = rnnzoo.create_task(name, **options), rnnzoo.create_task(name, **options)
     later = a.batch(3, 17)
     for step in range(17):

@@ -1,0 +1,139 @@
+"""Tasks of trees: what they generate, read, refuse; training, export and `predict` on them."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo.predict import Predictor, predict
+from rnnzoo.tasks import listops
+from rnnzoo.tasks.trees import parse, structure
+from rnnzoo.training import Trainer, TrainingOptions
+from tests.helpers import assert_close, fresh_python
+
+SMALL = {"train_size": 300, "eval_size": 40, "batch_size": 16, "longest": 30}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("( ( ( [MAX 2 ) 9 ) ] )", 9),
+        ("( ( ( ( [MIN 4 ) 7 ) 3 ) ] )", 3),
+        ("( ( ( ( ( [SM 6 ) 5 ) 9 ) 3 ) ] )", 3),
+        ("( ( ( ( [MED 1 ) 8 ) 5 ) ] )", 5),
+        ("( ( ( [MED 1 ) 8 ) ] )", 4),
+        ("( ( ( [SM 9 ) ( ( ( [MAX 2 ) 8 ) ] ) ) ] )", 7),
+        ("9", 9),
+    ],
+)
+def test_what_expressions_come_to(text, value):
+    assert listops.value(parse(text)) == value
+
+
+def test_generated_expressions_are_as_the_paper_has_them():
+    found = listops.generate(np.random.default_rng(0), 3000, 200, set())
+    nested, arguments = [], []
+    for text, (tree, value) in found.items():
+        assert tree == parse(text) and listops.value(tree) == value
+        assert max(map(len, tree.children)) == 2
+        lists = []
+        for token in filter(None, tree.tokens):
+            if token in listops.OPERATORS:
+                if lists:
+                    lists[-1] += 1
+                    nested.append(1)
+                lists.append(0)
+            elif token == listops.END:
+                arguments.append(lists.pop())
+            else:
+                lists[-1] += 1
+                nested.append(0)
+    assert set(arguments) == {2, 3, 4, 5}
+    assert 0.18 < np.mean(nested) < 0.27  # 1/4, less what grew too long
+    assert all(0.05 < np.mean([v == digit for _, v in found.values()]) < 0.2 for digit in range(10))
+
+
+def test_no_expression_is_in_two_splits_and_files_are_read(tmp_path):
+    task = rnnzoo.create_task("listops", **SMALL)
+    rows = [{e.inputs.tobytes() for e in task.examples[s]} for s in ("train", "validation", "test")]
+    assert [len(r) for r in rows] == [300, 40, 40]
+    assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
+    small = listops.generate(np.random.default_rng(0), 60, 8, set())
+    file = tmp_path / "test.tsv"
+    file.write_text("".join(f"{value}\t{text}\n" for text, (_, value) in small.items()), encoding="utf-8")
+    given = rnnzoo.create_task("listops", **(SMALL | {"longest": 8}), test_data=str(file))
+    kept = {e.inputs.tobytes() for e in given.examples["train"]}
+    assert len(given.examples["test"]) == 60
+    assert not kept & {e.inputs.tobytes() for e in given.examples["test"]}
+    flat = rnnzoo.create_task("listops", **SMALL, flat=True)
+    for tree, chain in zip(task.examples["test"], flat.examples["test"], strict=True):
+        assert np.array_equal(tree.inputs[tree.inputs[:, 0] > 0, 0], chain.inputs) and tree.targets == chain.targets
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("3", "line 2: not a digit, a tab and an expression"),
+        ("3\t( ( ( [MAX 2 ) 9 ) ]", "line 2, column 1: a bracket that is never closed"),
+        ("3\t( [MAX 2 9 ] )", "line 2: a node of more than two children"),
+        ("3\t( [MAX x )", "line 2: x: not of ListOps"),
+    ],
+)
+def test_bad_files(line, message, tmp_path):
+    file = tmp_path / "bad.tsv"
+    file.write_text(f"9\t( ( ( [MAX 2 ) 9 ) ] )\n{line}\n", encoding="utf-8")
+    with pytest.raises(rnnzoo.UserError) as error:
+        rnnzoo.create_task("listops", data=str(file))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("composition", rnnzoo.COMPOSITIONS.list())
+def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path):
+    """Loss falls over 60 steps, the same weights from a `.keras` file, sequences refused."""
+    task = rnnzoo.create_task("listops", **SMALL)
+    model = rnnzoo.create_model("recursive", task.spec, composition=composition, units=12)
+    trainer = Trainer(model, task, TrainingOptions(steps=60, learning_rate=0.01))
+    losses = [result.loss for result in trainer.run()]
+    assert np.mean(losses[-10:]) < 0.97 * np.mean(losses[:10])
+    assert 0 < trainer.evaluate("test")["accuracy"] <= 1
+    x = next(task.evaluation("test")).inputs
+    model.save(tmp_path / "model.keras")
+    code = "import sys, keras, numpy as np, rnnzoo\n"
+    code += "print(keras.models.load_model(sys.argv[1])(np.load(sys.argv[2])).numpy().tolist())"
+    np.save(tmp_path / "x.npy", x)
+    if composition == "tree-gru":
+        assert_close(np.array(json.loads(fresh_python(code, tmp_path / "model.keras", tmp_path / "x.npy"))), model(x))
+    with pytest.raises(rnnzoo.UserError, match="cannot stream"):
+        model.step(x[:, 0], [])
+
+
+def test_what_does_not_fit_is_refused():
+    tree, chain = (rnnzoo.create_task("listops", **SMALL, flat=flat).spec for flat in (False, True))
+    with pytest.raises(rnnzoo.UserError, match="this task has trees: --model=recursive is for that"):
+        rnnzoo.create_model("lstm", tree)
+    with pytest.raises(rnnzoo.UserError, match="reads trees, and this task has none"):
+        rnnzoo.create_model("recursive", chain)
+    with pytest.raises(rnnzoo.UserError, match="as large as --units"):
+        rnnzoo.create_model("recursive", tree, composition="tree-rnn", embedding=3)
+
+
+def test_export_and_predict(tmp_path):
+    """The export answers as the model does, for arrays and for expressions a line; bad lines are told."""
+    task = rnnzoo.create_task("listops", **SMALL)
+    model = rnnzoo.create_model("recursive", task.spec, units=8)
+    path = rnnzoo.export_saved_model(model, tmp_path / "export")
+    lines = ["( ( ( [MAX 2 ) 9 ) ] )", "( ( ( ( [MIN 4 ) 7 ) 3 ) ] )"]
+    wanted = []
+    for line in lines:
+        tree = parse(line)
+        ids = [task.spec.vocabulary.index(t) if t else 0 for t in tree.tokens]
+        inputs = np.concatenate([np.array(ids)[:, None], structure(tree.children)], 1)[None]
+        wanted.append(task.spec.labels[int(tf.argmax(model(inputs.astype("int32")), -1)[0])])
+    sink = io.BytesIO()
+    source = [line.encode() + b"\n" for line in [lines[0], "( ( 1 )", lines[1], ""]]
+    wrong = predict(Predictor(path), source, sink)
+    assert sink.getvalue().decode().splitlines() == [wanted[0], "", wanted[1], ""]
+    assert wrong == ["line 2: column 1: a bracket that is never closed"]
