@@ -20,7 +20,8 @@ from rnnzoo.errors import UserError
 from rnnzoo.loading import load
 from rnnzoo.plot import draw_attention
 from rnnzoo.spec import SPECIAL, TaskSpec
-from rnnzoo.tasks.trees import arrays, parse
+from rnnzoo.tasks.syntax import read_python
+from rnnzoo.tasks.trees import Tree, arrays, parse
 
 USAGE = (
     "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
@@ -90,7 +91,7 @@ class Predictor:
 
     def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
         """The answer to each line, which are not empty; `numbers` are theirs."""
-        given = arrays([parse(line) for line in lines]) if self.reads_trees else {"text": tf.constant(list(lines))}
+        given = arrays([self._tree(line) for line in lines]) if self.reads_trees else {"text": tf.constant(list(lines))}
         if self.writes and self.options.beam > 1:
             return self._search(numbers, given["text"])
         found = {name: value.numpy() for name, value in self.signatures["serving_default"](**given).items()}
@@ -103,9 +104,12 @@ class Predictor:
         per_unit = found["bits_per_char"] if "bits_per_char" in found else found["perplexity"]
         return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_unit, strict=True)]
 
+    def _tree(self, line: str) -> Tree:
+        return read_python(line) if self.spec.syntax == "python" else parse(line)
+
     def _refuse_tree(self, text: str) -> str:
         try:
-            widest = max(map(len, parse(text).children))
+            widest = max(map(len, self._tree(text).children))
         except UserError as error:
             return str(error)
         most = self.spec.arity

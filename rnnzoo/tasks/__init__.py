@@ -18,6 +18,8 @@ from rnnzoo.tasks import (
     reber,
     scan,
     series,
+    sst,
+    syntax,
     tag,
     temporal_order,
     waveform,
@@ -26,19 +28,8 @@ from rnnzoo.tasks import (
 from rnnzoo.tasks.base import Batch, Task
 
 __all__ = ["Batch", "Task", "adding", "char_lm", "classify", "copy", "create_task", "drawn_pairs", "forecast", "g2p"]
-__all__ += [
-    "list_tasks",
-    "listops",
-    "music",
-    "pairs",
-    "reber",
-    "scan",
-    "series",
-    "tag",
-    "temporal_order",
-    "waveform",
-    "word_lm",
-]
+__all__ += ["list_tasks", "listops", "music", "pairs", "reber", "scan", "series", "sst", "syntax"]
+__all__ += ["tag", "temporal_order", "waveform", "word_lm"]
 
 
 def list_tasks(pattern: str = "*") -> list[str]:

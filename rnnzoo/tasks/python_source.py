@@ -7,6 +7,7 @@ import itertools
 import keyword
 import sysconfig
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
 
 from rnnzoo.tasks import corpus
@@ -17,15 +18,19 @@ OF_EACH_FILE = 20  # snippets: some files are long tables
 PACKAGES = 8
 
 
-def snippets() -> dict[str, list[tuple[str, str]]]:
-    """Snippets of the packages with most files; of six files of a package one is for validation, one for the test."""
+def snippets(cut: Callable[[str], list[str]] | None = None) -> dict[str, list[tuple[str, str]]]:
+    """Snippets (what `cut` makes of a file) of the packages with most files.
+
+    Of six files of a package one is for validation, one for the test.
+    """
+    cut = cut or _cut
     root = Path(sysconfig.get_paths()["stdlib"])
     files = collections.defaultdict(list)
     for documents in corpus.standard_library(0).values():
         for document in documents:
             parts = document.path.relative_to(root).parts
             if len(parts) > 1:
-                pieces = _cut("".join(document.pieces()))[:OF_EACH_FILE]
+                pieces = cut("".join(document.pieces()))[:OF_EACH_FILE]
                 files[parts[0]].append([(piece, parts[0]) for piece in pieces])
     every = itertools.chain.from_iterable(files.values())
     seen = collections.Counter(text for pairs in every for text, _ in pairs)

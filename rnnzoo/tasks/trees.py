@@ -10,6 +10,8 @@ from rnnzoo.errors import UserError
 from rnnzoo.spec import PAD, UNKNOWN
 from rnnzoo.tasks.stored import Example
 
+PARENT, PLACE, LEVEL = range(3)  # of a structure
+
 
 class Tree(NamedTuple):
     """Nodes in an order in which children come before their parents, so the root is the last.

@@ -27,6 +27,7 @@ def test_batches_depend_on_seed_and_step_only(name, tmp_path):
     lines = "".join(f"{a}{b}\t{b} {a}\n" for a in "abcdefgh" for b in "stuvwxyz")
     own = dict.fromkeys(("char_lm", "word_lm"), "hello world, " * 40) | {
         "pairs": lines,
+        "sst": "".join(f"({i % 5} (2 {a}) ({i % 3} {a}x))\n" for i, a in enumerate("abcdefghij" * 9)),
         "g2p": lines,
     }  # no data by itself
     options = {"data": text_file(tmp_path, own[name], 1)} if name in own else {}

@@ -10,6 +10,7 @@ import tensorflow as tf
 import rnnzoo
 from rnnzoo.predict import Predictor, predict
 from rnnzoo.tasks import listops
+from rnnzoo.tasks.syntax import read_python
 from rnnzoo.tasks.trees import parse, structure
 from rnnzoo.training import Trainer, TrainingOptions
 from tests.helpers import assert_close, fresh_python
@@ -137,3 +138,84 @@ def test_export_and_predict(tmp_path):
     wrong = predict(Predictor(path), source, sink)
     assert sink.getvalue().decode().splitlines() == [wanted[0], "", wanted[1], ""]
     assert wrong == ["line 2: column 1: a bracket that is never closed"]
+
+
+TREEBANK = "(3 (2 It) (4 (2 's) (3 good)))\n(1 (2 It) (0 (2 's) (1 bad)))\n(2 (2 So) (2 what))\n(4 Great)\n" * 8
+
+
+def treebank(folder, text=TREEBANK):
+    path = folder / "trees.txt"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_labelled_trees_are_learnt_at_every_node(tmp_path):
+    """Accuracy is that of roots; neutral nodes and sentences are left out with --binary."""
+    data = treebank(tmp_path)
+    task = rnnzoo.create_task("sst", data=data, batch_size=8)
+    assert task.spec.labels == ("0", "1", "2", "3", "4") and task.spec.per_step and task.spec.arity == 2
+    batch = next(task.evaluation("test"))
+    rows = (batch.weights.sum(1) > 0).sum()
+    assert batch.scored.sum() == rows
+    assert (batch.weights.sum(1)[batch.weights.sum(1) > 0] == (batch.inputs[..., 3] > 0).sum(1)[:rows]).all()
+    binary = rnnzoo.create_task("sst", data=data, binary=True, lower=True)
+    assert binary.spec.labels == ("negative", "positive") and "great" in binary.spec.vocabulary
+    assert sum(len(binary.examples[s]) for s in binary.examples) == 24
+    model = rnnzoo.create_model("recursive", task.spec, units=8)
+    trainer = Trainer(model, task, TrainingOptions(steps=80, learning_rate=0.03))
+    for _ in trainer.run():
+        pass
+    assert trainer.evaluate("test")["accuracy"] == 1.0
+    path = rnnzoo.export_saved_model(model, tmp_path / "export")
+    sink = io.BytesIO()
+    assert predict(Predictor(path), [b"( It ( 's good ) )\n", b"Great\n"], sink) == []
+    assert [line.split()[-1] for line in sink.getvalue().decode().splitlines()] == ["3", "4"]
+    root = rnnzoo.create_task("sst", data=data, all_nodes=False)
+    assert not root.spec.per_step and next(root.evaluation("test")).targets.ndim == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("(3 (2 It) (4 good)", "line 33, column 1: a bracket that is never closed"),
+        ("(3 (2 It) ( (4 good)))", "line 33, column 13: a label must follow the opening bracket, not '('"),
+        ("(3 (2 It) (4 good)) (2 x)", "line 33, column 21: a second tree"),
+        ("( )", "line 33, column 3: a label must follow the opening bracket, not ')'"),
+    ],
+)
+def test_bad_labelled_trees(line, message, tmp_path):
+    with pytest.raises(rnnzoo.UserError) as error:
+        rnnzoo.create_task("sst", data=treebank(tmp_path, TREEBANK + line + "\n"))
+    assert message in str(error.value)
+
+
+def test_binary_needs_the_five_grades(tmp_path):
+    with pytest.raises(rnnzoo.UserError, match="--binary reads labels 0 to 4, not 'good'"):
+        rnnzoo.create_task("sst", data=treebank(tmp_path, "(good (good a) (good b))\n"), binary=True)
+    with pytest.raises(rnnzoo.UserError, match="--data is missing"):
+        rnnzoo.create_task("sst")
+
+
+def test_syntax_trees_of_python(tmp_path):
+    """Trees are those of the code, exports read code; what is no Python is told."""
+    tree = read_python("def f(a):\n    return g(a, 'b')\n")
+    assert " ".join(filter(None, tree.tokens)) == (
+        "FunctionDef f arguments arg a Return Call Name g Name a Constant str"
+    )
+    assert max(map(len, tree.children)) == 2 and sum(map(len, tree.children)) == len(tree.tokens) - 1
+    with pytest.raises(rnnzoo.UserError, match="line 1, column 5: no Python"):
+        read_python("def 1()")
+    deep = read_python("x = " + "+".join(["a"] * 800))
+    assert structure(deep.children)[:, 2].max() > 700
+    task = rnnzoo.create_task("ast", longest=80)
+    assert len(task.spec.labels) == 8 and task.examples["train"][0].inputs.shape[1] == 4
+    flat = rnnzoo.create_task("ast", longest=80, flat=True)
+    first = task.examples["test"][0].inputs
+    assert np.array_equal(first[first[:, 0] > 0, 0], flat.examples["test"][0].inputs)
+    model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-gru")
+    path = rnnzoo.export_saved_model(model, tmp_path / "export")
+    sink = io.BytesIO()
+    wrong = predict(Predictor(path), [b"x = 1\n", b"x = = 1\n"], sink)
+    answers = sink.getvalue().decode().splitlines()
+    assert answers[0] in task.spec.labels and answers[1] == ""
+    assert wrong == ["line 2: line 1, column 5: no Python: invalid syntax"]

@@ -1,0 +1,149 @@
+"""Syntax trees of Python functions, and which package each is from."""
+
+import ast
+import collections
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.registry import TASKS
+from rnnzoo.spec import SPECIAL, TaskSpec
+from rnnzoo.tasks import python_source
+from rnnzoo.tasks.base import SPLITS
+from rnnzoo.tasks.classify import commonest
+from rnnzoo.tasks.stored import StoredTask
+from rnnzoo.tasks.trees import Tree, example
+
+SKIPPED = ("ctx", "type_comment", "kind", "type_ignores")
+
+
+@dataclasses.dataclass(frozen=True)
+class SyntaxOptions:
+    """Options of syntax trees."""
+
+    flat: bool = option(False, "read as a sequence, the tree's leaves: for models of sequences")
+    longest: int = option(600, "nodes of the largest tree; larger ones are left out", minimum=3)
+    vocabulary_size: int = option(5000, "most kinds and names to know; the rest become <unk>", minimum=1)
+    min_count: int = option(2, "names seen less often in training become <unk>", minimum=1)
+    batch_size: int = option(32, "trees a step", minimum=1)
+
+
+@TASKS.register("ast")
+class Syntax(StoredTask):
+    """Syntax trees: from which of eight packages of the standard library is a function?
+
+    A node of the tree is its kind (`Call`, `If` ...), its names, and what stands below it; it leans to the left, two
+    children a node, as ListOps does, so that every composition takes it. Files for the test are others than those
+    for training; functions that stand in two files are left out. With `--flat` a tree is the sequence of its leaves.
+    """
+
+    training_defaults = {"steps": 600, "learning_rate": 2e-3}
+
+    def __init__(self, options: SyntaxOptions):
+        pieces = python_source.snippets(functions)
+        trees = {s: [(read_python(text), name) for text, name in pieces[s]] for s in SPLITS}
+        trees = {s: [(t, name) for t, name in trees[s] if len(t.tokens) <= options.longest] for s in SPLITS}
+        counts = collections.Counter(word for tree, _ in trees["train"] for word in tree.tokens if word)
+        known = sorted((w for w, c in counts.items() if c >= options.min_count), key=lambda w: (-counts[w], w))
+        symbols = (*SPECIAL, *known[: options.vocabulary_size])
+        labels = tuple(sorted({name for s in SPLITS for _, name in trees[s]}))
+        spec = TaskSpec(
+            inputs="tokens" if options.flat else "tree",
+            outputs="class",
+            per_step=False,
+            input_size=len(symbols),
+            output_size=len(labels),
+            loss="cross_entropy",
+            metrics=("loss", "accuracy", "macro_f1"),
+            vocabulary=symbols,
+            level="word",
+            labels=labels,
+            arity=0 if options.flat else 2,
+            syntax="brackets" if options.flat else "python",
+        )
+        ids = {symbol: i for i, symbol in enumerate(symbols)}
+        examples = {
+            s: [example(tree, ids, np.int32(labels.index(name)), options.flat) for tree, name in trees[s]]
+            for s in SPLITS
+        }
+        super().__init__(options, examples, spec)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        return {"commonest class": commonest(self)}
+
+    def summary(self) -> str:
+        sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
+        return f"functions of the standard library: {sizes}; {self.spec.input_size:,} kinds and names"
+
+
+def functions(text: str) -> list[str]:
+    """The source of the functions and methods of a file; none if it cannot be parsed."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    lines = text.splitlines(keepends=True)
+    bodies = [module.body, *(node.body for node in module.body if isinstance(node, ast.ClassDef))]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for body in bodies for node in body if isinstance(node, kinds)]
+    spans = (lines[node.lineno - 1 : node.end_lineno] for node in nodes)
+    return [first.lstrip() + "".join(rest) for first, *rest in spans]  # what follows is indented more, as it must be
+
+
+def read_python(text: str) -> Tree:
+    """The syntax tree of a statement, or of several, two children a node.
+
+    Raises:
+        UserError: what is no Python, with line and column.
+
+    >>> [word for word in read_python("x = 1").tokens if word]
+    ['Assign', 'Name', 'x', 'Constant', 'int']
+    """
+    try:
+        module = ast.parse(text)
+    except SyntaxError as error:
+        raise UserError(f"line {error.lineno}, column {error.offset}: no Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f"no Python that can be parsed: {error or type(error).__name__}") from None
+    if not module.body:
+        raise UserError("column 1: no statement")
+    tree = Tree([], [], [])
+
+    def add(token: str, *children: int) -> int:
+        tree.tokens.append(token)
+        tree.children.append(children)
+        tree.labels.append("")
+        return len(tree.tokens) - 1
+
+    def join(node: int | None, child: int) -> int:
+        return child if node is None else add("", node, child)
+
+    opened: list[tuple[Iterator, int | None]] = [(_parts(module.body[0] if len(module.body) == 1 else module), None)]
+    while True:
+        parts, node = opened.pop()
+        part = next(parts, None)
+        if isinstance(part, str):
+            opened.append((parts, join(node, add(part))))
+        elif part is not None:
+            opened += [(parts, node), (_parts(part), None)]
+        elif not opened:
+            return tree
+        else:
+            above, before = opened.pop()
+            opened.append((above, join(before, node)))  # type: ignore[arg-type]
+
+
+def _parts(node: ast.AST) -> Iterator[Any]:
+    """The kind of a node, then its names and the nodes below it, in their order."""
+    yield type(node).__name__
+    if isinstance(node, ast.Constant):
+        yield type(node.value).__name__
+        return
+    for name, field in ast.iter_fields(node):
+        for value in field if isinstance(field, list) else [field]:
+            if name not in SKIPPED and isinstance(value, str | ast.AST):
+                yield value
