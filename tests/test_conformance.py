@@ -57,7 +57,7 @@ def test_shape_finite_gradients_graph_mask_stream(name, kind):
     check_all(model_for(name, SPECS[kind], layers=2), SPECS[kind])
 
 
-@pytest.mark.parametrize("cell", often("elman", "feedforward", "lstm", of=rnnzoo.list_cells()))
+@pytest.mark.parametrize("cell", often("feedforward", "lstm", of=rnnzoo.list_cells()))
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_every_arrangement_of_every_cell(name, cell):
     """All depths at once where there is a transition to deepen; with zoneout and the like where the cell has it."""
@@ -113,7 +113,7 @@ def noisy(name):
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "elman", "gru", "lstm-layernorm", of=MODELS))
+@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "gru", "lstm-layernorm", of=MODELS))
 def test_trains_under_xla(name):
     """As `train.py` does: the loss falls; without noise the gradients are those of the plain graph."""
     spec = SPECS["class per step"]
@@ -182,9 +182,7 @@ def test_training_goes_on_from_a_checkpoint(name, tmp_path):
         assert_close(ours, theirs, 1e-6)  # not bit for bit: operations are deterministic only where that is asked for
 
 
-@pytest.mark.parametrize(
-    "name", often("bidirectional", "dampened", "elman", "gru", "indrnn", "jordan", "lstm", of=MODELS)
-)
+@pytest.mark.parametrize("name", often("bidirectional", "dampened", "gru", "jordan", "lstm", of=MODELS))
 def test_overfits_eight_examples(name):
     spec = SPECS["features"]
     model = model_for(name, spec)

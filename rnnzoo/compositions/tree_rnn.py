@@ -109,8 +109,8 @@ class RNTN(VectorComposition):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         width = 2 * self.units
-        # each c V_k c^T is a sum of width^2 products: as large as c W when V is smaller by the root of width
-        small = keras.initializers.RandomNormal(stddev=1 / width)
+        # each c V_k c^T is a sum of width^2 products: at first the matrix is to lead
+        small = keras.initializers.RandomNormal(stddev=0.1 / width)
         self.tensor = self.add_weight(shape=(width, self.units * width), initializer=small, name="tensor")
 
     def combine(self, x: Any, children: Children) -> tuple:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import rnnzoo
 from rnnzoo.layers import Recursive
 from rnnzoo.tasks.trees import parse, structure
-from tests.helpers import assert_close, randomise
+from tests.helpers import assert_close, often, randomise
 
 UNITS = 4
 NAMES = rnnzoo.COMPOSITIONS.list()
@@ -256,7 +256,7 @@ def test_thousands_of_nodes(shape):
     assert np.isfinite(found).all() and (np.abs(found).sum(-1)[[not c for c in children]] > 0).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", often("rntn", "tree-lstm-childsum", of=NAMES))
 def test_keras_file_and_mixed_precision(name, tmp_path):
     rng = np.random.default_rng(4)
     inputs, arrays, _ = batch_of([random_tree(rng, 9, 2), random_tree(rng, 4, 2)], rng)
