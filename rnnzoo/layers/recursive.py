@@ -71,6 +71,7 @@ class Recursive(SignatureConfig, keras.layers.Layer):
         if outputs not in ("root", "nodes", "both"):
             raise ValueError(f"outputs is 'root', 'nodes' or 'both', not '{outputs}'")
         self.composition, self.outputs = composition, outputs
+        self.supports_jit = False  # so that fit does not try
 
     def build(self, input_shape: Any) -> None:
         if not self.composition.built:  # it is, when it comes from a file

@@ -265,7 +265,7 @@ def test_keras_file_and_mixed_precision(name, tmp_path):
     model.save(tmp_path / "tree.keras")
     again = keras.models.load_model(tmp_path / "tree.keras")
     assert_close(again([inputs, arrays]), model([inputs, arrays]), 0, 0)
-    model.compile("adam", "mse", jit_compile=False)
+    model.compile("adam", "mse")
     before = model.evaluate([inputs, arrays], np.zeros((2, UNITS)), verbose=0)
     model.fit([inputs, arrays], np.zeros((2, UNITS)), epochs=20, verbose=0)
     assert model.evaluate([inputs, arrays], np.zeros((2, UNITS)), verbose=0) < before
