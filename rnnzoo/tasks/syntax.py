@@ -86,12 +86,14 @@ def functions(text: str) -> list[str]:
         module = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return []
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")  # as the parser counts them: a form feed ends no line
     bodies = [module.body, *(node.body for node in module.body if isinstance(node, ast.ClassDef))]
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for body in bodies for node in body if isinstance(node, kinds)]
     spans = (lines[node.lineno - 1 : node.end_lineno] for node in nodes)
-    return [first.lstrip() + "".join(rest) for first, *rest in spans]  # what follows is indented more, as it must be
+    return [
+        "\n".join([first.lstrip(), *rest]) for first, *rest in spans
+    ]  # what follows is indented more, as it must be
 
 
 def read_python(text: str) -> Tree:

@@ -10,7 +10,7 @@ import tensorflow as tf
 import rnnzoo
 from rnnzoo.predict import Predictor, predict
 from rnnzoo.tasks import listops
-from rnnzoo.tasks.syntax import read_python
+from rnnzoo.tasks.syntax import functions, read_python
 from rnnzoo.tasks.trees import example, parse, structure
 from rnnzoo.training import Trainer, TrainingOptions
 from tests.helpers import assert_close, fresh_python, often
@@ -218,3 +218,11 @@ def test_syntax_trees_of_python(tmp_path):
     answers = sink.getvalue().decode().splitlines()
     assert answers[0] in task.spec.labels and answers[1] == ""
     assert wrong == ["line 2: line 1, column 5: no Python: invalid syntax"]
+
+
+def test_functions_are_found_where_the_parser_counts_lines():
+    """A form feed between two methods is no line; a string may begin at the margin."""
+    text = 'class A:\n    def f(self):\n        return """\nx"""\n\n\x0c\n    def g(self):\n        pass\n'
+    found = functions(text)
+    assert found == ['def f(self):\n        return """\nx"""', "def g(self):\n        pass"]
+    assert [read_python(piece).tokens[1] for piece in found] == ["f", "g"]
