@@ -6,7 +6,7 @@ gradients of all weights and inputs then follow from one product over all nodes 
 linear in the nodes, whatever the depth.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,22 +14,9 @@ from keras import tree
 
 from rnnzoo.cells.ops import in_xla, transposed_once
 from rnnzoo.compositions import Children, Composition
+from rnnzoo.layers.levels import LEVEL, Plan, plan_of
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, bound, cast_weights
 from rnnzoo.serialization import SignatureConfig
-
-PARENT, PLACE, LEVEL = range(3)  # of a structure
-
-
-class Plan(NamedTuple):
-    """The nodes of all trees by level, leaves first, and the edges by the number of their parent."""
-
-    node: Any  # [nodes] row of each in [batch * places]
-    number: Any  # [batch * places] the inverse; that of padding is the number of nodes
-    parent: Any  # [edges] number of the parent
-    child: Any  # [edges] number of the child
-    place: Any  # [edges] which of the parent's children it is
-    nodes: Any  # [levels + 1] the first node of each level, and their number
-    edges: Any  # [levels + 1] the first edge of each level's parents, and their number
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -55,7 +42,8 @@ class Recursive(SignatureConfig, keras.layers.Layer):
 
     Raises:
         ValueError: other outputs, inputs and structure that do not fit, or a graph under `jit_compile=True`.
-        tf.errors.InvalidArgumentError: a node with more children than the composition takes.
+        tf.errors.InvalidArgumentError: a node with more children than the composition takes, or with a level that
+            is not above those of its children.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = Recursive(rnnzoo.compositions.ChildSumTreeLSTM(4), outputs="nodes")
@@ -85,7 +73,7 @@ class Recursive(SignatureConfig, keras.layers.Layer):
         if structure.shape.rank != 3 or structure.shape[-1] != 3:
             raise ValueError(f"structure is [batch, nodes, 3] (parent, place, level), not {structure.shape}")
         batch, places = tf.shape(structure)[0], tf.shape(structure)[1]
-        plan = _plan(structure, self.composition.arity)
+        plan = plan_of(structure, self.composition.arity)
         rows = tf.gather(tf.reshape(inputs, [-1, inputs.shape[-1]]), plan.node)
         output = run(self.composition, self.composition.project(rows), plan)[0]
         output = tf.concat([output, tf.zeros([1, output.shape[1]], output.dtype)], 0)
@@ -118,31 +106,6 @@ def run(composition: Composition, x: Any, plan: Plan) -> tuple:
         return tuple(states), gradient
 
     return tuple(core(*tree.flatten(given)))
-
-
-def _plan(structure: tf.Tensor, arity: int | None) -> Plan:
-    """Sorts nodes and edges by level."""
-    batch, places = tf.shape(structure)[0], tf.shape(structure)[1]
-    parent, place, level = tf.unstack(tf.reshape(structure, [-1, 3]), axis=1)
-    order = tf.argsort(level, stable=True)  # padding first
-    padding = tf.math.count_nonzero(tf.equal(level, 0), dtype=tf.int32)
-    node, total = order[padding:], tf.size(level) - padding
-    number = tf.math.invert_permutation(order) - padding
-    number = tf.where(number < 0, total, number)
-    first = tf.repeat(tf.range(batch) * places, places)  # row of the first node of each one's tree
-    child = tf.boolean_mask(number, (level > 0) & (parent > 0))
-    row = tf.gather(node, child)
-    above = tf.gather(number, tf.gather(first, row) + tf.gather(parent, row) - 1)
-    by_parent = tf.argsort(above, stable=True)
-    above, child, row = (tf.gather(t, by_parent) for t in (above, child, row))
-    place = tf.gather(place, row)
-    if arity is not None:
-        tf.debugging.assert_less(place, arity, f"a node has more than the {arity} children that are composed")
-    levels = tf.gather(level, node)
-    highest = tf.reduce_max(tf.concat([levels, [0]], 0))
-    nodes = tf.cumsum(tf.math.bincount(levels, minlength=highest + 1, maxlength=highest + 1))
-    edges = tf.cumsum(tf.math.bincount(tf.gather(levels, above), minlength=highest + 1, maxlength=highest + 1))
-    return Plan(node, number, above, child, place, nodes, edges)
 
 
 def _up(composition: Composition, x: Any, weights: list, plan: Plan) -> tuple:

@@ -1,6 +1,5 @@
 """Classifying texts."""
 
-import collections
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,12 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import SPECIAL, UNKNOWN, TaskSpec
 from rnnzoo.tasks import python_source, table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, need_data
+from rnnzoo.tasks.classes import ClassTask, class_spec
+from rnnzoo.tasks.stored import Example, FileOptions, from_files, need_data
 from rnnzoo.tasks.units import split_tokens
+from rnnzoo.tasks.vocabulary import check_known, ids_of, vocabulary
 
 Labelled = tuple[str, str]  # text, label
 
@@ -33,7 +33,7 @@ class ClassifyOptions(FileOptions):
 
 
 @TASKS.register("classify")
-class Classify(StoredTask):
+class Classify(ClassTask):
     """Classifying texts: one label for each.
 
     `macro_f1` is the mean of the F1 of each class, rare or not. Columns given by numbers are those of a
@@ -42,6 +42,7 @@ class Classify(StoredTask):
     those for training.
     """
 
+    kind = "texts"
     training_defaults = {"steps": 400, "learning_rate": 3e-3}
 
     def __init__(self, options: ClassifyOptions):
@@ -50,30 +51,22 @@ class Classify(StoredTask):
         texts = from_files(options, lambda path: _read(path, options)) if options.data else python_source.snippets()
         split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens
         units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
-        counts = collections.Counter(unit for text in units["train"] for unit in text)
-        known = sorted((u for u, c in counts.items() if c >= options.min_count), key=lambda u: (-counts[u], u))
-        if not known:
-            raise UserError(f"--data: nothing is seen {options.min_count} times in training; give --min_count=1")
-        symbols = (*SPECIAL, *known[: options.vocabulary_size])
+        symbols = vocabulary(units["train"], options.vocabulary_size, options.min_count)
+        check_known(symbols, options.min_count)
         labels = tuple(sorted({label for s in SPLITS for _, label in texts[s]}))
         if len(labels) < 2:
             raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to tell apart")
-        spec = TaskSpec(
+        spec = class_spec(
+            labels,
+            ("accuracy", "macro_f1"),
             inputs="tokens",
-            outputs="class",
-            per_step=False,
             input_size=len(symbols),
-            output_size=len(labels),
-            loss="cross_entropy",
-            metrics=("loss", "accuracy", "macro_f1"),
             vocabulary=symbols,
             level="char" if options.level == "char" else "token",
-            labels=labels,
         )
-        ids = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
         examples = {
             s: [
-                Example(np.array([ids.get(u, UNKNOWN) for u in found], "int32"), np.int32(labels.index(label)))
+                Example(ids_of(found, symbols), np.int32(labels.index(label)))
                 for found, (_, label) in zip(units[s], texts[s], strict=True)
                 if found
             ]
@@ -81,21 +74,8 @@ class Classify(StoredTask):
         }
         super().__init__(options, examples, spec)
 
-    def baselines(self) -> dict[str, dict[str, float]]:
-        return {"commonest class": commonest(self)}
-
     def summary(self) -> str:
-        sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
-        return f"{self.origin}: texts {sizes}; {self.spec.input_size} symbols; classes {', '.join(self.spec.labels)}"
-
-
-def commonest(task: StoredTask) -> dict[str, float]:
-    """What always guessing the commonest class scores."""
-    train, test = (np.array([e.targets for e in task.examples[s]]) for s in ("train", "test"))
-    guess = np.bincount(train).argmax()
-    right = float(np.mean(test == guess))
-    there = len(set(test.tolist()) | {int(guess)})
-    return {"accuracy": right, "macro_f1": 2 * right / (1 + right) / there}
+        return f"{super().summary()}; {self.spec.input_size} symbols; classes {', '.join(self.spec.labels)}"
 
 
 def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:

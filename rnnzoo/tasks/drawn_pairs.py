@@ -10,7 +10,8 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL, TaskSpec
 from rnnzoo.tasks.base import Batch, DrawnTask
-from rnnzoo.tasks.pairing import Pair, ids_of, pad_pairs, pair_spec
+from rnnzoo.tasks.pairing import Pair, pad_pairs, pair_spec
+from rnnzoo.tasks.vocabulary import ids_of
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 EARLY = ("January", "February", "March", "April", "May", "June")

@@ -13,8 +13,9 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec, vocabulary
+from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec
 from rnnzoo.tasks.stored import FileOptions, need_data
+from rnnzoo.tasks.vocabulary import vocabulary
 
 Lexicon = dict[str, list[list[str]]]  # word: its pronunciations
 

@@ -9,10 +9,11 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import SPECIAL, TaskSpec
+from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import FileOptions, StoredTask, hold_out
+from rnnzoo.tasks.classes import ClassTask, class_spec
+from rnnzoo.tasks.stored import FileOptions, hold_out
 from rnnzoo.tasks.trees import Tree, example, parse
 
 DIGITS = tuple("0123456789")
@@ -40,7 +41,7 @@ class ListOpsOptions(FileOptions):
 
 
 @TASKS.register("listops")
-class ListOps(StoredTask):
+class ListOps(ClassTask):
     """ListOps: what does `[MAX 2 9 [MIN 4 7 ] 0 ]` come to?
 
     Lists of two to five digits or lists, each a list with a chance of 1/4, up to 19 deep; MED is the median (rounded
@@ -51,36 +52,28 @@ class ListOps(StoredTask):
     Nangia & Bowman (2018), ListOps: A diagnostic dataset for latent tree learning, NAACL student workshop.
     """
 
+    kind = "expressions"
     training_defaults = {"steps": 3000, "learning_rate": 3e-3}
 
     def __init__(self, options: ListOpsOptions):
         found = _read_all(options)
-        spec = TaskSpec(
+        spec = class_spec(
+            DIGITS,
             inputs="tokens" if options.flat else "tree",
-            outputs="class",
-            per_step=False,
             input_size=len(SYMBOLS),
-            output_size=len(DIGITS),
-            loss="cross_entropy",
-            metrics=("loss", "accuracy"),
             vocabulary=SYMBOLS,
             level="word",
-            labels=DIGITS,
             arity=0 if options.flat else 2,
         )
-        ids = {symbol: i for i, symbol in enumerate(SYMBOLS)}
         examples = {
-            s: [example(tree, ids, np.int32(result), options.flat) for tree, result in found[s].values()]
+            s: [example(tree, SYMBOLS, np.int32(result), options.flat) for tree, result in found[s].values()]
             for s in SPLITS
         }
         super().__init__(options, examples, spec)
-        self.origin = options.data or "generated"
+        self.origin = f"ListOps, {options.data or 'generated'}"
 
     def summary(self) -> str:
-        sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
-        longest = max(len(e.inputs) for s in SPLITS for e in self.examples[s])
-        unit = "symbols" if self.options.flat else "nodes"
-        return f"ListOps, {self.origin}: expressions {sizes}; up to {longest:,} {unit}"
+        return f"{super().summary()}; up to {self.longest:,} {'symbols' if self.options.flat else 'nodes'}"
 
 
 Found = dict[str, tuple[Tree, int]]  # by their text

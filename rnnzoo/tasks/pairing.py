@@ -1,17 +1,15 @@
-"""What tasks of pairs share: units of text, vocabularies, batches of sources and what is to be written."""
+"""What tasks of pairs share: units of text, batches of sources and what is to be written."""
 
-import collections
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnzoo.errors import UserError
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, Level, TaskSpec
+from rnnzoo.spec import BOUNDARY, PAD, Level, TaskSpec
 from rnnzoo.tasks.base import SPLITS, Batch
 from rnnzoo.tasks.stored import Example, StoredTask
 from rnnzoo.tasks.units import split_words
+from rnnzoo.tasks.vocabulary import ids_of
 
 LEVELS: dict[str, Callable[[str], list[str]]] = {"char": list, "word": split_words, "line": lambda text: [text]}
 METRICS = ("error_rate", "exact_match", "token_accuracy")
@@ -23,24 +21,6 @@ class Pair(NamedTuple):
     source: list[str]
     target: list[str]
     others: tuple[list[str], ...] = ()
-
-
-def vocabulary(texts: Iterable[Sequence[str]], size: int | None = None, min_count: int = 1) -> tuple[str, ...]:
-    """The special symbols and the commonest units."""
-    counts = collections.Counter(unit for text in texts for unit in text)
-    known = sorted((u for u, c in counts.items() if c >= min_count), key=lambda u: (-counts[u], u))
-    return (*SPECIAL, *known[:size])
-
-
-@functools.lru_cache(maxsize=8)
-def _table(symbols: tuple[str, ...]) -> dict[str, int]:
-    return {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
-
-
-def ids_of(units: Sequence[str], symbols: tuple[str, ...]) -> np.ndarray:
-    """Ids of units, UNKNOWN for those that the vocabulary lacks."""
-    table = _table(symbols)
-    return np.array([table.get(unit, UNKNOWN) for unit in units], "int32")
 
 
 def pair_spec(
@@ -122,9 +102,3 @@ class PairTask(StoredTask):
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {len(self.pairs[s]):,}" for s in SPLITS)
         return f"pairs: {sizes}; {self.spec.input_size} source symbols, {self.spec.output_size} target symbols"
-
-
-def check_known(symbols: tuple[str, ...], min_count: int) -> None:
-    """Raises `UserError` if a vocabulary holds nothing but special symbols."""
-    if len(symbols) == len(SPECIAL):
-        raise UserError(f"--data: nothing is seen {min_count} times in training; give --min_count=1")

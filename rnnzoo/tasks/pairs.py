@@ -11,8 +11,9 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import Level
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.pairing import LEVELS, METRICS, Pair, PairTask, check_known, pair_spec, vocabulary
+from rnnzoo.tasks.pairing import LEVELS, METRICS, Pair, PairTask, pair_spec
 from rnnzoo.tasks.stored import FileOptions, from_files
+from rnnzoo.tasks.vocabulary import check_known, vocabulary
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,8 +11,9 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec, vocabulary
+from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec
 from rnnzoo.tasks.stored import FileOptions, from_files, hold_out, need_data
+from rnnzoo.tasks.vocabulary import vocabulary
 
 ACTIONS = ("walk", "look", "run", "jump")
 LONGEST = 22  # actions of a training pair in the split by length

@@ -9,11 +9,10 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.classify import commonest
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, check_splits, from_files, hold_out, need_data
+from rnnzoo.tasks.classes import ClassTask, class_spec
+from rnnzoo.tasks.stored import Example, FileOptions, check_splits, from_files, hold_out, need_data
 
 Labelled = tuple[np.ndarray, str]  # series [time, dimensions], label
 CLASSES = ("cylinder", "bell", "funnel")
@@ -29,7 +28,7 @@ class SeriesOptions(FileOptions):
 
 
 @TASKS.register("series")
-class Series(StoredTask):
+class Series(ClassTask):
     """Classifying series of numbers, of one dimension or many, of equal length or not.
 
     A `.ts` file is as sktime and aeon write it: dimensions separated by colons, values by commas,
@@ -40,6 +39,7 @@ class Series(StoredTask):
     128 steps of noise, and in it a plateau, a rise or a fall, of random place, length and height.
     """
 
+    kind = "series"
     training_defaults = {"steps": 600, "learning_rate": 3e-3}
 
     def __init__(self, options: SeriesOptions):
@@ -56,15 +56,11 @@ class Series(StoredTask):
         every = np.concatenate([series for series, _ in found["train"]])
         mean, deviation = every.mean(0), every.std(0)
         deviation = np.where(np.ptp(every, 0) > 0, deviation, 1)
-        spec = TaskSpec(
+        spec = class_spec(
+            labels,
+            ("accuracy", "macro_f1"),
             inputs="features",
-            outputs="class",
-            per_step=False,
             input_size=every.shape[1],
-            output_size=len(labels),
-            loss="cross_entropy",
-            metrics=("loss", "accuracy", "macro_f1"),
-            labels=labels,
             input_scale=tuple(tuple(float(v) for v in values) for values in (mean, deviation)),
         )
         examples = {
@@ -76,15 +72,9 @@ class Series(StoredTask):
         }
         super().__init__(options, examples, spec)
 
-    def baselines(self) -> dict[str, dict[str, float]]:
-        return {"commonest class": commonest(self)}
-
     def summary(self) -> str:
-        sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
-        return (
-            f"{self.origin}: series {sizes}; up to {self.longest} steps of {self.spec.input_size} numbers; "
-            f"{self.spec.output_size} classes"
-        )
+        of = f"up to {self.longest} steps of {self.spec.input_size} numbers; {self.spec.output_size} classes"
+        return f"{super().summary()}; {of}"
 
 
 def _files(options: SeriesOptions) -> dict[str, list[Labelled]]:

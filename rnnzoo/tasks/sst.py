@@ -1,6 +1,5 @@
 """Sentiment of phrases: parsed sentences with a label on every node (the Stanford Sentiment Treebank's format)."""
 
-import collections
 import dataclasses
 from pathlib import Path
 
@@ -9,11 +8,12 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import SPECIAL, TaskSpec
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS, Batch
+from rnnzoo.tasks.classes import class_spec
 from rnnzoo.tasks.stored import FileOptions, StoredTask, from_files
 from rnnzoo.tasks.trees import LEVEL, Tree, example, parse
+from rnnzoo.tasks.vocabulary import check_known, vocabulary
 
 NEUTRAL, SIDES = "2", {"0": "negative", "1": "negative", "3": "positive", "4": "positive"}
 IGNORED = -1  # the target of a node without a label
@@ -51,33 +51,28 @@ class Sst(StoredTask):
                 "--data is missing: a file of labelled trees, one a line, such as train.txt of the treebank"
             )
         trees = from_files(options, lambda path: _read(path, options))
-        counts = collections.Counter(t for tree in trees["train"] for t in tree.tokens if t)
-        known = sorted((w for w, c in counts.items() if c >= options.min_count), key=lambda w: (-counts[w], w))
-        symbols = (*SPECIAL, *known[: options.vocabulary_size])
+        words = (filter(None, tree.tokens) for tree in trees["train"])
+        symbols = vocabulary(words, options.vocabulary_size, options.min_count)
+        check_known(symbols, options.min_count)
         labels = tuple(sorted({label for tree in trees["train"] for label in tree.labels if label}))
         unknown = {label for s in SPLITS for tree in trees[s] for label in tree.labels if label} - set(labels)
         if len(labels) < 2 or unknown:
             raise UserError(f"--data: the labels are {', '.join(labels) or 'none'}, and elsewhere {sorted(unknown)}")
-        spec = TaskSpec(
+        spec = class_spec(
+            labels,
             inputs="tree",
-            outputs="class",
             per_step=options.all_nodes,
             input_size=len(symbols),
-            output_size=len(labels),
-            loss="cross_entropy",
-            metrics=("loss", "accuracy"),
             vocabulary=symbols,
             level="word",
-            labels=labels,
             lowercase=options.lower,
             arity=max(len(below) for s in SPLITS for tree in trees[s] for below in tree.children),
         )
-        ids, classes = ({name: i for i, name in enumerate(names)} for names in (symbols, labels))
-        classes[""] = IGNORED
+        classes = {"": IGNORED} | {name: i for i, name in enumerate(labels)}
 
         def made(tree: Tree):
             targets = np.array([classes[label] for label in tree.labels], "int32")
-            return example(tree, ids, targets if options.all_nodes else targets[-1])
+            return example(tree, symbols, targets if options.all_nodes else targets[-1])
 
         super().__init__(options, {s: [made(tree) for tree in trees[s]] for s in SPLITS}, spec)
 

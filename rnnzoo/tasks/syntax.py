@@ -1,7 +1,6 @@
 """Syntax trees of Python functions, and which package each is from."""
 
 import ast
-import collections
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +10,11 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import SPECIAL, TaskSpec
 from rnnzoo.tasks import python_source
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.classify import commonest
-from rnnzoo.tasks.stored import StoredTask
+from rnnzoo.tasks.classes import ClassTask, class_spec
 from rnnzoo.tasks.trees import Tree, example
+from rnnzoo.tasks.vocabulary import vocabulary
 
 SKIPPED = ("ctx", "type_comment", "kind", "type_ignores")
 
@@ -33,7 +31,7 @@ class SyntaxOptions:
 
 
 @TASKS.register("ast")
-class Syntax(StoredTask):
+class Syntax(ClassTask):
     """Syntax trees: from which of eight packages of the standard library is a function?
 
     A node of the tree is its kind (`Call`, `If` ...), its names, and what stands below it; it leans to the left, two
@@ -41,43 +39,35 @@ class Syntax(StoredTask):
     for training; functions that stand in two files are left out. With `--flat` a tree is the sequence of its leaves.
     """
 
+    origin, kind = "functions of the standard library", "trees"
     training_defaults = {"steps": 600, "learning_rate": 2e-3}
 
     def __init__(self, options: SyntaxOptions):
         pieces = python_source.snippets(functions)
         trees = {s: [(read_python(text), name) for text, name in pieces[s]] for s in SPLITS}
         trees = {s: [(t, name) for t, name in trees[s] if len(t.tokens) <= options.longest] for s in SPLITS}
-        counts = collections.Counter(word for tree, _ in trees["train"] for word in tree.tokens if word)
-        known = sorted((w for w, c in counts.items() if c >= options.min_count), key=lambda w: (-counts[w], w))
-        symbols = (*SPECIAL, *known[: options.vocabulary_size])
+        symbols = vocabulary(
+            (filter(None, tree.tokens) for tree, _ in trees["train"]), options.vocabulary_size, options.min_count
+        )
         labels = tuple(sorted({name for s in SPLITS for _, name in trees[s]}))
-        spec = TaskSpec(
+        spec = class_spec(
+            labels,
+            ("accuracy", "macro_f1"),
             inputs="tokens" if options.flat else "tree",
-            outputs="class",
-            per_step=False,
             input_size=len(symbols),
-            output_size=len(labels),
-            loss="cross_entropy",
-            metrics=("loss", "accuracy", "macro_f1"),
             vocabulary=symbols,
             level="word",
-            labels=labels,
             arity=0 if options.flat else 2,
             syntax="brackets" if options.flat else "python",
         )
-        ids = {symbol: i for i, symbol in enumerate(symbols)}
         examples = {
-            s: [example(tree, ids, np.int32(labels.index(name)), options.flat) for tree, name in trees[s]]
+            s: [example(tree, symbols, np.int32(labels.index(name)), options.flat) for tree, name in trees[s]]
             for s in SPLITS
         }
         super().__init__(options, examples, spec)
 
-    def baselines(self) -> dict[str, dict[str, float]]:
-        return {"commonest class": commonest(self)}
-
     def summary(self) -> str:
-        sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
-        return f"functions of the standard library: {sizes}; {self.spec.input_size:,} kinds and names"
+        return f"{super().summary()}; {self.spec.input_size:,} kinds and names"
 
 
 def functions(text: str) -> list[str]:

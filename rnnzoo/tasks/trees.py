@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnzoo.errors import UserError
-from rnnzoo.spec import PAD, UNKNOWN
+from rnnzoo.spec import PAD
 from rnnzoo.tasks.stored import Example
+from rnnzoo.tasks.vocabulary import ids_of
 
 PARENT, PLACE, LEVEL = range(3)  # of a structure
 
@@ -113,9 +114,9 @@ def _words(text: str) -> Iterator[tuple[int, str]]:
     return ((match.start() + 1, match[0]) for match in re.finditer(r"[()]|[^()\s]+", text))
 
 
-def example(tree: Tree, ids: dict[str, int], targets: Any, flat: bool = False) -> Example:
+def example(tree: Tree, symbols: tuple[str, ...], targets: Any, flat: bool = False) -> Example:
     """A tree as `[nodes, 4]` (token, parent, place, level), or `flat` as the ids of its tokens from left to right."""
-    token = np.array([ids.get(t, UNKNOWN) if t else PAD for t in tree.tokens], "int32")
+    token = np.where([bool(t) for t in tree.tokens], ids_of(tree.tokens, symbols), PAD)
     if flat:
         return Example(token[token != PAD], targets)
     return Example(np.concatenate([token[:, None], structure(tree.children)], 1), targets)

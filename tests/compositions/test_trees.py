@@ -281,6 +281,9 @@ def test_what_cannot_be_composed_is_refused():
     three = [structure([(), (), (), (0, 1, 2)])]
     with pytest.raises(tf.errors.InvalidArgumentError, match="a node has more than the 2 children"):
         layer(tf.zeros([1, 4, UNITS]), three)
+    upside_down = [[[3, 0, 1], [3, 1, 2], [0, 0, 2]]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="level of a node is not above that of its children"):
+        layer(tf.zeros([1, 3, UNITS]), tf.constant(upside_down))
     with pytest.raises(ValueError, match="inputs have 7 features, units are 4"):
         Recursive(rnnzoo.compositions.TreeRNN(4)).build((None, None, 7))
     with pytest.raises(ValueError, match="cannot be compiled by XLA"):

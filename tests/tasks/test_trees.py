@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo.predict import Predictor, predict
+from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import listops
 from rnnzoo.tasks.syntax import functions, read_python
 from rnnzoo.tasks.trees import example, parse, structure
@@ -209,8 +210,9 @@ def test_syntax_trees_of_python(tmp_path):
     assert structure(deep.children)[:, 2].max() > 700
     task = rnnzoo.create_task("ast", longest=80)
     assert len(task.spec.labels) == 8 and task.examples["train"][0].inputs.shape[1] == 4
-    words = {word: i for i, word in enumerate(filter(None, tree.tokens), 3)}
-    assert np.array_equal(example(tree, words, 0, flat=True).inputs, [words[w] for w in tree.tokens if w])
+    words = (*SPECIAL, *filter(None, tree.tokens))
+    read = example(tree, words, 0, flat=True).inputs
+    assert [words[i] for i in read] == [w for w in tree.tokens if w]
     model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-gru")
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
     sink = io.BytesIO()
