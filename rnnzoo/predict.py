@@ -105,7 +105,7 @@ class Predictor:
         return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_unit, strict=True)]
 
     def _tree(self, line: str) -> Tree:
-        return read_python(line) if self.spec.syntax == "python" else parse(line)
+        return read_python(line, self.spec.inside) if self.spec.syntax == "python" else parse(line)
 
     def _refuse_tree(self, text: str) -> str:
         try:

@@ -17,6 +17,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.estimate import refuse_what_does_not_fit
 from rnnzoo.export import export_saved_model
+from rnnzoo.models.embedding import begin_at
 from rnnzoo.places import Places, write_json
 from rnnzoo.plot import Events, draw_attention, draw_curve, draw_forecast
 from rnnzoo.registry import MODELS, TASKS
@@ -95,6 +96,8 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     settings = _count_epochs(settings, task)
     refuse_what_does_not_fit(settings.model, settings.task, task)
     model = MODELS[settings.run.model](task.spec, settings.model)
+    if task.vectors is not None:
+        begin_at(model.embedding, *task.vectors)
     places.claim()
     try:
         session = Session(Trainer(model, task, settings.training), places.run_dir, stop, report.say)

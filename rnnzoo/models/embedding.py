@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.errors import UserError
 from rnnzoo.layers import LSTM, Bidirectional
 from rnnzoo.spec import PAD, TaskSpec
 
@@ -21,6 +22,22 @@ def make_embedding(spec: TaskSpec, size: int, character_units: int) -> keras.lay
 def table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
     # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
     return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
+
+
+def begin_at(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:
+    """Puts vectors from elsewhere into the rows `ids` of an embedding, and makes the other rows as large as they are.
+
+    Raises:
+        UserError: the vectors are of another size than the embedding's.
+    """
+    if values.shape[1] != embedding.output_dim:
+        raise UserError(
+            f"--vectors: {values.shape[1]} numbers a word, and the embedding has {embedding.output_dim}: give "
+            f"--embedding={values.shape[1]}, or as many --units where leaves are their embeddings"
+        )
+    rows = embedding.embeddings.numpy() * values.std()
+    rows[ids] = values
+    embedding.embeddings.assign(rows)
 
 
 class SpelledEmbedding(keras.layers.Layer):

@@ -15,6 +15,9 @@ from rnnzoo.registry import COMPOSITIONS, MODELS
 from rnnzoo.serialization import parameters
 from rnnzoo.spec import PAD, TaskSpec
 
+PLACES = 10  # most children that have weights of their own
+ANY_NUMBER = "tree-lstm-childsum and tree-gru take any number"
+
 
 @dataclasses.dataclass(frozen=True)
 class RecursiveOptions:
@@ -93,12 +96,25 @@ def recursive(spec: TaskSpec, options: RecursiveOptions) -> TreeNetwork:
         raise UserError(
             f"--embedding: with --composition={options.composition} it is as large as --units, or not given"
         )
-    arity = {"arity": max(2, spec.arity)} if "arity" in parameters(cls) else {}
+    if spec.inside and not cls.reads_inside:
+        raise UserError(
+            f"--composition={options.composition} reads tokens at the leaves alone, and this task has them inside the "
+            "tree too; the tree-lstms and tree-gru read them"
+        )
+    needed, arity = spec.arity or "any number", {}
+    if "arity" in parameters(cls):
+        if not 0 < spec.arity <= PLACES:
+            raise UserError(
+                f"--composition={options.composition} has weights for each place among the children, at most {PLACES}, "
+                f"and this task has nodes of {needed}; {ANY_NUMBER}"
+            )
+        arity["arity"] = max(2, spec.arity)
     composition = cls(options.units, **arity)
-    if composition.arity is not None and spec.arity > composition.arity:
+    if composition.arity is not None and not 0 < spec.arity <= composition.arity:
         raise UserError(
             f"--composition={options.composition} combines {composition.arity} children, and this task has nodes of "
-            f"{spec.arity}; tree-lstm-childsum and tree-gru take any number"
+            f"{needed}; {ANY_NUMBER}"
         )
+    spec = dataclasses.replace(spec, arity=composition.arity or 0)
     recipe = ("recursive", dataclasses.asdict(options))
     return TreeNetwork(Recursive(composition), spec, recipe, options)

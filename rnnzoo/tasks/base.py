@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from rnnzoo.spec import TaskSpec
+from rnnzoo.tasks.vectors import Vectors
 
 SPLITS = ("train", "validation", "test")
 
@@ -38,6 +39,7 @@ class Task:
 
     spec: TaskSpec
     training_defaults: ClassVar[dict[str, Any]] = {}
+    vectors: Vectors | None = None  # where the embedding of known symbols begins
 
     def batch(self, seed: int, step: int) -> Batch:
         """The training batch of a step, whatever was asked for before."""

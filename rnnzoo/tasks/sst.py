@@ -8,7 +8,7 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks import table
+from rnnzoo.tasks import table, vectors
 from rnnzoo.tasks.base import SPLITS, Batch
 from rnnzoo.tasks.classes import class_spec
 from rnnzoo.tasks.stored import FileOptions, StoredTask, from_files
@@ -28,6 +28,7 @@ class SstOptions(FileOptions):
     all_nodes: bool = option(True, "learn from the label of every node, not of the root alone")
     lower: bool = option(False, "read words in lower case")
     vocabulary_size: int = option(20_000, "most words to know; the rest become <unk>", minimum=1)
+    vectors: str | None = option(None, "file of word vectors, a word and its numbers a line (GloVe), to begin with")
     min_count: int = option(1, "words seen less often in training become <unk>", minimum=1)
 
 
@@ -37,7 +38,8 @@ class Sst(StoredTask):
 
     `(3 (2 It) (4 (2 's) (3 good)))`: behind an opening bracket the label of what it encloses, a word or more trees;
     the labels are five grades or, with `--binary`, two. The loss is of every labelled node; the accuracy that
-    of whole sentences. With `--noall_nodes` only the root counts.
+    of whole sentences. With `--noall_nodes` only the root counts. With `--vectors` the embedding of the words that
+    the file knows begins there, and learns on.
 
     Socher, Perelygin, Wu, Chuang, Manning, Ng & Potts (2013), Recursive deep models for semantic
     compositionality over a sentiment treebank, EMNLP.
@@ -74,6 +76,7 @@ class Sst(StoredTask):
             targets = np.array([classes[label] for label in tree.labels], "int32")
             return example(tree, symbols, targets if options.all_nodes else targets[-1])
 
+        self.vectors = vectors.read(options.vectors, symbols) if options.vectors else None
         super().__init__(options, {s: [made(tree) for tree in trees[s]] for s in SPLITS}, spec)
 
     def _pad(self, split: str, members: np.ndarray, longest: int) -> Batch:
@@ -92,9 +95,9 @@ class Sst(StoredTask):
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {len(self.examples[s]):,}" for s in SPLITS)
-        return (
-            f"{self.options.data}: trees {sizes}; {self.spec.input_size:,} words; labels {', '.join(self.spec.labels)}"
-        )
+        known = f" ({len(self.vectors.ids):,} with a vector)" if self.vectors else ""
+        labels = ", ".join(self.spec.labels)
+        return f"{self.options.data}: trees {sizes}; {self.spec.input_size:,} words{known}; labels {labels}"
 
 
 def _read(path: Path, options: SstOptions) -> list[Tree]:

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ class SyntaxOptions:
     """Options of syntax trees."""
 
     flat: bool = option(False, "read as a sequence, the tree's leaves: for models of sequences")
+    nary: bool = option(False, "kinds inside the nodes, any number of children: for tree-lstm-childsum and tree-gru")
     longest: int = option(600, "nodes of the largest tree; larger ones are left out", minimum=3)
     vocabulary_size: int = option(5000, "most kinds and names to know; the rest become <unk>", minimum=1)
     min_count: int = option(2, "names seen less often in training become <unk>", minimum=1)
@@ -35,21 +37,25 @@ class Syntax(ClassTask):
     """Syntax trees: from which of eight packages of the standard library is a function?
 
     A node of the tree is its kind (`Call`, `If` ...), its names, and what stands below it; it leans to the left, two
-    children a node, as ListOps does, so that every composition takes it. Files for the test are others than those
-    for training; functions that stand in two files are left out. With `--flat` a tree is the sequence of its leaves.
+    children a node, as ListOps does, so that every composition takes it. With `--nary` the kind stands inside the
+    node, above as many children as there are; with `--flat` the tree is the sequence of its leaves. Files for the
+    test are others than those for training; functions that stand in two files are left out.
     """
 
     origin, kind = "functions of the standard library", "trees"
     training_defaults = {"steps": 600, "learning_rate": 2e-3}
 
     def __init__(self, options: SyntaxOptions):
+        if options.flat and options.nary:
+            raise UserError("--flat reads a sequence, --nary a tree: give one of them")
         pieces = python_source.snippets(functions)
-        trees = {s: [(read_python(text), name) for text, name in pieces[s]] for s in SPLITS}
+        trees = {s: [(read_python(text, options.nary), name) for text, name in pieces[s]] for s in SPLITS}
         trees = {s: [(t, name) for t, name in trees[s] if len(t.tokens) <= options.longest] for s in SPLITS}
+        everything = [pair for s in SPLITS for pair in trees[s]]
         symbols = vocabulary(
             (filter(None, tree.tokens) for tree, _ in trees["train"]), options.vocabulary_size, options.min_count
         )
-        labels = tuple(sorted({name for s in SPLITS for _, name in trees[s]}))
+        labels = tuple(sorted({name for _, name in everything}))
         spec = class_spec(
             labels,
             ("accuracy", "macro_f1"),
@@ -57,7 +63,8 @@ class Syntax(ClassTask):
             input_size=len(symbols),
             vocabulary=symbols,
             level="word",
-            arity=0 if options.flat else 2,
+            arity=0 if options.flat or options.nary else 2,
+            inside=options.nary,
             syntax="brackets" if options.flat else "python",
         )
         examples = {
@@ -86,14 +93,18 @@ def functions(text: str) -> list[str]:
     ]  # what follows is indented more, as it must be
 
 
-def read_python(text: str) -> Tree:
-    """The syntax tree of a statement, or of several, two children a node.
+def read_python(text: str, nary: bool = False) -> Tree:
+    """The syntax tree of a statement, or of several: two children a node or, `nary`, as many as Python gives it.
+
+    `nary` the kind of a node stands inside it; otherwise it is the first of its children, which lean to the left.
 
     Raises:
         UserError: what is no Python, with line and column.
 
     >>> [word for word in read_python("x = 1").tokens if word]
     ['Assign', 'Name', 'x', 'Constant', 'int']
+    >>> read_python("x = 1", nary=True).tokens
+    ['x', 'Name', 'int', 'Constant', 'Assign']
     """
     try:
         module = ast.parse(text)
@@ -111,27 +122,30 @@ def read_python(text: str) -> Tree:
         tree.labels.append("")
         return len(tree.tokens) - 1
 
-    def join(node: int | None, child: int) -> int:
-        return child if node is None else add("", node, child)
+    opened: list[tuple[str, Iterator[Any], list[int]]] = []  # kind, what is still to come, children so far
 
-    opened: list[tuple[Iterator, int | None]] = [(_parts(module.body[0] if len(module.body) == 1 else module), None)]
+    def enter(node: ast.AST) -> None:
+        kind = type(node).__name__
+        opened.append((kind, _parts(node), [] if nary else [add(kind)]))
+
+    enter(module.body[0] if len(module.body) == 1 else module)
     while True:
-        parts, node = opened.pop()
+        kind, parts, children = opened[-1]
         part = next(parts, None)
         if isinstance(part, str):
-            opened.append((parts, join(node, add(part))))
+            children.append(add(part))
         elif part is not None:
-            opened += [(parts, node), (_parts(part), None)]
-        elif not opened:
-            return tree
+            enter(part)
         else:
-            above, before = opened.pop()
-            opened.append((above, join(before, node)))  # type: ignore[arg-type]
+            opened.pop()
+            made = add(kind, *children) if nary else functools.reduce(functools.partial(add, ""), children)
+            if not opened:
+                return tree
+            opened[-1][2].append(made)
 
 
 def _parts(node: ast.AST) -> Iterator[Any]:
-    """The kind of a node, then its names and the nodes below it, in their order."""
-    yield type(node).__name__
+    """The names of a node and the nodes below it, in their order."""
     if isinstance(node, ast.Constant):
         yield type(node.value).__name__
         return

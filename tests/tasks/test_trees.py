@@ -3,11 +3,13 @@
 import io
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import rnnzoo
+from rnnzoo.cli import main
 from rnnzoo.predict import Predictor, predict
 from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import listops
@@ -100,8 +102,10 @@ def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path)
     trainer = Trainer(model, task, TrainingOptions(steps=60, learning_rate=0.01))
     losses = [result.loss for result in trainer.run()]
     assert np.mean(losses[-10:]) < 0.97 * np.mean(losses[:10])
-    assert 0 < trainer.evaluate("test")["accuracy"] <= 1
-    x = next(task.evaluation("test")).inputs
+    batches = list(task.evaluation("test"))
+    right = sum(((np.argmax(model(b.inputs), -1) == b.targets) * b.weights).sum() for b in batches)
+    assert trainer.evaluate("test")["accuracy"] == pytest.approx(right / sum(b.weights.sum() for b in batches))
+    x = batches[0].inputs
     model.save(tmp_path / "model.keras")
     code = "import sys, keras, numpy as np, rnnzoo\n"
     code += "print(keras.models.load_model(sys.argv[1])(np.load(sys.argv[2])).numpy().tolist())"
@@ -228,3 +232,86 @@ def test_functions_are_found_where_the_parser_counts_lines():
     found = functions(text)
     assert found == ['def f(self):\n        return """\nx"""', "def g(self):\n        pass"]
     assert [read_python(piece).tokens[1] for piece in found] == ["f", "g"]
+
+
+def test_kinds_inside_the_nodes(tmp_path):
+    """With --nary a node has its kind and any number of children; compositions of the leaves alone are refused."""
+    tree = read_python("f(a, b)", nary=True)
+    assert tree.tokens == ["f", "Name", "a", "Name", "b", "Name", "Call", "Expr"]
+    assert tree.children == [(), (0,), (), (2,), (), (4,), (1, 3, 5), (6,)]
+    task = rnnzoo.create_task("ast", longest=60, nary=True)
+    assert task.spec.inside and task.spec.arity == 0 and (task.examples["train"][0].inputs[:, 0] > 0).all()
+    for composition, reason in (("rntn", "at the leaves alone"), ("tree-lstm-binary", "weights for each place")):
+        with pytest.raises(rnnzoo.UserError, match=reason):
+            rnnzoo.create_model("recursive", task.spec, units=8, composition=composition)
+    model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-lstm-childsum")
+    batch = next(task.evaluation("test"))
+    other = batch.inputs.copy()
+    other[..., 0] = np.where(other[..., 3] > 1, 1, other[..., 0])
+    assert np.abs(model(batch.inputs) - model(other)).max() > 1e-3, "kinds inside are read"
+    path = rnnzoo.export_saved_model(model, tmp_path / "export")
+    sink = io.BytesIO()
+    assert predict(Predictor(path), [b"f(a, b)\n", b"f(" + b"a, " * 300 + b")\n"], sink) == []
+    ids = np.array([task.spec.vocabulary.index(t) if t in task.spec.vocabulary else 1 for t in tree.tokens])
+    inputs = np.concatenate([ids[:, None], structure(tree.children)], 1)[None]
+    assert sink.getvalue().decode().splitlines()[0] == task.spec.labels[int(tf.argmax(model(inputs), -1)[0])]
+    with pytest.raises(rnnzoo.UserError, match="give one of them"):
+        rnnzoo.create_task("ast", nary=True, flat=True)
+
+
+VECTORS = "It 1 2 3\n. . 0 0 0\ngood -1 0.5 2e-1\nnever 9 9 9\n"
+
+
+def test_word_vectors_are_where_the_embedding_begins(tmp_path):
+    """Known words have their vectors at step 0; an unknown one is as large; a run by flags takes them."""
+    file = tmp_path / "vectors.txt"
+    file.write_text("4 3\n" + VECTORS, encoding="utf-8")
+    flags = ["--model=recursive", "--task=sst", f"--data={treebank(tmp_path)}", f"--vectors={file}", "--steps=2"]
+    run = [f"--run_dir={tmp_path / 'run'}", f"--export_dir={tmp_path / 'export'}", "--learning_rate=1e-9"]
+    assert main(["train.py", *flags, *run, "--embedding=3", "--units=4"]) == 0
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    rows = model.embedding.embeddings.numpy()
+    word = model.spec.vocabulary.index
+    assert_close(rows[[word("It"), word("good")]], np.array([[1, 2, 3], [-1, 0.5, 0.2]]))
+    assert rows.shape[1] == 3 and 0.1 < np.abs(rows[word("bad")]).max() < 4
+    run = [f"--run_dir={tmp_path / 'other'}", f"--export_dir={tmp_path / 'other_export'}"]
+    assert main(["train.py", *flags, *run, "--units=4"]) != 0
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("It 1 2\ngood 1\n", "line 2: 1 numbers, 2 expected"),
+        ("It 1 x\n", "line 1: 'x' is no number"),
+        ("It 1 nan\n", "line 1: a number is not finite"),
+        ("It\n", "line 1: 0 numbers, some expected"),
+        ("never 1 2\n", "none of the words"),
+        ("", "none of the words"),
+    ],
+)
+def test_bad_vectors(text, message, tmp_path):
+    file = tmp_path / "vectors.txt"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(rnnzoo.UserError) as error:
+        rnnzoo.create_task("sst", data=treebank(tmp_path), vectors=str(file))
+    assert message in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_run_over_trees_resumes_exactly(deterministic, tmp_path):
+    """Twelve steps at once, and six and six: the same weights, the same metrics."""
+
+    def train(name, steps, *more):
+        flags = ["--model=recursive", "--task=listops", "--units=8", "--train_size=200", "--schedule=constant"]
+        folders = [f"--run_dir={tmp_path / name}", f"--export_dir={tmp_path / name}-export"]
+        extra = ["--deterministic"] if deterministic else []
+        code = "import sys; from rnnzoo.cli import main; assert main() == 0"  # determinism is of a whole process
+        fresh_python(code, *flags, *folders, f"--steps={steps}", "--eval_every=3", *extra, *more)
+        return json.loads((tmp_path / name / "result.json").read_text())
+
+    whole = train("whole", 12)
+    train("parts", 6)
+    parts = train("parts", 12, "--resume")
+    assert whole["weights_sha256"] == parts["weights_sha256"] and whole["metrics"] == parts["metrics"]

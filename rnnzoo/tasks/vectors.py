@@ -1,0 +1,55 @@
+"""Word vectors from a text file: a word and its numbers a line, as GloVe, fastText and word2vec write them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnzoo.errors import UserError
+from rnnzoo.spec import SPECIAL
+from rnnzoo.tasks import table
+
+
+class Vectors(NamedTuple):
+    """`values [words, size]` of the symbols whose ids are `ids [words]`."""
+
+    ids: np.ndarray
+    values: np.ndarray
+
+
+def read(name: str, symbols: tuple[str, ...]) -> Vectors:
+    """The vectors of those symbols that the file knows; the rest of the file, however large, is passed over.
+
+    A first line of two numbers (how many words, of what size) is no word. Words with spaces are passed over.
+
+    Raises:
+        UserError: there is no such file, a line of another length or with something else than numbers, or no
+            symbol in it.
+    """
+    path = table.existing(name, "vectors")
+    wanted = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
+    size = 0
+    found: dict[int, np.ndarray] = {}
+    for number, line in table.lines(path, "utf-8"):
+        word, _, rest = line.rstrip().partition(" ")
+        numbers = rest.count(" ") + 1 if rest else 0
+        if number == 1 and numbers == 1 and word.isdigit():
+            continue
+        size = size or numbers
+        if numbers < size or not numbers:
+            raise UserError(f"{path}, line {number}: {numbers} numbers, {size or 'some'} expected")
+        if numbers == size and word in wanted:
+            found.setdefault(wanted[word], _numbers(rest, path, number))
+    if not found:
+        raise UserError(f"--vectors: {path} has none of the words of the data; try --lower if its words are so")
+    return Vectors(np.array(list(found), "int32"), np.stack(list(found.values())))
+
+
+def _numbers(text: str, path: Path, number: int) -> np.ndarray:
+    try:
+        values = np.array(text.split(" "), "float32")
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: {str(error).rpartition(': ')[2]} is no number") from None
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}, line {number}: a number is not finite")
+    return values
