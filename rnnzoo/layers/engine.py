@@ -14,6 +14,7 @@ from keras import tree
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import transposed_once
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, cast_weights, floats, trace_tick
+from rnnzoo.layers.truncation import Ages
 
 
 class Given(NamedTuple):
@@ -33,13 +34,23 @@ class Saved(NamedTuple):
     previous: tuple
 
 
-def run(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None, save: bool, sequence: bool) -> tuple:
+def run(
+    cell: Cell,
+    x: Any,
+    state: tuple,
+    consts: Any,
+    mask: tf.Tensor | None,
+    save: bool,
+    sequence: bool,
+    truncate: int | None = None,
+) -> tuple:
     """All ticks: `(output [time, batch, ...], final_state, index of the state that the output is)`.
 
     `x` is a nest of `[time, batch, ...]`, `mask` is `[time, batch]` or None. A masked tick leaves
     the state as it was; the output there is that of the equations, unless the output is a state.
     `save` says to keep what the way back needs; without it a gradient runs forward once more.
-    Without `sequence` the output is () if it is a state; the index is None if it is not.
+    Without `sequence` the output is () if it is a state; the index is None if it is not. With `truncate`
+    no gradient goes back further than so many ticks.
     """
     given, tick = _given(cell, x, state, consts, mask)
     sequence = sequence or tick.output_state is None
@@ -55,7 +66,7 @@ def run(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None, s
         def gradient(*d_flat: tf.Tensor) -> list:
             d_output, d_final = tree.pack_sequence_as((output, final), list(d_flat))
             saved = kept if save else _forward(cell, tick, nest, True, sequence)[2]
-            return _backward(cell, tick, nest, saved, d_output, d_final)
+            return _backward(cell, tick, nest, saved, d_output, d_final, Ages(truncate))
 
         return tuple(tree.flatten((output, final))), gradient
 
@@ -111,9 +122,9 @@ def _forward(cell: Cell, tick: Tick, given: Given, save: bool, sequence: bool) -
     return output, final, Saved(r, tuple(s[:-1] for s in stacked[: len(state)]))
 
 
-def _backward(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_final: tuple) -> list:
+def _backward(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_final: tuple, ages: Ages) -> list:
     """The gradient of each tensor of `given`, flat; None for what is not a floating number."""
-    d_state, d_x, d_r, d_new = _loop_back(cell, tick, given, saved, d_output, d_final)
+    d_state, d_x, d_r, d_new = _loop_back(cell, tick, given, saved, d_output, d_final, ages)
     d_weights, d_consts = _bulk(cell, tick, given, saved, d_output, d_r, d_new)
     return [
         *_beside(d_r if tick.same_x_r else d_x, given.x),
@@ -124,7 +135,7 @@ def _backward(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any,
     ]
 
 
-def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_final: tuple) -> tuple:
+def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_final: tuple, ages: Ages) -> tuple:
     """Gradients of the initial state, and `[time, batch, ...]` of x, of r and (if needed) of each new state."""
     x, state, consts, weights, mask = given
     every = (x, saved, d_output, mask)
@@ -136,6 +147,8 @@ def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any
 
     def body(t: tf.Tensor, d_state: tuple, d_x: list, d_r: list, d_new: list) -> tuple:
         x, (r, state), d_y, mask = tree.pack_sequence_as(every, [read.read(t) for read in reads])
+        x, r, state, mask = ages.spread((x, r, state, mask))
+        d_y = ages.entering(d_y)
         d_state, skipped = _enter(tick, d_state, d_y, mask)
         with tf.GradientTape() as tape:
             tape.watch([floats(x), r, state])
@@ -146,18 +159,20 @@ def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any
             tape.watch(state)
             again = tree.flatten(cell.recurrent(state, consts))
         through = tape.gradient(again, state, g_r) if again else [None] * len(state)
-        d_x = [a.write(t, _or_zeros(g, v)) for a, g, v in zip(d_x, g_x, floats(x), strict=False)]
-        d_r = [a.write(t, g) for a, g in zip(d_r, g_r, strict=True)]
-        d_new = [a.write(t, g) for a, g in zip(d_new, d_state, strict=False)]
-        before = zip(state, g_state, through, skipped, strict=True)
-        return t - 1, tuple(_sum(*parts) for parts in before), d_x, d_r, d_new
+        d_x = [a.write(t, ages.total(_or_zeros(g, v))) for a, g, v in zip(d_x, g_x, floats(x), strict=False)]
+        d_r = [a.write(t, ages.total(g)) for a, g in zip(d_r, g_r, strict=True)]
+        d_new = [a.write(t, ages.total(g)) for a, g in zip(d_new, d_state, strict=False)]
+        before = (ages.older(_sum(*parts)) for parts in zip(state, g_state, through, strict=True))
+        before = tuple(_sum(d, d, skip) for d, skip in zip(before, skipped, strict=True))
+        return t - 1, before, d_x, d_r, d_new
 
+    consts = ages.spread(consts)
     pairs = zip(cell.weights, weights, strict=True)
     turned = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
     with bound(cell, weights), transposed_once(turned):
-        loop = (time - 1, tuple(d_final), d_x, d_r, d_new)
+        loop = (time - 1, ages.entering(tuple(d_final)), d_x, d_r, d_new)
         _, d_state, *arrays = tf.while_loop(lambda t, *_: t >= 0, body, loop, maximum_iterations=time)
-    return d_state, *([array.stack() for array in group] for group in arrays)
+    return [ages.total(d) for d in d_state], *([array.stack() for array in group] for group in arrays)
 
 
 def _bulk(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any, d_r: list, d_new: list) -> list:

@@ -33,9 +33,12 @@ class RNN(SignatureConfig, keras.layers.RNN):
         stateful: the final states of one batch are the initial states of the next.
         unroll: taken for Keras's sake; the loop is never unrolled, which changes no number.
         zero_output_for_mask: a masked step gives zeros instead of the previous output.
+        truncate: the gradient of each step's loss goes back through so many steps, its own being the first, and
+            is cut there; 1 is the learning rule of Elman (1990). None: through all. More than 1 costs as many times
+            as much on the way back.
 
     Raises:
-        ValueError: `cell` is not a `rnnzoo.cells.Cell`.
+        ValueError: `cell` is not a `rnnzoo.cells.Cell`, or `truncate` is below 1.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = RNN(rnnzoo.cells.ElmanCell(4), return_sequences=True, return_state=True)
@@ -53,8 +56,11 @@ class RNN(SignatureConfig, keras.layers.RNN):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
+        truncate: int | None = None,
         **kwargs,
     ):
+        if truncate is not None and truncate < 1:
+            raise ValueError(f"truncate must be at least 1, or None, not {truncate!r}")
         if not isinstance(cell, Cell):
             raise ValueError(
                 f"rnnzoo.layers.RNN runs cells of rnnzoo.cells, not {cell!r}; for another cell use keras.layers.RNN"
@@ -64,6 +70,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
             cell, return_sequences, return_state, go_backwards, stateful, False, zero_output_for_mask, **kwargs
         )
         self.input_spec = keras.layers.InputSpec(min_ndim=3)
+        self.truncate = truncate
 
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False, memory: Any = None
@@ -82,6 +89,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
             return_sequences=self.return_sequences,
             zero_output_for_mask=self.zero_output_for_mask,
             memory=memory,
+            truncate=self.truncate,
         )
         output = tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
         if self.stateful:

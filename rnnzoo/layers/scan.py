@@ -37,13 +37,15 @@ def scan(
     return_sequences: bool = True,
     zero_output_for_mask: bool = False,
     memory: Any = None,
+    truncate: int | None = None,
 ) -> tuple[tf.Tensor, tuple]:
     """Runs a built cell over `inputs [batch, time, features]`: `(outputs, final_state)`.
 
     A masked step (`mask [batch, time]`, False) leaves the state as it was and repeats the
     previous output, or gives zeros with `zero_output_for_mask`; before the first valid step the
     output is zero. `memory`, a nest of `[batch, ...]`, is handed to the cell's `constants`. The
-    outputs are `[batch, time, size]`, or the last one, `[batch, size]`, without `return_sequences`.
+    outputs are `[batch, time, size]`, or the last one, `[batch, size]`, without `return_sequences`. With
+    `truncate` no gradient goes back further than so many steps.
 
     In the plain graph the two halves of a batch run side by side: one waits for its
     small operations while the other computes.
@@ -51,7 +53,7 @@ def scan(
 
     def part(inputs: tf.Tensor, state: tuple, mask: Any, memory: Any) -> tuple:
         x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
-        outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences)
+        outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences, truncate)
         outputs = _outputs(outputs, final, index, mask, return_sequences)
         if zero_output_for_mask and mask is not None:
             outputs = hide(outputs, _swap(mask), return_sequences)

@@ -40,6 +40,9 @@ class RecurrentOptions:
     layer_dropout: float = option(
         0.0, "fraction of each layer's outputs hidden in training, drawn anew at each step", minimum=0, below=1
     )
+    truncate: int = option(
+        0, "steps that the gradient of a step's loss goes back, its own included (1: as Elman 1990); 0: all", minimum=0
+    )
 
 
 COMMON = {field.name for field in dataclasses.fields(RecurrentOptions)}
@@ -99,7 +102,7 @@ def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_
 
 def make_core(make_cell: Callable[[], Any], options: Any, merge_mode: str = "", **stack: Any) -> Stack:
     """Recurrent layers of a cell one on top of another, with the hidden layers before and behind them."""
-    layers: list[Any] = [RNN(make_cell()) for _ in range(options.layers)]
+    layers: list[Any] = [RNN(make_cell(), truncate=options.truncate or None) for _ in range(options.layers)]
     activation = getattr(tree.flatten(getattr(layers[0].cell, "cells", layers[0].cell))[0], "activation", "tanh")
     if merge_mode:
         layers = [Bidirectional(layer, merge_mode=merge_mode) for layer in layers]
