@@ -1,6 +1,6 @@
 """rnnzoo: recurrent neural networks as Keras layers that train fast, resume exactly and export."""
 
-from rnnzoo import cells, compositions, interop, layers, models, tasks
+from rnnzoo import cells, compositions, inspect, interop, layers, models, tasks
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
 from rnnzoo.loading import load
@@ -16,6 +16,7 @@ __all__ += [
     "create_model",
     "create_task",
     "export_saved_model",
+    "inspect",
     "interop",
     "layers",
     "list_cells",

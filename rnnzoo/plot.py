@@ -92,6 +92,15 @@ class Events:
                 tf.summary.scalar(name, value)
         self._writer.flush()
 
+    def pictures(self, folder: Path, step: int) -> None:
+        """The pictures of a folder as images."""
+        if self._writer is None:
+            return
+        with self._writer.as_default(step=step):
+            for path in sorted(folder.glob("*.png")):
+                tf.summary.image(f"{folder.name}/{path.stem}", tf.io.decode_png(path.read_bytes(), 3)[None])
+        self._writer.flush()
+
 
 def draw_attention(attention: np.ndarray, source: list[str], target: list[str], path: Path) -> None:
     """Draws weights `[time, places]`: a row for each symbol written, a column for each of the source.

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo import config
+from rnnzoo import config, inspect
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.estimate import refuse_what_does_not_fit
@@ -39,6 +39,9 @@ class RunOptions:
     run_dir: str | None = option(None, "folder for config, log and checkpoints; default: a new one in runs/")
     export_dir: str | None = option(None, "folder of the SavedModel; default: a new one in saved_models/")
     resume: bool = option(False, "go on with the run in run_dir, or with the newest of this model and task")
+    inspect: bool = option(
+        False, "at the end, pictures of gradients, gates, states ... to inspect/ in the run's folder"
+    )
     overwrite: bool = option(False, "use run_dir and export_dir even if they hold something")
     verbosity: int = option(1, "0: errors only, 1: progress, 2: the configuration too", minimum=0)
 
@@ -114,6 +117,9 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
         _draw(places.run_dir, model, task)
         metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
         model.save(places.run_dir / "model.keras")
+        if settings.run.inspect:
+            _inspect(settings, places.run_dir, model, task, report)
+            events.pictures(places.run_dir / "inspect", session.trainer.step)
         if stop():
             raise Interrupted("stopped before the export; all steps are done: export with --resume")
         report.say(f"exporting to {places.export_dir}")
@@ -125,6 +131,17 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     write_json(places.run_dir / "result.json", result)
     report.end(result, places.run_dir, _shown(places.export_dir, model, task))
     return result
+
+
+def _inspect(settings: RunConfig, run_dir: Path, model: Any, task: Task, report: Reporter) -> None:
+    """What `python -m rnnzoo.inspect` writes of this run."""
+    try:
+        subject = inspect.Subject(run_dir.name, model, task, settings.training.seed)
+    except UserError as error:
+        report.say(f"inspect: {error}")
+        return
+    for line in inspect.write([subject], run_dir / "inspect"):
+        report.say(f"inspect: {line}")
 
 
 def _result(

@@ -17,7 +17,9 @@ ORDER = [
     {"tasks"},
     {"training"},
     {"export"},
-    {"estimate", "loading", "generate", "predict", "plot", "report", "places", "run", "cli"},
+    {"loading"},
+    {"inspect"},
+    {"estimate", "generate", "predict", "plot", "report", "places", "run", "cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 APART = {("models", "tasks"), ("tasks", "models"), ("tasks", "layers"), ("tasks", "cells"), ("layers", "models")}

@@ -75,10 +75,11 @@ def run(
     return output, tuple(final), tick.output_state
 
 
-def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> Saved:
-    """What each tick saw: r and the state before it."""
+def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple[Any, tuple, tuple]:
+    """Of each tick r, the states before and those after, nests of `[time, batch, ...]`."""
     given, tick = _given(cell, x, state, consts, mask)
-    return _forward(cell, tick, given, True, False)[2]
+    _, final, (r, previous) = _forward(cell, tick, given, True, False)
+    return r, previous, tuple(tf.concat([p[1:], f[None]], 0) for p, f in zip(previous, final, strict=True))
 
 
 def _given(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple[Given, Tick]:
@@ -162,8 +163,8 @@ def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any
         d_x = [a.write(t, ages.total(_or_zeros(g, v))) for a, g, v in zip(d_x, g_x, floats(x), strict=False)]
         d_r = [a.write(t, ages.total(g)) for a, g in zip(d_r, g_r, strict=True)]
         d_new = [a.write(t, ages.total(g)) for a, g in zip(d_new, d_state, strict=False)]
-        before = (ages.older(_sum(*parts)) for parts in zip(state, g_state, through, strict=True))
-        before = tuple(_sum(d, d, skip) for d, skip in zip(before, skipped, strict=True))
+        within = (ages.older(_sum(*parts)) for parts in zip(state, g_state, through, strict=True))
+        before = tuple(_sum(d, d, skip) for d, skip in zip(within, skipped, strict=True))
         return t - 1, before, d_x, d_r, d_new
 
     consts = ages.spread(consts)

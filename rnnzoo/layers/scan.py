@@ -12,6 +12,7 @@ from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import in_xla
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
+from rnnzoo.layers.watching import note, watched
 
 _BUSY: contextvars.ContextVar[bool] = contextvars.ContextVar("busy", default=False)
 
@@ -53,13 +54,15 @@ def scan(
 
     def part(inputs: tf.Tensor, state: tuple, mask: Any, memory: Any) -> tuple:
         x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
-        outputs, final, index = engine.run(cell, x, state, consts, mask, bool(training), return_sequences, truncate)
+        run, x = note(cell, x, state, consts, mask, go_backwards)
+        outputs, final, index = engine.run(run, x, state, consts, mask, bool(training), return_sequences, truncate)
         outputs = _outputs(outputs, final, index, mask, return_sequences)
         if zero_output_for_mask and mask is not None:
             outputs = hide(outputs, _swap(mask), return_sequences)
         return outputs, final
 
-    if inputs.shape[0] == 1 or tf.executing_eagerly() or in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get():
+    whole = in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get() or watched()
+    if whole or inputs.shape[0] == 1 or tf.executing_eagerly():
         return part(inputs, tuple(initial_state), mask, memory)
     nest = (inputs, tuple(initial_state), () if mask is None else mask, () if memory is None else memory)
 
@@ -80,7 +83,7 @@ def gates(
 ) -> dict:
     """The value of every gate at every step, `{name: [batch, time, units]}`."""
     x, consts, mask = _prepare(cell, inputs, mask, False, go_backwards, memory)
-    r, previous = engine.values(cell, x, tuple(initial_state), consts, mask)
+    r, previous, _ = engine.values(cell, x, tuple(initial_state), consts, mask)
     return {name: _swap(value) for name, value in cell.gates(x, r, previous, consts).items()}
 
 

@@ -71,7 +71,7 @@ def _make_decoder(options: Any, memory_size: int) -> Decoder:
         raise UserError("--input_feeding goes with no hidden layers before and behind: leave out the depths")
     cells = [make_cell() for _ in range(options.layers)]
     cell = AttentionCell(cells, attention, memory_size, residual=options.residual, dropout=options.layer_dropout)
-    return Decoder(RNN(cell), name="decoder")
+    return Decoder(RNN(cell, truncate=options.truncate or None), name="decoder")
 
 
 def _memory_size(encoder: Any, options: Any) -> int:

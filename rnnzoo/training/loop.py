@@ -47,6 +47,7 @@ class Trainer:
         self.optimizer.build(model.trainable_variables)
         self.step = 0
         self.symbols = 0  # steps of input in a batch
+        self.norms: Any = None  # of the gradient by each trainable variable, of the last step, before clipping
         self.state: list | None = None
         jit = options.jit_compile and model.compilable
         compiled = {"jit_compile": jit, "reduce_retracing": not jit}
@@ -61,7 +62,7 @@ class Trainer:
                 self.state = self.model.initial_state(len(batch.targets))
             self.symbols = sum(array.shape[0] * array.shape[1] for array in tree.flatten(batch.inputs))
             before = self.state
-            loss, norm, self.state = self._train(_tensors(batch), before)
+            loss, norm, self.norms, self.state = self._train(_tensors(batch), before)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
@@ -78,6 +79,14 @@ class Trainer:
             for name, value in metrics.finish_batch(self.task.spec, found, batch).items():
                 totals[name] = totals[name] + value if name in totals else value
         return metrics.finish(self.task.spec, totals)
+
+    def layer_norms(self) -> dict[str, float]:
+        """The norm of the last step's gradient by the weights of each layer, before clipping."""
+        squares: dict[str, float] = {}
+        for variable, norm in zip(self.model.trainable_variables, self.norms.numpy().tolist(), strict=True):
+            layer = variable.path.rpartition("/")[0].removeprefix(f"{self.model.name}/")
+            squares[layer] = squares.get(layer, 0.0) + norm**2
+        return {layer: math.sqrt(square) for layer, square in squares.items()}
 
     def variables(self) -> dict[str, list]:
         """All that the run so far has made: weights, random-generator states, optimizer, carried states."""
@@ -116,14 +125,14 @@ class Trainer:
 
     def _train_step(self, batch: Batch, state: list) -> tuple:
         loss, state, gradients = self._gradients(batch, state)
-        norm = tf.linalg.global_norm(gradients)
+        norm, norms = tf.linalg.global_norm(gradients), tf.stack([tf.norm(g) for g in gradients])
         if self.options.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.options.clip_norm, norm)
         # what is not finite must not reach the weights: they are worth keeping
         fine = tf.math.is_finite(loss) & tf.math.is_finite(norm)
         gradients = [tf.where(fine, g, tf.zeros_like(g)) for g in gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        return loss, norm, state
+        return loss, norm, norms, state
 
     def _evaluation_step(self, batch: Batch, state: list) -> tuple:
         outputs, state = self.model.run(batch.inputs, self._start(batch.restart, state), mask=batch.mask)

@@ -12,6 +12,8 @@ from rnnzoo.errors import UserError
 from rnnzoo.training import checkpoint
 from rnnzoo.training.loop import StepResult, Trainer
 
+EXPLODES = 100.0  # norm of the gradient before clipping, by the root of the loss where that is above 1
+VANISHES = 1e-6  # norm of the gradient by the weights of a layer, of that of the layer where it is largest
 KEPT = 2  # checkpoints: the newest, and the one before in case that one is damaged
 
 
@@ -47,6 +49,7 @@ class Session:
     ):
         self.trainer, self.folder, self.stop, self.warn = trainer, folder, stop, warn
         self.progress = Progress()
+        self._warned: set[str] = set()
         self.checkpoints = folder / "checkpoints"
         self.checkpoints.mkdir(exist_ok=True)
 
@@ -87,6 +90,11 @@ class Session:
             self.progress.loss_sum += result.loss
             self.progress.loss_count += 1
             self.progress.seconds = before + time.monotonic() - started
+            if result.gradient_norm > EXPLODES * math.sqrt(max(1, result.loss)):
+                self._warn_once(
+                    f"warning: the gradient explodes: its norm, before clipping, is {result.gradient_norm:.3g} at step "
+                    f"{result.step}; try a lower --learning_rate, a smaller --clip_norm, or a model with gates"
+                )
             yield result
             saved = result.step % every == 0 or result.step == options.steps
             if saved:
@@ -126,11 +134,29 @@ class Session:
             checkpoint.save(self.checkpoints / "best.npz", {"model": self.trainer.model.weights}, meta)
         entry: dict[str, Any] = {"step": result.step, "loss": progress.loss_sum / progress.loss_count}
         entry |= {"gradient_norm": result.gradient_norm, "learning_rate": float(self.trainer.optimizer.learning_rate)}
+        entry["gradient_norms"] = norms = self.trainer.layer_norms()
+        self._watch(result.step, norms)
         entry |= {"validation": found, "seconds": round(progress.seconds, 1)}
         progress.loss_sum, progress.loss_count = 0.0, 0
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(entry) + "\n")
         return entry
+
+    def _watch(self, step: int, norms: dict[str, float]) -> None:
+        """Warns of layers that next to no gradient reaches."""
+        most = max(norms.values())
+        lost = [layer for layer, norm in norms.items() if norm < VANISHES * most]
+        if lost:
+            self._warn_once(
+                f"warning: the gradient vanishes: its norm is {most:.3g} where it is largest, and "
+                f"{norms[lost[0]]:.1g} in {lost[0]}, at step {step}; try gates, fewer layers, or --residual"
+            )
+
+    def _warn_once(self, text: str) -> None:
+        kind = text.split()[3]  # explodes or vanishes
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self.warn(text)
 
     def _cut_log(self) -> None:
         """Leaves out of the log what comes after the checkpoint: it will be written again."""

@@ -1,5 +1,8 @@
 """The loop, its metrics, and checkpoints."""
 
+import dataclasses
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.tasks import Batch
-from rnnzoo.training import NotFinite, Trainer, TrainingOptions, checkpoint, metrics, spans
+from rnnzoo.training import NotFinite, Session, Trainer, TrainingOptions, checkpoint, metrics, spans
 
 
 def trainer_for(task, model="elman", steps=5, **options):
@@ -248,3 +251,40 @@ def test_weights_of_another_model_are_refused():
 def test_digest_sees_values_types_and_shapes():
     arrays = [np.ones(4, "float32"), np.zeros(4, "float32"), np.ones((2, 2), "float32"), np.ones(4, "float64")]
     assert len({checkpoint.digest([a]) for a in arrays}) == 4
+
+
+def watch(task, folder, model="elman", **options):
+    """The lines of the log, and what was warned of."""
+    said = []
+    trainer = trainer_for(task, model, **options)
+    session = Session(trainer, folder, warn=said.append)
+    return trainer, [event for event in session.run() if isinstance(event, dict)], said
+
+
+def test_the_log_has_the_norm_of_the_gradient_of_each_layer(tmp_path):
+    task = rnnzoo.create_task("adding", seq_length=10, batch_size=4, eval_size=8)
+    trainer, log, said = watch(task, tmp_path, steps=3, eval_every=1)
+    assert not said and len(log) == 3
+    for entry in log:
+        norms = entry["gradient_norms"]
+        assert len(norms) == 2 and any("head" in layer for layer in norms)
+        assert math.hypot(*norms.values()) == pytest.approx(entry["gradient_norm"], rel=1e-5)
+    assert trainer.layer_norms() == log[-1]["gradient_norms"]
+
+
+def test_gradients_that_explode_or_vanish_are_told_once(tmp_path):
+    task = rnnzoo.create_task("adding", seq_length=30, batch_size=4, eval_size=8)
+    trainer = trainer_for(task, "dampened", steps=4)
+    trainer.model.core.parts[0].cell.dampening = 1.5
+    trainer.model.core.parts[0].cell.activation = keras.activations.relu
+    trainer.options = dataclasses.replace(trainer.options, learning_rate=0.0)
+    said = []
+    list(Session(trainer, tmp_path, warn=said.append).run())
+    assert len(said) == 1 and said[0].startswith("warning: the gradient explodes: its norm, before clipping, is")
+    trainer = trainer_for(task, steps=4)
+    trainer.model.head.kernel.assign(1e-9 * trainer.model.head.kernel)
+    trainer.optimizer.learning_rate = 0.0
+    said.clear()
+    (tmp_path / "other").mkdir()
+    list(Session(trainer, tmp_path / "other", warn=said.append).run())
+    assert len(said) == 1 and "the gradient vanishes" in said[0] and "in core" in said[0].replace("stack", "core")

@@ -1,0 +1,58 @@
+"""`python -m rnnzoo.inspect RUN_DIR [RUN_DIR ...] [--what=gradients,gates --out=DIR --text=TEXT]`."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from rnnzoo import config
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.inspect import WHAT
+from rnnzoo.inspect.report import write
+from rnnzoo.inspect.subject import open_run
+
+USAGE = "usage: python -m rnnzoo.inspect RUN_DIR [RUN_DIR ...] [--what=WHAT,... --out=DIR --text=TEXT]; WHAT is of: "
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectOptions:
+    """What to look at, and where the pictures go."""
+
+    what: str = option("", f"some of {', '.join(WHAT)}; default: all that apply")
+    out: str | None = option(None, "folder for WHAT.png and WHAT.json; default: inspect in the first run's folder")
+    text: str | None = option(None, "text to read; default: the first sequences of the test")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 for bad input."""
+    argv = list(sys.argv if argv is None else argv)
+    values = flags.FlagValues()
+    config.define_flags([InspectOptions], values)
+    try:
+        runs = values(argv)[1:]
+        if not runs:
+            raise UserError(USAGE + ", ".join(WHAT))
+        given = {name: values[name].value for name in values if values[name].present}
+        options = config.make(InspectOptions, given, "inspect")
+        wanted = [name.strip() for name in options.what.split(",") if name.strip()]
+        for name in wanted:
+            if name not in WHAT:
+                raise UserError(f"--what={name}: there is no such thing to look at; there are {', '.join(WHAT)}")
+        subjects = [open_run(run) for run in runs]
+        out = Path(options.out) if options.out else Path(runs[0]) / "inspect"
+        for line in write(subjects, out, wanted, options.text):
+            print(line)
+    except (UserError, flags.Error) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

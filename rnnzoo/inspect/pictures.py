@@ -1,0 +1,102 @@
+"""What the pictures share: styles that need no colour, symbols along an axis, a tree of clusters."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.errors import UserError
+
+Figure = Any  # matplotlib.figure.Figure, which may not be installed
+LINES: list[dict[str, Any]] = [
+    {"color": color, "linestyle": line, "marker": marker, "markersize": 4}
+    for color, line, marker in zip(
+        ("0.0", "0.45", "0.2", "0.6", "0.3", "0.7"), ("-", "-", "--", "--", ":", "-."), "os^vDx", strict=True
+    )
+]
+MOST = 120  # symbols along an axis
+
+
+def save(draw: Callable[[Figure], None], path: Path) -> None:
+    """Draws into a new figure and writes it. Raises `UserError` without matplotlib (extra `plot`)."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("a picture needs matplotlib: pip install 'rnnzoo[plot]'")
+    from matplotlib.figure import Figure as Canvas
+
+    figure = Canvas(layout="constrained")
+    draw(figure)
+    beside = path.with_name(path.name + ".part")
+    figure.savefig(beside, dpi=110, format="png")
+    beside.replace(path)
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib does not read as a formula, with spaces and newlines to be seen."""
+    return text.replace("$", r"\$")
+
+
+def symbol(unit: str) -> str:
+    """A symbol of a text as it stands along an axis."""
+    return plain({" ": "␣", "\n": "↵", "\t": "⇥"}.get(unit, unit))
+
+
+def along(axes: Any, units: Sequence[str], steps: int) -> None:
+    """The symbols of a text, or numbers, along the horizontal axis."""
+    if units and len(units) <= MOST:
+        shown = [symbol(u) for u in units]
+        axes.set_xticks(range(len(shown)), shown, rotation=90 if max(map(len, shown)) > 3 else 0, fontsize=7)
+    axes.set_xlim(-0.5, steps - 0.5)
+
+
+def heat(axes: Any, values: np.ndarray, low: float, high: float) -> Any:
+    """A heat map of `[rows, columns]`, black the highest."""
+    return axes.imshow(values, cmap="Greys", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+
+
+def clusters(points: np.ndarray) -> list[tuple[int, int, float]]:
+    """Average linkage: the pairs that are joined, in their order, and how far apart they are.
+
+    Points are numbered from 0, joined pairs from as many as there are points.
+    """
+    distance = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
+    np.fill_diagonal(distance, np.inf)
+    numbers, sizes, joined = list(range(len(points))), [1] * len(points), []
+    while len(numbers) > 1:
+        i, j = sorted(np.unravel_index(distance.argmin(), distance.shape))
+        joined.append((*sorted((numbers[i], numbers[j])), float(distance[i, j])))
+        mean = (sizes[i] * distance[i] + sizes[j] * distance[j]) / (sizes[i] + sizes[j])
+        distance[i] = distance[:, i] = mean
+        distance[i, i] = np.inf
+        distance = np.delete(np.delete(distance, j, 0), j, 1)
+        sizes[i] += sizes.pop(j)
+        numbers[i] = len(points) + len(joined) - 1
+        numbers.pop(j)
+    return joined
+
+
+def draw_clusters(axes: Any, names: Sequence[str], joined: list[tuple[int, int, float]]) -> None:
+    """The tree of clusters, its leaves down the side."""
+    order = _leaves(len(names) + len(joined) - 1, len(names), joined)
+    at: dict[int, tuple[float, float]] = {leaf: (0.0, float(i)) for i, leaf in enumerate(order)}
+    for number, (a, b, height) in enumerate(joined, len(names)):
+        (xa, ya), (xb, yb) = at[a], at[b]
+        axes.plot([xa, height, height, xb], [ya, ya, yb, yb], color="black", linewidth=0.9)
+        at[number] = (height, (ya + yb) / 2)
+    axes.set_yticks(range(len(order)), [symbol(names[leaf]) for leaf in order], fontsize=8)
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.invert_xaxis()
+    axes.yaxis.tick_right()
+    axes.set(xlabel="distance of the mean states (average linkage)")
+
+
+def _leaves(root: int, count: int, joined: list[tuple[int, int, float]]) -> list[int]:
+    found, left = [], [root]
+    while left:
+        node = left.pop()
+        if node < count:
+            found.append(node)
+        else:
+            left += [joined[node - count][1], joined[node - count][0]]
+    return found

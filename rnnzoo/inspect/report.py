@@ -1,0 +1,60 @@
+"""Pictures and figures of one or several runs, as files."""
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import UserError
+from rnnzoo.inspect import attention, gates, gradients, pictures, reach, states
+from rnnzoo.inspect.subject import Subject, given
+
+WHAT: dict[str, Any] = {
+    "gradients": gradients,
+    "gates": gates,
+    "states": states,
+    "attention": attention,
+    "reach": reach,
+}
+
+
+def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text: str | None = None) -> Iterator[str]:
+    """Writes `WHAT.json` and (with matplotlib) `WHAT.png` of all runs together into `out`; yields what to print.
+
+    Without `what` all that apply are written, and what does not is said.
+
+    Raises:
+        UserError: something of `what` does not apply to a run, or two runs have one name.
+    """
+    if not subjects:
+        raise UserError("there is nothing to look at: name the folder of a run")
+    names = [subject.name for subject in subjects]
+    if len(set(names)) < len(names):
+        raise UserError(f"two runs have one name ({', '.join(names)}): name their folders differently")
+    read = {subject.name: given(subject, [text] if text else []) for subject in subjects}
+    pictured = importlib.util.find_spec("matplotlib") is not None
+    out.mkdir(parents=True, exist_ok=True)
+    for name in what or WHAT:
+        found: dict[str, Any] = {}
+        for subject in subjects:
+            try:
+                found[subject.name] = WHAT[name].measure(subject, read[subject.name])
+            except UserError as error:
+                if what:
+                    raise
+                yield f"{subject.name}: {error}"
+        if not found:
+            continue
+        _json(out / f"{name}.json", found)
+        if pictured:
+            pictures.save(lambda figure, n=name, f=found: WHAT[n].draw(f, figure), out / f"{name}.png")
+        for run, values in found.items():
+            yield from (f"{run}: {line}" for line in WHAT[name].sentences(values))
+    yield f"written to {out}" + ("" if pictured else "; for pictures too: pip install 'rnnzoo[plot]'")
+
+
+def _json(path: Path, value: Any) -> None:
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,240 @@
+"""What is seen inside of models: against gradients, gates and states computed otherwise; files, and refusals."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo import inspect
+from rnnzoo.cli import main
+from rnnzoo.inspect import Given, Subject, given, trace
+from rnnzoo.inspect import __main__ as command
+from rnnzoo.inspect.gradients import measure as gradients
+from rnnzoo.inspect.pictures import clusters
+from rnnzoo.layers.watching import watching
+from tests.helpers import assert_close, normal, often, randomise
+
+ADDING = {"seq_length": 20, "batch_size": 8, "eval_size": 32}
+
+
+def adding(model="elman", **options):
+    task = rnnzoo.create_task("adding", **ADDING)
+    return Subject(model, rnnzoo.create_model(model, task.spec, units=6, **options), task)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ["elman", "lstm", "gru", "lstm-peephole", "jordan"])
+def test_gradients_by_states_are_those_of_what_follows(name, masked, graph):
+    """dL/ds_t equals the gradient by the initial state of the rest of the sequence, and the watch changes nothing."""
+    layer = rnnzoo.layers.RNN(rnnzoo.CELLS[name](4), return_sequences=True)
+    x, weights = tf.constant(normal(3, 7, 2)), tf.constant(normal(3, 7, 4, seed=1))
+    layer(x)
+    randomise(layer)
+    mask = tf.constant(np.arange(7) < np.array([[7], [5], [6]])) if masked else None
+
+    def watched():
+        with tf.GradientTape() as tape, watching(tape) as seen:
+            outputs = layer(x, mask=mask, training=True)
+            loss = tf.reduce_sum(outputs * weights)
+        return tape.gradient(loss, seen[0].push), seen[0].values()[2], outputs
+
+    found, states, outputs = (tf.function(watched) if graph else watched)()
+    assert_close(outputs, layer(x, mask=mask))
+    t = 3
+    start = [s[t] for s in states]
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        rest = None if mask is None else mask[:, t + 1 :]
+        loss = tf.reduce_sum(layer(x[:, t + 1 :], initial_state=start, mask=rest) * weights[:, t + 1 :])
+        loss += tf.reduce_sum(start[0] * weights[:, t])
+    for got, wanted in zip(found, tape.gradient(loss, start), strict=True):
+        assert_close(got[t], wanted)
+
+
+def test_jacobians_are_products_of_the_recurrence():
+    """Of a network of Elman the Jacobian is diag(1 - h^2) U^T; its norms follow."""
+    subject = adding()
+    seen = trace(subject.model, given(subject), jacobians=20)[0]
+    U = subject.model.core.parts[0].cell.recurrent_kernel.numpy()
+    h = seen.states[0][0]
+    assert_close(seen.jacobians, (1 - h[:, :, None] ** 2) * U.T)
+    found = gradients(subject, given(subject))["after"]["layer 1"]
+    assert found["jacobian_norm"] <= np.linalg.norm(U, 2) + 1e-5 and found["distance"] == list(range(20))
+
+
+def test_a_gradient_that_is_known():
+    """A dampened network of one unit without squashing hands on lambda to the power of the distance."""
+    task = rnnzoo.create_task("adding", **ADDING)
+    for dampening, says in ((0.5, "vanishes: 2e-06"), (1.0, "is kept: 1 "), (2.0, "explodes: 5e+05")):
+        model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=dampening)
+        found = gradients(Subject("dampened", model, task), given(Subject("dampened", model, task)))["after"]["layer 1"]
+        assert found["says"].startswith(says)
+        assert_close(np.array(found["norm"]) / found["norm"][0], dampening ** np.arange(20.0))
+        assert found["spectral_radius"] == pytest.approx(dampening)
+
+
+def test_the_loss_is_of_the_last_step_that_counts():
+    """Of sequences of unlike length, distances are counted from each one's own end, for both directions."""
+    task = rnnzoo.create_task("reber", batch_size=8, eval_size=32)
+    model = rnnzoo.create_model("lstm", task.spec, units=5)
+    subject = Subject("reber", model, task)
+    read = given(subject)
+    found = gradients(subject, read)["after"]["layer 1"]
+    lengths = np.asarray(read.weights > 0).shape[1] - (np.asarray(read.weights)[:, ::-1] > 0).argmax(1)
+    assert len(found["norm"]) == lengths.max() and np.isfinite(found["norm"]).all() and found["norm"][0] > 0
+    one = Given(*(None if p is None else p[:1] for p in (read.inputs, read.mask, read.targets, read.weights)))
+    row = gradients(subject, one)["after"]["layer 1"]
+    last = lengths[0] - 1
+    h, _ = trace(model, one)[0].states
+    with tf.GradientTape() as tape:
+        state = tf.constant(h[:, last])
+        tape.watch(state)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(one.targets[:, last], model.head(state))
+    assert row["norm"][0] == pytest.approx(float(tf.norm(tape.gradient(losses, state))), rel=1e-4)
+    assert len(row["norm"]) == lengths[0]
+
+
+def test_gates_are_those_of_the_layer():
+    subject = adding("lstm")
+    found = inspect.gates.measure(subject, given(subject))["layers"]["layer 1"]["gates"]
+    assert set(found) == {"input", "forget", "output"}
+    layer, inputs = subject.model.core.parts[0], given(subject).inputs
+    wanted = layer.gates(inputs)["forget"].numpy()
+    assert found["forget"]["mean"] == pytest.approx(100 * wanted.mean(), rel=1e-4)
+    units = [s["unit"] for s in found["forget"]["selective"]]
+    assert_close(np.array(found["forget"]["values"]), np.round(100 * wanted[0].T[units], 1), absolute=0.11)
+    with pytest.raises(rnnzoo.UserError, match="gates do not apply"):
+        inspect.gates.measure(adding("elman"), given(adding("elman")))
+
+
+def test_states_and_their_tree():
+    task = rnnzoo.create_task("classify", seq_length=30, batch_size=16)
+    subject = Subject("classify", rnnzoo.create_model("bidirectional", task.spec, units=6, cell="elman"), task)
+    read = given(subject, ["def f(x): return x", "while x: x -= 1"])
+    found = inspect.states.measure(subject, read)
+    forward, backward = (found["layers"][f"layer 1, {way}"] for way in ("forward", "backward"))
+    x = subject.model.embedding(read.inputs)
+    both = subject.model.core.parts[0]
+    both.return_sequences = True
+    h = both.backward_layer(x, mask=read.mask)[0].numpy()[0][np.asarray(read.mask)[0][::-1]][::-1]
+    assert_close(np.array(backward["values"]), h.T[backward["shown"]], absolute=1e-3)
+    assert len(forward["values"][0]) == len(found["units"]) == len(read.units[0])
+    assert "x" in forward["tree"]["symbols"] and len(forward["tree"]["joined"]) == len(forward["tree"]["symbols"]) - 1
+
+
+def test_clusters_join_what_is_nearest():
+    points = np.array([[0.0], [10.0], [1.0], [12.0], [30.0]])
+    assert clusters(points) == [(0, 2, 1.0), (1, 3, 2.0), (5, 6, 10.5), (4, 7, 24.25)]
+    scipy = pytest.importorskip("scipy.cluster.hierarchy")
+    points = normal(12, 3)
+    assert_close(np.array([height for *_, height in clusters(points)]), scipy.linkage(points, "average")[:, 2])
+
+
+def test_reach_is_as_far_as_the_task_asks():
+    """A network that hands on nothing needs one step only; one that sums all needs the earliest."""
+    task = rnnzoo.create_task("adding", **ADDING)
+    model = rnnzoo.create_model("dampened", task.spec, units=4, dampening=0.0)
+    found = inspect.reach.measure(Subject("none", model, task), given(Subject("none", model, task)))
+    assert found["enough"] == 1 and np.ptp(found["loss"]) < 1e-6 and found["context"][-1] == 20
+    model = rnnzoo.create_model("dampened", task.spec, units=2, dampening=1.0, activation="linear")
+    cell = model.core.parts[0].cell
+    cell.kernel.assign(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    model.head.kernel.assign([[0.5], [0.0]])
+    found = inspect.reach.measure(Subject("all", model, task), given(Subject("all", model, task)))
+    batches = list(task.evaluation("test"))
+    x, y = np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches])
+    for k, loss in zip(found["context"], found["loss"], strict=True):
+        assert loss == pytest.approx(np.mean((0.5 * x[:, -k:, 0].sum(1, keepdims=True) - y) ** 2), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", often("lstm", "bidirectional", "deep-transition", of=rnnzoo.list_models()))
+def test_every_model_is_seen_or_says_why_not(name, tmp_path):
+    """All that applies is written, as JSON and pictures; what does not is said."""
+    options = {"units": 8, "cell": "lstm"} if name in ("bidirectional", "seq2seq", "decoder") else {"units": 8}
+    if name == "recursive":
+        task = rnnzoo.create_task("listops", train_size=100, eval_size=20)
+        with pytest.raises(rnnzoo.UserError, match="reads trees"):
+            Subject(name, rnnzoo.create_model(name, task.spec, units=8), task)
+        return
+    task = rnnzoo.create_task("reverse", seq_length=8) if name == "seq2seq" else rnnzoo.create_task("adding", **ADDING)
+    task = rnnzoo.create_task("waveform") if name == "decoder" else task
+    subject = Subject(name, rnnzoo.create_model(name, task.spec, **options), task)
+    said = list(inspect.write([subject], tmp_path))
+    for what in inspect.WHAT:
+        there = (tmp_path / f"{what}.json").exists()
+        assert there != any(f"{what} do not apply" in line or f"{what} does not apply" in line for line in said), said
+        assert (tmp_path / f"{what}.png").exists() == there
+        if there:
+            assert name in json.loads((tmp_path / f"{what}.json").read_text())
+    assert (tmp_path / "gradients.json").exists() and (tmp_path / "states.json").exists()
+
+
+def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
+    """Runs by flags, with --inspect; then both in one picture; bad input in one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rnnzoo.run, "export_saved_model", lambda model, path, **_: (path / "x").write_text(""))
+    for name, more in (("elman", ["--inspect"]), ("gru", [])):
+        flags = [f"--model={name}", "--task=adding", "--units=4", "--seq_length=12", "--eval_size=16", "--steps=2"]
+        assert main(["train.py", *flags, f"--run_dir={name}", "--export_dir=e-" + name, *more]) == 0
+    assert "inspect: elman: layer 1, after training: the gradient" in capsys.readouterr().out
+    assert (tmp_path / "elman" / "inspect" / "gradients.png").stat().st_size > 5000
+    assert command.main(["inspect", "elman", "gru", "--what=gradients,reach", "--out=both"]) == 0
+    assert set(json.loads((tmp_path / "both/gradients.json").read_text())) == {"elman", "gru"}
+    assert sorted(p.name for p in (tmp_path / "both").iterdir()) == [
+        f"{what}.{kind}" for what in ("gradients", "reach") for kind in ("json", "png")
+    ]
+    (tmp_path / "empty").mkdir()
+    for arguments, message in (
+        ([], "usage: python -m rnnzoo.inspect RUN_DIR"),
+        (["none"], "none is not the folder of a run"),
+        (["empty"], "empty is not the folder of a run"),
+        (["elman", "--what=minds"], "--what=minds: there is no such thing to look at"),
+        (["elman", "--what=gates"], "gates do not apply: the cells of elman have none"),
+        (["elman", "--text=abc"], "--text: this model reads no text"),
+        (["elman", "elman"], "two runs have one name"),
+    ):
+        capsys.readouterr()
+        assert command.main(["inspect", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    (tmp_path / "gru" / "model.keras").unlink()
+    assert command.main(["inspect", "gru"]) == 2 and "holds no model.keras" in capsys.readouterr().err
+
+
+def test_text_for_a_language_model(tmp_path):
+    book = tmp_path / "book.txt"
+    book.write_text("the cat sat on the mat. " * 200, encoding="utf-8")
+    task = rnnzoo.create_task("char_lm", data=str(book), seq_length=20, batch_size=4)
+    subject = Subject("lm", rnnzoo.create_model("gru", task.spec, units=8), task)
+    read = given(subject, ["the cat"])
+    assert read.units == (("<s>", *"the ca"),) and read.targets.shape == read.inputs.shape
+    assert len(gradients(subject, read)["after"]["layer 1"]["norm"]) == 7
+    assert inspect.gates.measure(subject, read)["units"] == list(read.units[0])
+    found = inspect.reach.measure(subject, read)
+    assert max(found["context"]) > 20, "windows that go on are put together"
+    with pytest.raises(rnnzoo.UserError, match="nothing in it"):
+        given(subject, [" "])
+
+
+def test_attention_of_given_sentences():
+    task = rnnzoo.create_task("reverse", seq_length=8)
+    subject = Subject("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="dot"), task)
+    found = inspect.attention.measure(subject, given(subject, ["abc", "de"]))["sentences"]
+    assert [s["source"] for s in found] == [["a", "b", "c"], ["d", "e"]]
+    for sentence in found:
+        assert np.array(sentence["weights"]).shape == (len(sentence["written"]) + 1, len(sentence["source"]))
+        assert_close(np.array(sentence["weights"]).sum(1), np.ones(len(sentence["weights"])))
+
+
+def test_untrained_is_as_it_was_before_training():
+    keras.utils.set_random_seed(3)
+    task = rnnzoo.create_task("adding", **ADDING)
+    model = rnnzoo.create_model("gru", task.spec, units=4)
+    before = [w.copy() for w in model.get_weights()]
+    model.set_weights([w + 1 for w in before])
+    for got, wanted in zip(Subject("m", model, task, seed=3).untrained().get_weights(), before, strict=True):
+        assert np.array_equal(got, wanted)
