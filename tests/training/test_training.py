@@ -1,6 +1,5 @@
 """The loop, its metrics, and checkpoints."""
 
-import dataclasses
 import math
 
 import keras
@@ -274,16 +273,14 @@ def test_the_log_has_the_norm_of_the_gradient_of_each_layer(tmp_path):
 
 def test_gradients_that_explode_or_vanish_are_told_once(tmp_path):
     task = rnnzoo.create_task("adding", seq_length=30, batch_size=4, eval_size=8)
-    trainer = trainer_for(task, "dampened", steps=4)
+    trainer = trainer_for(task, "dampened", steps=4, learning_rate=0.0)
     trainer.model.core.parts[0].cell.dampening = 1.5
     trainer.model.core.parts[0].cell.activation = keras.activations.relu
-    trainer.options = dataclasses.replace(trainer.options, learning_rate=0.0)
     said = []
     list(Session(trainer, tmp_path, warn=said.append).run())
     assert len(said) == 1 and said[0].startswith("warning: the gradient explodes: its norm, before clipping, is")
-    trainer = trainer_for(task, steps=4)
+    trainer = trainer_for(task, steps=4, learning_rate=0.0)
     trainer.model.head.kernel.assign(1e-9 * trainer.model.head.kernel)
-    trainer.optimizer.learning_rate = 0.0
     said.clear()
     (tmp_path / "other").mkdir()
     list(Session(trainer, tmp_path / "other", warn=said.append).run())
