@@ -26,7 +26,7 @@ from experiments.common import Found, main, trainer, until
 from rnnzoo.tasks.reber import embedded_string
 
 SYMBOLS, LONGEST = "BTPSXVE", 30
-TRIALS, CAP, EVERY, TESTED, RATE = 30, 40_000, 250, 256, 0.5
+TRIALS, CAP, EVERY, TESTED = 30, 40_000, 250, 256
 
 
 class Trials(rnnzoo.cells.Cell):
@@ -82,9 +82,9 @@ class Trials(rnnzoo.cells.Cell):
 class Networks:
     """Networks side by side, a trial each: the recurrent layer, logistic outputs, and gradient descent."""
 
-    def __init__(self, kind: str, units: int, trials: int, truncate: int | None):
+    def __init__(self, kind: str, units: int, trials: int, truncate: int | None, rate: float = 0.5):
         keras.utils.set_random_seed(0)
-        self.trials, self.units = trials, units
+        self.trials, self.units, self.rate = trials, units, rate
         self.layer = rnnzoo.layers.RNN(Trials(units, trials, kind), return_sequences=True, truncate=truncate)
         self.layer.build((1, LONGEST, trials * len(SYMBOLS)))
         rng = np.random.default_rng(0)
@@ -105,7 +105,7 @@ class Networks:
         with tf.GradientTape() as tape:
             loss = 0.5 * tf.reduce_sum(tf.math.squared_difference(self.outputs(x), y) * there[..., None])
         for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
-            rate = tf.reshape(RATE * going, [-1] + [1] * (gradient.shape.rank - 1))
+            rate = tf.reshape(self.rate * going, [-1] + [1] * (gradient.shape.rank - 1))
             variable.assign_sub(rate * gradient)
 
     @tf.function(jit_compile=True)
@@ -128,9 +128,9 @@ def strings(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
     return x, y, legal > 0, x.any(-1).astype("float32")
 
 
-def as_in_1997(kind: str, units: int, truncate: int | None, trials: int, cap: int) -> tuple:
+def as_in_1997(kind: str, units: int, truncate: int | None, rate: float, trials: int, cap: int) -> tuple:
     """A row of the table."""
-    nets, rng = Networks(kind, units, trials, truncate), np.random.default_rng(1)
+    nets, rng = Networks(kind, units, trials, truncate, rate), np.random.default_rng(1)
     x_test, _, legal, there_test = strings(np.random.default_rng(2), TESTED)
     needed = np.full(trials, np.inf)
     pool = strings(rng, trials * EVERY)

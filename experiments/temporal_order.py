@@ -18,7 +18,7 @@ CASES = (
     ("gru", "gru", {}),
     ("elman", "elman", {}),
 )
-MOST = 31_390
+MOST, UNITS = 31_390, 256
 
 
 def run(quick: bool) -> Found:
@@ -30,7 +30,9 @@ def run(quick: bool) -> Found:
             task = rnnzoo.create_task(
                 "temporal_order", eval_size=256 if quick else 2560, seq_length=20 if quick else 100
             )
-            made = trainer(model, task, 20 if quick else MOST // 50, 0.01, seed=seed, options={"units": 32, **options})
+            made = trainer(
+                model, task, 20 if quick else MOST // 50, 0.01, seed=seed, options={"units": UNITS, **options}
+            )
             needed.append(until(made, lambda found: found["accuracy"] >= 1 - 1.5 / 2560, 20)[0])
             accuracy.append(made.evaluate("test")["accuracy"])
         solved = [n for n in needed if n]
