@@ -40,7 +40,7 @@ def echo(delay: int) -> Drawn:
 
 def networks() -> list[tuple[str, str, dict[str, Any]]]:
     """Names, models and options."""
-    found: list[tuple[str, str, dict[str, Any]]] = [("feedforward", "feedforward", {"window": 6})]
+    found: list[tuple[str, str, dict[str, Any]]] = [("feedforward", "feedforward", {"context": 6})]
     found += [(f"lambda = {value}", "dampened", {"dampening": value, "activation": "tanh"}) for value in LAMBDAS]
     learned = {"dampening": 0.5, "trainable_dampening": True, "activation": "tanh"}
     return [*found, ("lambda learned", "dampened", learned), ("elman", "elman", {})]
@@ -54,7 +54,7 @@ def run(quick: bool) -> Found:
         "echo 5": echo(5),
         "adding": rnnzoo.create_task("adding", seq_length=LENGTH, eval_size=512, batch_size=32),
     }
-    for name, model, options in networks()[1:3] if quick else networks():
+    for name, model, options in (networks()[i] for i in ((0, 1, -2, -1) if quick else range(len(networks())))):
         cells: list[float] = []
         for label, task in tasks.items():
             scores = []
@@ -71,7 +71,23 @@ def run(quick: bool) -> Found:
         ("network", "copy-last, accuracy", "echo of 5 steps ago, accuracy", "adding, mse"),
         rows,
         {"dampened": lambda figure: picture(figure, rows)},
-        "Chance: 0.125, 0.125, 0.167. Of the learned lambda its value in the three tasks is given.",
+        answer(rows),
+    )
+
+
+def answer(rows: list[tuple]) -> str:
+    """Whether it is something along that direction."""
+    scores = {row[0].partition(" (")[0]: row[1:] for row in rows}
+    fixed = [scores[name] for name in scores if name.startswith("lambda =")]
+    copied, echoed = (max(row[i] for row in fixed) for i in (0, 1))
+    _, elman, added = scores["elman"]
+    best = min(row[2] for row in fixed)
+    return (
+        "Chance: 0.125, 0.125, 0.167; of the learned lambda its value in the three tasks is given. Something along "
+        f"that direction it is: with lambda above 0 it knows the last symbol ({copied:.2f} right; with 0, "
+        f"{scores['lambda = 0.0'][0]:.2f}). But a unit that keeps only itself fades or adds up, it does not pass on: "
+        f"of five steps ago the best lambda has {echoed:.2f} right, Elman's network {elman:.2f}. Adding up is what it "
+        f"is good for: an mse of {best:.3f} at best, Elman's {added:.3f}."
     )
 
 

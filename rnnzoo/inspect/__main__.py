@@ -29,6 +29,10 @@ class InspectOptions:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0, or 2 for bad input."""
     argv = list(sys.argv if argv is None else argv)
+    if {"--help", "-h"} & set(argv):
+        helps = (f"  --{f.name:5s} {f.metadata['help']}" for f in dataclasses.fields(InspectOptions))
+        print(USAGE + ", ".join(WHAT), *helps, sep="\n")
+        return 0
     values = flags.FlagValues()
     config.define_flags([InspectOptions], values)
     try:

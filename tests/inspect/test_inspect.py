@@ -187,6 +187,7 @@ def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
     assert sorted(p.name for p in (tmp_path / "both").iterdir()) == [
         f"{what}.{kind}" for what in ("gradients", "reach") for kind in ("json", "png")
     ]
+    assert command.main(["inspect", "--help"]) == 0 and "--text" in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
     for arguments, message in (
         ([], "usage: python -m rnnzoo.inspect RUN_DIR"),
