@@ -6,6 +6,9 @@ error should be high at the first letter of a word and fall within it.
 Elman: 5-20-5 units, letters as five random bits, 200 sentences, ten passes, one by one, one-step truncated gradient;
 published as a figure. Here: the same number of units (20), letters one of 26, softmax, Adam, 32 streams, windows of 50
 letters; the error is the surprise in bits; 3 seeds.
+
+Measured, gradient cut: 3.47 bits at the first letter of a word (3.37 at best), 0.43 at the second, 0.04 at the third.
+Seeds 0 to 2, 50 s: `python -m experiments.elman_words`.
 """
 
 import string

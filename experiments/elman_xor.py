@@ -6,6 +6,9 @@ bit; only every third can be predicted, so its error should dip there.
 Elman: 1-2-1 units, 600 passes over 3,000 bits, one by one, one-step truncated gradient; published as a figure in
 which the error dips at every third bit. Here: 32 windows of 30 bits side by side, each from a zero state, Adam, cross-
 entropy; 2 hidden units as his, and 8, each with the gradient cut after one step (`truncate=1`) and not cut; 5 seeds.
+
+Measured: 0.219 at the third bit with 2 units and the gradient cut, 0.087 with 8; not cut 0.163 and 0.002; 0.25 to 0.27
+at the others. Seeds 0 to 4, 75 s: `python -m experiments.elman_xor`.
 """
 
 from typing import Any

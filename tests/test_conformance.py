@@ -113,7 +113,7 @@ def noisy(name):
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "gru", "lstm-layernorm", of=MODELS))
+@pytest.mark.parametrize("name", often("bidirectional", "gru", of=MODELS))
 def test_trains_under_xla(name):
     """As `train.py` does: the loss falls; without noise the gradients are those of the plain graph."""
     spec = SPECS["class per step"]
@@ -159,7 +159,7 @@ def test_no_output_depends_on_later_inputs(name):
     assert_close(model(changed)[:, :3], model(x)[:, :3], 1e-6)
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "deep-transition", "gru", "lstm", "lstm-layernorm", of=MODELS))
+@pytest.mark.parametrize("name", often("bidirectional", "gru", of=MODELS))
 def test_training_goes_on_from_a_checkpoint(name, tmp_path):
     """Restored in a new trainer after three of six steps, with all noise on: the same weights."""
 
@@ -182,7 +182,7 @@ def test_training_goes_on_from_a_checkpoint(name, tmp_path):
         assert_close(ours, theirs, 1e-6)  # not bit for bit: operations are deterministic only where that is asked for
 
 
-@pytest.mark.parametrize("name", often("bidirectional", "dampened", "gru", "jordan", "lstm", of=MODELS))
+@pytest.mark.parametrize("name", often("bidirectional", "jordan", of=MODELS))
 def test_overfits_eight_examples(name):
     spec = SPECS["features"]
     model = model_for(name, spec)

@@ -62,7 +62,7 @@ def peaked():
     return model
 
 
-@pytest.mark.parametrize("case", OPTIONS)
+@pytest.mark.parametrize("case", often("additive, both ways", "input feeding", "bottlenecks", of=OPTIONS))
 def test_options(case):
     check_all(model_for(**OPTIONS[case]), graph=case in COMPILED)
 

@@ -94,7 +94,7 @@ def test_bad_files(line, message, tmp_path):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("composition", often("tree-gru", "tree-lstm-binary", of=rnnzoo.COMPOSITIONS.list()))
+@pytest.mark.parametrize("composition", often("tree-gru", of=rnnzoo.COMPOSITIONS.list()))
 def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path):
     """Loss falls over 60 steps, the same weights from a `.keras` file, sequences refused."""
     task = rnnzoo.create_task("listops", **SMALL)
