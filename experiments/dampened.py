@@ -8,6 +8,9 @@ network with lambda from 0 to 1, fixed, and learned from 0.5; beside it a feedfo
 which sees all that echo needs, and Elman's network. 64 units each, Adam, 800 steps of 32 sequences; 2 seeds.
 
 There is no published figure; chance is 0.125 for the symbols, an mse of 0.167 for the sum.
+
+Measured: echo of five steps ago 0.13 right with lambda 0, 0.40 with 1, 0.36 where it is learned, 1.00 by Elman;
+132 s: `python -m experiments.dampened`.
 """
 
 from typing import Any

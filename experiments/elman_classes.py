@@ -7,6 +7,9 @@ generator, by the forward algorithm), and whether mean states of words of a clas
 
 Elman: 31-150-31 units, six passes, one-step truncated gradient; published: cosine 0.916 (recalled) to the empirical
 likelihood. Here: 150 units, 20 windows of 40 words a step, Adam, as many words as six passes have; 3 seeds.
+
+Measured: mean cosine 0.981 with the gradient cut, 0.985 not cut; of 0.81 and 0.90 of the words the nearest is of the
+same class. Seeds 0 to 2, 23 s: `python -m experiments.elman_classes`.
 """
 
 import functools

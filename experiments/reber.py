@@ -13,6 +13,9 @@ updates of its own, capped at 40,000 sequences, tested every 250. Where they dif
 units with tanh instead of blocks with scaled logistic functions, the whole gradient instead of a truncated one, new
 strings at every step. (Scaled functions as theirs: 25 of 30 in 12,330; the gradient cut where it leaves a cell, as
 theirs: 9 of 30.) Modern conditions: `--task=reber` of this package, batches of 32, Adam with learning rate 0.005.
+
+Measured, 1997: LSTM without forget gate 23 of 30 in 8,196 sequences, 25 of 30 in 16,410; with it 3 of 30; Elman none.
+Modern: LSTM 5 of 5 in 30,720 (without) and 31,360, Elman none of 5. Some 950 s: `python -m experiments.reber`.
 """
 
 import itertools
