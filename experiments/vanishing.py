@@ -3,6 +3,10 @@
 The norm of dL/ds_t against the distance of step t from the loss, on the adding problem (Bengio, Simard & Frasconi 1994;
 Pascanu, Mikolov & Bengio 2013), before training and after 300 steps of 50 sequences of length 100; sequences of length
 1,000 are then read. 32 units each, one seed. `rnnzoo.inspect` measures and draws the same of any run.
+
+Measured after training: 100 steps back 3e-8 is left in the LSTM, 2e-9 in Elman's network, 8e-10 in the GRU, 7e-4 in the
+IndRNN, nothing in the dampened one (lambda 0.9, logistic units); at 1,000 nothing but in the IndRNN, 6e-25. These are
+networks that have not learned to remember; `python -m rnnzoo.inspect` on one that has shows another course. 19 s.
 """
 
 import numpy as np
