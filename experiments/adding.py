@@ -3,8 +3,8 @@
 The sum of two marked numbers in a sequence of T to 1.1 T steps; an output is wrong from an error of 0.04 on.
 
 Published (table 7; batch 1, gradient descent, 93 weights): LSTM, T = 100: 74,000 sequences, 1 of 2,560 wrong at most;
-T = 500: 209,000, none wrong. Here: `--task=adding --variant=hs97`, 32 units, batches of 20, Adam with learning rate 0.01,
-as many sequences at most as were published; the LSTM without forget gate as theirs, with it, and Elman's network.
+T = 500: 209,000, none wrong. Here: `--task=adding --variant=hs97`, 32 units, batches of 20, Adam with learning rate
+0.01, as many sequences at most as were published; the LSTM without forget gate as theirs, with it, and Elman's network.
 Trained until at most 1 of 2,560 validation sequences is wrong; measured on 2,560 others. Seed 0.
 """
 
