@@ -6,6 +6,9 @@ Published (table 7; batch 1, gradient descent, 93 weights): LSTM, T = 100: 74,00
 T = 500: 209,000, none wrong. Here: `--task=adding --variant=hs97`, 32 units, batches of 20, Adam with learning rate
 0.01, as many sequences at most as were published; the LSTM without forget gate as theirs, with it, and Elman's network.
 Trained until at most 1 of 2,560 validation sequences is wrong; measured on 2,560 others. Seed 0.
+
+Measured: T = 100, LSTM without forget gate 48,000 sequences, 2 of 2,560 wrong; with it, and Elman's network, never; T =
+500 not within 209,000. 211 s: `python -m experiments.adding`.
 """
 
 import rnnzoo

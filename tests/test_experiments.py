@@ -27,7 +27,7 @@ def test_all_run_in_their_quick_versions():
 def test_each_has_a_file_that_says_what_was_published():
     for name in every.NAMES:
         text = (ROOT / "experiments" / f"{name}.py").read_text(encoding="utf-8").partition('"""')[2].partition('"""')[0]
-        assert ("ublished" in text and "seed" in text) or name in ("reber", "vanishing", "shakespeare"), name
+        assert ("ublished" in text and "seed" in text.lower()) or name in ("reber", "vanishing", "shakespeare"), name
     assert every.BEGIN in every.RESULTS.read_text(encoding="utf-8")
 
 
