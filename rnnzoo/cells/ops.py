@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,6 +49,13 @@ def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
     known = x.shape[:-1].as_list()
     shape = tf.unstack(tf.shape(x)[:-1]) if known.count(None) > 1 else [-1 if n is None else n for n in known]
     return tf.reshape(y, [*shape, m])
+
+
+def turned(w: tf.Tensor) -> tf.Tensor:
+    """The transpose of a matrix, written so that the graph's optimizer does not fold it into the product it enters."""
+    n, m = w.shape
+    block = math.gcd(m, 16)
+    return tf.reshape(tf.transpose(tf.reshape(w, [n, m // block, block]), [1, 2, 0]), [m, n])
 
 
 def weight(w: Any, dtype: Any) -> tf.Tensor:

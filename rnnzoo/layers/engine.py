@@ -92,7 +92,6 @@ def _forward(cell: Cell, tick: Tick, given: Given, save: bool, sequence: bool) -
     """`(output or (), final_state, Saved or ())`."""
     x, state, consts, weights, mask = given
     time = tf.shape(tree.flatten(x)[0])[0]
-    reads = [_unstack(t) for t in tree.flatten((x, mask))]
     kept = [i for i in range(len(state)) if save or (sequence and i == tick.output_state)]
     # one place more than there are ticks: what was before the first, so that no array is empty
     firsts = [state[i] for i in kept]
@@ -102,7 +101,7 @@ def _forward(cell: Cell, tick: Tick, given: Given, save: bool, sequence: bool) -
     rs = [_array(spec, time) for spec in tree.flatten(tick.r)] if save else []
 
     def body(t: tf.Tensor, state: tuple, arrays: list, rs: list) -> tuple:
-        x_t, mask_t = tree.pack_sequence_as((x, mask), [read.read(t) for read in reads])
+        x_t, mask_t = tree.pack_sequence_as((x, mask), [s[t] for s in tree.flatten((x, mask))])
         r = cell.recurrent(state, consts)
         output, new = cell.step(x_t, r, state, consts)
         new = tuple(tf.ensure_shape(n, s.shape) for n, s in zip(new, state, strict=True))
@@ -140,14 +139,13 @@ def _loop_back(cell: Cell, tick: Tick, given: Given, saved: Saved, d_output: Any
     """Gradients of the initial state, and `[time, batch, ...]` of x, of r and (if needed) of each new state."""
     x, state, consts, weights, mask = given
     every = (x, saved, d_output, mask)
-    reads = [_unstack(t) for t in tree.flatten(every)]
     time = tf.shape(tree.flatten(x)[0])[0]
     d_x = [] if tick.same_x_r else [_array(t[0], time) for t in floats(x)]
     d_r = [_array(t, time) for t in tree.flatten(tick.r)]
     d_new = [_array(s, time) for s in state] if tick.step_has_weights else []
 
     def body(t: tf.Tensor, d_state: tuple, d_x: list, d_r: list, d_new: list) -> tuple:
-        x, (r, state), d_y, mask = tree.pack_sequence_as(every, [read.read(t) for read in reads])
+        x, (r, state), d_y, mask = tree.pack_sequence_as(every, [s[t] for s in tree.flatten(every)])
         x, r, state, mask = ages.spread((x, r, state, mask))
         d_y = ages.entering(d_y)
         d_state, skipped = _enter(tick, d_state, d_y, mask)
@@ -197,8 +195,8 @@ def _enter(tick: Tick, d_state: tuple, d_y: Any, mask: Any) -> tuple[tuple, list
         d_state = tuple(d + tf.cast(d_y, d.dtype) if i == tick.output_state else d for i, d in enumerate(d_state))
     if isinstance(mask, tuple):
         return d_state, [None] * len(d_state)
-    entering = tuple(_where(mask, d, tf.zeros_like(d)) for d in d_state)
-    return entering, [_where(mask, tf.zeros_like(d), d) for d in d_state]
+    entering = tuple(d * tf.cast(tf.reshape(mask, [-1] + [1] * (d.shape.rank - 1)), d.dtype) for d in d_state)
+    return entering, [d - e for d, e in zip(d_state, entering, strict=True)]
 
 
 def _ends(tick: Tick, output: tf.Tensor, new: tuple, d_y: Any, d_new: Any) -> tuple[list, list]:
@@ -216,10 +214,6 @@ def _beside(gradients: list, nest: Any) -> list:
 
 def _array(like: Any, size: Any) -> tf.TensorArray:
     return tf.TensorArray(like.dtype, size, element_shape=like.shape)
-
-
-def _unstack(sequence: tf.Tensor) -> tf.TensorArray:
-    return tf.TensorArray(sequence.dtype, tf.shape(sequence)[0], element_shape=sequence.shape[1:]).unstack(sequence)
 
 
 def _where(mask: tf.Tensor, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.cells.ops import in_xla
+from rnnzoo.cells.ops import in_xla, transposed_once, turned, weight
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
 from rnnzoo.layers.watching import note, watched
@@ -94,8 +94,22 @@ def _prepare(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bo
     if go_backwards:
         inputs = tf.reverse(inputs, [0])
         mask = None if mask is None else tf.reverse(mask, [0])
-    consts = cell.constants(inputs, training=training, memory=memory)
-    return cell.project(inputs, training=training), consts, mask
+    with transposed_once(_against_the_grain(cell) if training else {}):
+        consts = cell.constants(inputs, training=training, memory=memory)
+        return cell.project(inputs, training=training), consts, mask
+
+
+def _against_the_grain(cell: Cell) -> dict[int, tf.Tensor]:
+    """The weights whose transpose the gradient of the inputs had better multiply by as it stands.
+
+    In a matrix whose rows lie a multiple of 2 KiB apart, a column's numbers compete for the same places of a
+    processor's cache; a product by its transpose then takes up to 1.4 times as long.
+    """
+    if in_xla() or tf.executing_eagerly():
+        return {}
+    matrices = [v for v in cell.trainable_weights if len(v.shape) == 2 and min(v.shape) >= 64]
+    size = tf.as_dtype(cell.compute_dtype).size
+    return {id(v): turned(weight(v, cell.compute_dtype)) for v in matrices if v.shape[1] * size % 2048 == 0}
 
 
 def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, sequence: bool) -> tf.Tensor:

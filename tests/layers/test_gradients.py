@@ -128,6 +128,7 @@ def test_gradients_under_noise(case):
     layer = rnnzoo.layers.RNN(cell(name, **options, seed=1, dtype="float64"), return_sequences=True, dtype="float64")
     x = tf.constant(normal(3, 6, 4, dtype="float64"))
     layer.build(x.shape)
+    randomise(layer.cell, scale=0.7)
     seed = layer.cell.seed_generator.state
 
     def loss(tensors):
