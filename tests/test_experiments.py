@@ -10,7 +10,7 @@ import pytest
 
 from experiments import all as every
 from experiments.elman_classes import CLASSES, SENTENCES, TEMPLATES, WORDS, likelihood
-from experiments.reber import LONGEST, Networks, strings
+from experiments.reber import LONGEST, Networks, Trials, strings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,14 +61,14 @@ def test_trials_side_by_side_do_not_mix():
     rng = np.random.default_rng(0)
     x, y, _, there = strings(rng, 3)
     going = np.ones(3, "float32")
-    first, second = (Networks("lstm, no forget gate", 2, 3, None) for _ in range(2))
+    first, second, untouched = (Networks(Trials("lstm, no forget gate", 4, 3, 2), 0.5) for _ in range(3))
     for _ in range(20):
         first.learn(x, y, there, going)
     x[1], y[1], there[1] = (part[0] for part in (x, y, there))  # a longer string
     for _ in range(20):
         second.learn(x, y, there, np.array([1, 1, 0], "float32"))
     a, b = (net.layer.cell.kernel.numpy() for net in (first, second))
-    start = Networks("lstm, no forget gate", 2, 3, None).layer.cell.kernel.numpy()
+    start = untouched.layer.cell.kernel.numpy()
     assert np.allclose(a[0], b[0], atol=1e-6) and not np.allclose(a[1], b[1], atol=1e-6)
     assert np.array_equal(b[2], start[2]) and not np.allclose(a[2], start[2], atol=1e-6)
     assert x.shape[1] == LONGEST

@@ -23,7 +23,9 @@ class InspectOptions:
 
     what: str = option("", f"some of {', '.join(WHAT)}; default: all that apply")
     out: str | None = option(None, "folder for WHAT.png and WHAT.json; default: inspect in the first run's folder")
-    text: str | None = option(None, "text to read; default: the first sequences of the test")
+    text: str | None = option(
+        None, "text to read, for a model that writes a sentence a line; default: the first of the test"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

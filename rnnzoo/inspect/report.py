@@ -32,7 +32,7 @@ def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text
     names = [subject.name for subject in subjects]
     if len(set(names)) < len(names):
         raise UserError(f"two runs have one name ({', '.join(names)}): name their folders differently")
-    read = {subject.name: given(subject, [text] if text else []) for subject in subjects}
+    read = {subject.name: given(subject, _texts(subject, text)) for subject in subjects}
     pictured = importlib.util.find_spec("matplotlib") is not None
     out.mkdir(parents=True, exist_ok=True)
     for name in what or WHAT:
@@ -52,6 +52,13 @@ def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text
         for run, values in found.items():
             yield from (f"{run}: {line}" for line in WHAT[name].sentences(values))
     yield f"written to {out}" + ("" if pictured else "; for pictures too: pip install 'rnnzoo[plot]'")
+
+
+def _texts(subject: Subject, text: str | None) -> list[str]:
+    """A model that writes reads a sentence a line, others the whole."""
+    if text is None:
+        return []
+    return [line for line in text.splitlines() if line.strip()] or [text] if subject.spec.inputs == "pair" else [text]
 
 
 def _json(path: Path, value: Any) -> None:

@@ -221,7 +221,7 @@ def test_text_for_a_language_model(tmp_path):
         given(subject, [" "])
 
 
-def test_attention_of_given_sentences():
+def test_attention_of_given_sentences(tmp_path):
     task = rnnzoo.create_task("reverse", seq_length=8)
     subject = Subject("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="dot"), task)
     found = inspect.attention.measure(subject, given(subject, ["abc", "de"]))["sentences"]
@@ -229,6 +229,8 @@ def test_attention_of_given_sentences():
     for sentence in found:
         assert np.array(sentence["weights"]).shape == (len(sentence["written"]) + 1, len(sentence["source"]))
         assert_close(np.array(sentence["weights"]).sum(1), np.ones(len(sentence["weights"])))
+    list(inspect.write([subject], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
+    assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == found
 
 
 def test_untrained_is_as_it_was_before_training():
