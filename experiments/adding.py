@@ -9,7 +9,9 @@ nearly closed at first as theirs (biases -3 and -6; here from -6 to -1); the sam
 Elman's network. Trained until at most 1 of 2,560 validation sequences is wrong, looked at every 3,000; measured on
 2,560 others. Seeds 0 to 2.
 
-Measured: TO BE MEASURED `python -m experiments.adding`.
+Measured: input gates closed at first, T = 100: 3 of 3 runs in 18,000 sequences, 1, 0 and 2 wrong; T = 500: 3 of 3 in
+33,000, 0, 0 and 3 wrong; open, T = 100: 1 of 3 in 42,000; with forget gate, and Elman's network, never. Threads do not
+always add in one order: another run had 29,000 at T = 500, none wrong. 307 s: `python -m experiments.adding`.
 """
 
 from typing import Any

@@ -89,8 +89,8 @@ def answer(rows: list[tuple]) -> str:
         "Chance: 0.125, 0.125, 0.167; of the learned lambda its value in the three tasks is given. Something along "
         f"that direction it is: with lambda above 0 it knows the last symbol ({copied:.2f} right; with 0, "
         f"{scores['lambda = 0.0'][0]:.2f}). But a unit that keeps only itself fades or adds up, it does not pass on: "
-        f"of five steps ago the best lambda has {echoed:.2f} right, Elman's network {elman:.2f}. Adding up is what it "
-        f"is good for: an mse of {best:.3f} at best, Elman's {added:.3f}."
+        f"of five steps ago the best lambda has {echoed:.2f} right, Elman's network {elman:.2f}. Of two marked numbers "
+        f"neither learns the sum in so many steps: an mse of {best:.3f} at best, Elman's {added:.3f}."
     )
 
 

@@ -6,7 +6,7 @@ held-out part. Here: an LSTM of one layer, plain training of this package, as ma
 on two cores; of the rest 5 % for validation. The file is not part of this package: RNNZOO_SHAKESPEARE=input.txt names
 it (from github.com/karpathy/char-rnn, data/tinyshakespeare); without it, and with --quick, this is left out.
 
-Measured: 1.673 nats, 1,700 steps in 186 s beside no other work, seed 0; published: 1.88.
+Measured: 1.673 nats, 1,700 steps in 182 s beside no other work, seed 0; published: 1.88.
 `RNNZOO_SHAKESPEARE=input.txt python -m experiments.shakespeare`.
 """
 
