@@ -35,8 +35,9 @@ class TaskSpec:
 
     A "tree" is `[batch, nodes, 4]`: of each node its token, an id of the vocabulary (PAD: it has none), its parent,
     place and level, as `rnnzoo.layers.Recursive` reads them; a node has at most `arity` children (0: any number),
-    and tokens stand at the leaves or, `inside`, at every node. A tree is written in brackets, or it is that of
-    `python` code, as `syntax` says. Outputs are those of the root or, `per_step`, of every node.
+    and tokens stand at the leaves or, `inside`, at every node. A tree is written in brackets, in brackets with a label
+    behind each that opens, or it is that of `python` code, as `syntax` says. Outputs are those of the root or,
+    `per_step`, of every node.
     """
 
     inputs: Literal["tokens", "features", "tree", "pair"]
@@ -62,7 +63,7 @@ class TaskSpec:
     output_length: int = 0
     arity: int = 0
     inside: bool = False
-    syntax: Literal["brackets", "python"] = "brackets"
+    syntax: Literal["brackets", "labelled", "python"] = "brackets"
 
     @property
     def language_model(self) -> bool:

@@ -42,8 +42,9 @@ class Recursive(SignatureConfig, keras.layers.Layer):
 
     Raises:
         ValueError: other outputs, inputs and structure that do not fit, or a graph under `jit_compile=True`.
-        tf.errors.InvalidArgumentError: a node with more children than the composition takes, or with a level that
-            is not above those of its children.
+        tf.errors.InvalidArgumentError: a structure that is none: a parent that is not in the tree, a node with more
+            children than the composition takes or with two in one place, a level that is not above those of the
+            children, or above 1 without any.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = Recursive(rnnzoo.compositions.ChildSumTreeLSTM(4), outputs="nodes")
@@ -55,9 +56,11 @@ class Recursive(SignatureConfig, keras.layers.Layer):
     """
 
     def __init__(self, composition: Composition, outputs: str = "root", **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # numbers of nodes are no numbers to round
         if outputs not in ("root", "nodes", "both"):
             raise ValueError(f"outputs is 'root', 'nodes' or 'both', not '{outputs}'")
+        if not isinstance(composition, Composition):
+            raise ValueError(f"composition is one of rnnzoo.compositions, such as TreeRNN(8), not {composition!r:.80}")
         self.composition, self.outputs = composition, outputs
         self.supports_jit = False  # so that fit does not try
 
@@ -69,9 +72,14 @@ class Recursive(SignatureConfig, keras.layers.Layer):
     def call(self, inputs: Any, structure: Any) -> Any:
         if in_xla():
             raise ValueError("trees cannot be compiled by XLA, which must know their shapes: use jit_compile=False")
-        inputs, structure = tf.convert_to_tensor(inputs), tf.cast(structure, tf.int32)
+        inputs, structure = tf.cast(inputs, self.compute_dtype), tf.cast(structure, tf.int32)
         if structure.shape.rank != 3 or structure.shape[-1] != 3:
             raise ValueError(f"structure is [batch, nodes, 3] (parent, place, level), not {structure.shape}")
+        if not inputs.shape[:2].is_compatible_with(structure.shape[:2]):
+            raise ValueError(f"inputs {inputs.shape} and structure {structure.shape} are not of the same nodes")
+        tf.debugging.assert_equal(
+            tf.shape(inputs)[:2], tf.shape(structure)[:2], message="inputs and structure are not of the same nodes"
+        )
         batch, places = tf.shape(structure)[0], tf.shape(structure)[1]
         plan = plan_of(structure, self.composition.arity)
         rows = tf.gather(tf.reshape(inputs, [-1, inputs.shape[-1]]), plan.node)

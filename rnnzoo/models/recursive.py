@@ -90,7 +90,9 @@ def recursive(spec: TaskSpec, options: RecursiveOptions) -> TreeNetwork:
     short-term memory networks, ACL.
     """
     if spec.inputs != "tree":
-        raise UserError("model 'recursive' reads trees, and this task has none: --task=listops has")
+        raise UserError(
+            "model 'recursive' reads trees, and this task has none: leave out --flat, or take --task=listops"
+        )
     cls = COMPOSITIONS[options.composition]
     if cls.leaf_is_input and options.embedding not in (None, options.units):
         raise UserError(

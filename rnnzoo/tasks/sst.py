@@ -57,9 +57,15 @@ class Sst(StoredTask):
         symbols = vocabulary(words, options.vocabulary_size, options.min_count)
         check_known(symbols, options.min_count)
         labels = tuple(sorted({label for tree in trees["train"] for label in tree.labels if label}))
-        unknown = {label for s in SPLITS for tree in trees[s] for label in tree.labels if label} - set(labels)
-        if len(labels) < 2 or unknown:
-            raise UserError(f"--data: the labels are {', '.join(labels) or 'none'}, and elsewhere {sorted(unknown)}")
+        if len(labels) < 2:
+            raise UserError(f"--data: two labels or more are needed, and there are {', '.join(labels) or 'none'}")
+        for split in SPLITS[1:]:
+            unknown = {label for tree in trees[split] for label in tree.labels if label} - set(labels)
+            if unknown:
+                raise UserError(
+                    f"{split}: the labels {', '.join(sorted(unknown))} are not in the training part, which has "
+                    f"{', '.join(labels)}"
+                )
         spec = class_spec(
             labels,
             inputs="tree",
@@ -68,6 +74,7 @@ class Sst(StoredTask):
             vocabulary=symbols,
             level="word",
             lowercase=options.lower,
+            syntax="labelled",
             arity=max(len(below) for s in SPLITS for tree in trees[s] for below in tree.children),
         )
         classes = {"": IGNORED} | {name: i for i, name in enumerate(labels)}
@@ -106,9 +113,11 @@ def _read(path: Path, options: SstOptions) -> list[Tree]:
         if not line.strip():
             continue
         try:
-            tree = parse(line.lower() if options.lower else line, labelled=True)
+            tree = parse(line, labelled=True)
         except UserError as error:
             raise UserError(f"{path}, line {number}, {error}") from None
+        if options.lower:
+            tree = tree._replace(tokens=[token.lower() for token in tree.tokens])
         if options.binary:
             wrong = next((label for label in tree.labels if label and label not in {NEUTRAL, *SIDES}), None)
             if wrong:

@@ -109,9 +109,10 @@ def read_python(text: str, nary: bool = False) -> Tree:
     try:
         module = ast.parse(text)
     except SyntaxError as error:
-        raise UserError(f"line {error.lineno}, column {error.offset}: no Python: {error.msg}") from None
+        where = f"line {error.lineno}, column {error.offset}: " if error.lineno else ""
+        raise UserError(f"{where}no Python: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UserError(f"no Python that can be parsed: {error or type(error).__name__}") from None
+        raise UserError(f"no Python that can be parsed: {str(error) or type(error).__name__}") from None
     if not module.body:
         raise UserError("column 1: no statement")
     tree = Tree([], [], [])

@@ -53,12 +53,12 @@ def arrays(trees: Sequence[Tree]) -> dict[str, np.ndarray]:
     return {"token": token, **{name: found[..., i] for i, name in enumerate(("parent", "place", "level"))}}
 
 
-def parse(text: str, labelled: bool = False) -> Tree:
+def parse(text: str, labelled: bool = False, bare_words: bool = True) -> Tree:
     """Reads an s-expression: `( a ( b c ) )`, or with labels `(3 (2 a) (4 b))`.
 
     Brackets are signs of their own, everything else between spaces or brackets is a token. `labelled` takes what
-    follows an opening bracket as the node's label; `(2 a)` is then a leaf of its own. Nodes without a token may
-    have any number of children.
+    follows an opening bracket as the node's label; `(2 a)` is then a leaf of its own, and so is `(a)` without
+    labels unless `bare_words`. Nodes without a token may have any number of children.
 
     Raises:
         UserError: brackets that do not match, nothing between them, or more than one tree, with the column.
@@ -93,7 +93,7 @@ def parse(text: str, labelled: bool = False) -> Tree:
             start, label, below = opened.pop()
             if not below:
                 raise UserError(f"column {column}: nothing between these brackets (opened in column {start})")
-            if labelled and len(below) == 1 and tree.tokens[below[0]] and not tree.labels[below[0]]:
+            if (labelled or not bare_words) and len(below) == 1 and tree.tokens[below[0]] and not tree.labels[below[0]]:
                 tree.labels[below[0]] = label  # (2 word): the label is the leaf's
                 (opened[-1][2] if opened else roots).append(below[0])
             else:
@@ -107,6 +107,19 @@ def parse(text: str, labelled: bool = False) -> Tree:
     if not roots:
         raise UserError("column 1: no tree")
     return tree
+
+
+def show(tree: Tree) -> str:
+    """A tree with labels as `parse(..., labelled=True)` reads it.
+
+    >>> show(parse("(3 (2 It) (4 (2 's) (3 good)))", labelled=True))
+    "(3 (2 It) (4 (2 's) (3 good)))"
+    """
+    texts: list[str] = []
+    for token, below, label in zip(*tree, strict=True):
+        inside = " ".join([token] * bool(token) + [texts[child] for child in below])
+        texts.append(f"({label} {inside})")
+    return texts[-1]
 
 
 def _words(text: str) -> Iterator[tuple[int, str]]:

@@ -37,7 +37,7 @@ def read(name: str, symbols: tuple[str, ...]) -> Vectors:
             continue
         size = size or numbers
         if numbers < size or not numbers:
-            raise UserError(f"{path}, line {number}: {numbers} numbers, {size or 'some'} expected")
+            raise UserError(f"{path}, line {number}: {numbers} numbers, {size or 'some'} expected, with spaces between")
         if numbers == size and word in wanted:
             found.setdefault(wanted[word], _numbers(rest, path, number))
     if not found:

@@ -256,6 +256,13 @@ def test_thousands_of_nodes(shape):
     assert np.isfinite(found).all() and (np.abs(found).sum(-1)[[not c for c in children]] > 0).all()
 
 
+def assert_floats_do_not_round(name):
+    """A structure of floating numbers, as `keras.Input` has them by itself, keeps numbers that float16 does not."""
+    chain = structure([(), *((i,) for i in range(2100))])[None]
+    layer = Recursive(rnnzoo.COMPOSITIONS[name](2, dtype="mixed_float16"), dtype="mixed_float16")
+    assert layer(tf.ones([1, 2101, 2]), tf.constant(chain, tf.float32)).dtype == tf.float16
+
+
 @pytest.mark.parametrize("name", often("rntn", "tree-lstm-childsum", of=NAMES))
 def test_keras_file_and_mixed_precision(name, tmp_path):
     rng = np.random.default_rng(4)
@@ -269,6 +276,7 @@ def test_keras_file_and_mixed_precision(name, tmp_path):
     before = model.evaluate([inputs, arrays], np.zeros((2, UNITS)), verbose=0)
     model.fit([inputs, arrays], np.zeros((2, UNITS)), epochs=20, verbose=0)
     assert model.evaluate([inputs, arrays], np.zeros((2, UNITS)), verbose=0) < before
+    assert_floats_do_not_round(name)
     half = Recursive(rnnzoo.COMPOSITIONS[name](UNITS, dtype="mixed_bfloat16"), dtype="mixed_bfloat16")
     half.build((None, None, UNITS))
     half.set_weights(model.get_weights())
@@ -284,6 +292,22 @@ def test_what_cannot_be_composed_is_refused():
     upside_down = [[[3, 0, 1], [3, 1, 2], [0, 0, 2]]]
     with pytest.raises(tf.errors.InvalidArgumentError, match="level of a node is not above that of its children"):
         layer(tf.zeros([1, 3, UNITS]), tf.constant(upside_down))
+    fine, two = [[3, 0, 1], [3, 1, 1], [0, 0, 2]], tf.zeros([2, 3, UNITS])
+    for bad, message in (
+        ([[4, 0, 1], [3, 1, 1], [0, 0, 2]], "parent of a node is not in its tree"),
+        ([[2, 0, 1], [0, 0, 0], [0, 0, 0]], "parent of a node is padding"),
+        ([[3, 0, 1], [3, 0, 1], [0, 0, 2]], "two children of a node are in one place"),
+        ([[0, 0, 2], [0, 0, 0], [0, 0, 0]], "level of a node without children is not 1"),
+        ([[3, -1, 1], [3, 1, 1], [0, 0, 2]], "not below 0"),
+        ([[3, 0, -1], [3, 1, 1], [0, 0, 2]], "a level is 0 at padding"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            layer(two, tf.constant([fine, bad]))
+    assert layer(two, tf.constant([fine, [[7, 7, 0]] * 3]))[1].numpy().any() == 0  # what stands at padding
+    with pytest.raises(ValueError, match="are not of the same nodes"):
+        layer(tf.zeros([2, 5, UNITS]), tf.constant([fine, fine]))
+    with pytest.raises(ValueError, match="composition is one of"):
+        Recursive("tree-rnn")
     with pytest.raises(ValueError, match="inputs have 7 features, units are 4"):
         Recursive(rnnzoo.compositions.TreeRNN(4)).build((None, None, 7))
     with pytest.raises(ValueError, match="cannot be compiled by XLA"):

@@ -149,6 +149,7 @@ TREEBANK = "(3 (2 It) (4 (2 's) (3 good)))\n(1 (2 It) (0 (2 's) (1 bad)))\n(2 (2
 
 
 def treebank(folder, text=TREEBANK):
+    folder.mkdir(exist_ok=True)
     path = folder / "trees.txt"
     path.write_text(text, encoding="utf-8")
     return str(path)
@@ -173,9 +174,14 @@ def test_labelled_trees_are_learnt_at_every_node(tmp_path):
     assert trainer.evaluate("test")["accuracy"] == 1.0
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
     sink = io.BytesIO()
-    assert predict(Predictor(path), [b"( It ( 's good ) )\n", b"Great\n"], sink) == []
-    assert [line.split()[-1] for line in sink.getvalue().decode().splitlines()] == ["3", "4"]
+    lines = ["(3 (2 It) (4 (2 's) (3 good)))", "( It ( 's good ) )", "Great", "(Great)", "(0 Great)"]
+    assert predict(Predictor(path), [line.encode() + b"\n" for line in lines], sink) == []
+    found = sink.getvalue().decode().splitlines()
+    assert found == [f"3\t{lines[0]}"] * 2 + ["4\t(4 Great)"] * 3
     root = rnnzoo.create_task("sst", data=data, all_nodes=False)
+    elsewhere = treebank(tmp_path / "other", "(3 (9 It) (4 good))\n")
+    with pytest.raises(rnnzoo.UserError, match="test: the labels 9 are not in the training part"):
+        rnnzoo.create_task("sst", data=data, test_data=elsewhere)
     assert not root.spec.per_step and next(root.evaluation("test")).targets.ndim == 1
 
 
