@@ -55,20 +55,21 @@ def _gate(values: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
 def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     """`found` by run: a heat map for each gate of each layer, a row for each of the most selective units."""
     maps = [
-        (f"{name}, {layer}, {gate}", part, layers["backward"], run["units"])
+        (f"{name}, {layer}, {gate}", part, layers["backward"], [] if layer.startswith("decoder") else run["units"])
         for name, run in found.items()
         for layer, layers in run["layers"].items()
         for gate, part in layers["gates"].items()
     ]
     columns = max(len(part["values"][0]) for _, part, *_ in maps)
-    figure.set_size_inches(min(18, 3 + 0.14 * columns), 0.6 + 2.2 * len(maps))
+    figure.set_size_inches(min(18, max(9, 3 + 0.14 * columns)), 0.6 + 2.2 * len(maps))
     for axes, (title, part, backward, units) in zip(np.ravel(figure.subplots(len(maps))), maps, strict=True):
         values = np.array(part["values"])
         values = values[:, ::-1] if backward else values
         image = heat(axes, values, 0, 100)
         names = [str(s["unit"]) for s in part["selective"]]
         axes.set_yticks(range(len(names)), names, fontsize=6)
-        axes.set(ylabel="unit", title=f"{plain(title)} gate: {part['mean']:.0f} % open on average")
+        axes.set_ylabel("unit")
+        axes.set_title(f"{plain(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
         along(axes, units, values.shape[1])
     axes.set(xlabel="step")
     figure.colorbar(image, ax=figure.axes, label="open, %", shrink=0.6)

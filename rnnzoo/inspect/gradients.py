@@ -13,16 +13,18 @@ from rnnzoo.models import ZooModel
 from rnnzoo.training import metrics
 
 JACOBIANS = 16  # ticks
-KEPT = 1e3  # a gradient that shrinks or grows less than this is kept
+KEPT, GONE = 10.0, 1e3  # a gradient that shrinks or grows less than the one is kept, more than the other gone
+LEAST = 1e-37  # below it single precision has no more digits
 
 
 def measure(subject: Subject, given: Given) -> dict[str, Any]:
     """Of each layer, before and after training, the norm of dL/ds_t by its distance from the loss.
 
     L is the loss of the last step (of a layer that reads backward, of the first), s_t all states of a layer
-    together, the norm a mean over sequences. `jacobian_norm` is the largest singular value of ds_t/ds_{t-1},
-    `spectral_radius` its largest eigenvalue, means over some ticks of the first sequence; a product of Jacobians whose
-    norms are below 1 vanishes.
+    together, the norm a mean over sequences. `at_loss` is the norm at the loss (of an encoder's layers that of the
+    decoder; of a layer whose states reach the outputs later, the largest). `jacobian_norm` is the largest singular
+    value of ds_t/ds_{t-1}, `spectral_radius` its largest eigenvalue, means over some ticks of the first sequence; a
+    product of Jacobians whose norms are below 1 vanishes.
 
     Bengio, Simard & Frasconi (1994), Learning long-term dependencies with gradient descent is difficult; Pascanu,
     Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks.
@@ -48,6 +50,11 @@ def _each(model: ZooModel, given: Given) -> list[tuple[str, dict[str, Any]]]:
         layers = trace(model, given, lambda outputs, p=places: _loss(model, given, outputs, p), JACOBIANS)
         backwards = any(layer.backwards for layer in layers)
         found += [(la.name, _layer(model, la, places)) for la in layers if la.backwards == (end == "first")]
+    written = [part["norm"][0] for name, part in found if name.startswith("decoder")]
+    for name, part in found:
+        first = written[-1] if written and name.startswith("encoder") else part["norm"][0]
+        part["at_loss"] = first or max(part["norm"])
+        part["says"] = _says(np.array(part["norm"]), part["at_loss"])
     return found
 
 
@@ -83,28 +90,35 @@ def _layer(model: ZooModel, layer: LayerTrace, places: np.ndarray | None) -> dic
     padded = np.full([len(rows), longest], np.nan)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
-    mean = np.nanmean(padded, 0)
-    found: dict[str, Any] = {"distance": list(range(longest)), "norm": mean.tolist(), "says": _says(mean)}
+    with np.errstate(over="ignore", invalid="ignore"):  # of a gradient that explodes
+        mean = np.nanmean(padded, 0)
+    found: dict[str, Any] = {"distance": list(range(longest)), "norm": mean.tolist()}
     if len(layer.jacobians):
         found["jacobian_norm"] = float(np.mean(np.linalg.norm(layer.jacobians, 2, (1, 2))))
         found["spectral_radius"] = float(np.mean(np.abs(np.linalg.eigvals(layer.jacobians)).max(1)))
     return found
 
 
-def _says(norms: np.ndarray) -> str:
+def _says(norms: np.ndarray, at_loss: float) -> str:
     """A plain sentence about the course of the gradient."""
     steps = len(norms) - 1
-    if not np.isfinite(norms).all():
+    if not np.isfinite(norms).all() or not np.isfinite(at_loss):
         return f"explodes: not a finite number within {steps} steps"
-    if norms[0] == 0 or steps == 0:
-        return "nothing to say: there is no gradient at the loss, or no step before it"
-    left = norms[-1] / norms[0]
-    each = f"a factor {left ** (1 / steps):.2f} a step" if left else "nothing"
-    if left < 1 / KEPT:
-        return f"vanishes: {left:.0e} of it is left after {steps} steps ({each})"
-    if left > KEPT:
-        return f"explodes: {left:.0e} times as large after {steps} steps ({each})"
-    return f"is kept: {left:.2g} of it is left after {steps} steps ({each})"
+    if at_loss == 0 or steps == 0:
+        return "is none, or there is no step before the loss"
+    if norms[-1] == 0:
+        last = int(np.flatnonzero(norms)[-1])
+        small = norms[last] < LEAST * 1e3
+        return f"vanishes: after {last} steps " + (
+            "it is smaller than single precision can hold" if small else "there is none"
+        )
+    left = norms[-1] / at_loss
+    course = f"{left:.2g} of it is left after {steps} steps (a factor {left ** (1 / steps):.2f} a step)"
+    if left < 1 / GONE:
+        return f"vanishes: {left:.0e}{course[course.index(' ') :]}"
+    if left > GONE:
+        return f"explodes: {left:.0e} times as large{course[course.index(' after') :]}"
+    return f"{'fades' if left < 1 / KEPT else 'grows' if left > KEPT else 'is kept'}: {course}"
 
 
 def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
@@ -119,8 +133,8 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         label = plain(name if len(found) > 1 else layer)
         for when, more in (("after", {"lw": 1.8}), ("before", {"lw": 0.8, "alpha": 0.7})):
             part = found[name][when][layer]
-            norms = np.array(part["norm"]) / max(part["norm"][0], 1e-300)
-            drawn = np.where(norms > 0, norms, np.nan)
+            norms = np.array(part["norm"])
+            drawn = np.where((norms > LEAST) & np.isfinite(norms), norms / (part["at_loss"] or 1), np.nan)
             every = max(1, len(norms) // 8)
             axes.plot(part["distance"], drawn, **style, **more, markevery=every, label=f"{label}, {when} training")
     axes.set_yscale("log")
@@ -129,7 +143,9 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         if len(found) > 1
         else f"What is left of the gradient: {plain(next(iter(found)))}"
     )
-    axes.set(xlabel="steps back from the loss", ylabel="norm of dL/ds, relative to that at the loss", title=title)
+    source = any(layer.startswith("encoder") for _, layer in lines)
+    where = "the loss; in an encoder, from the end of its source" if source else "the loss"
+    axes.set(xlabel=f"steps back from {where}", ylabel="norm of dL/ds, relative to that at the loss", title=title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
 

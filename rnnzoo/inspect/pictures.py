@@ -1,6 +1,7 @@
 """What the pictures share: styles that need no colour, symbols along an axis, a tree of clusters."""
 
 import importlib.util
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from rnnzoo.errors import UserError
 Figure = Any  # matplotlib.figure.Figure, which may not be installed
 LINES: list[dict[str, Any]] = [
     {"color": color, "linestyle": line, "marker": marker, "markersize": 4}
-    for color, line, marker in zip(
-        ("0.0", "0.45", "0.2", "0.6", "0.3", "0.7"), ("-", "-", "--", "--", ":", "-."), "os^vDx", strict=True
+    for (color, line), marker in zip(
+        itertools.product(("0.0", "0.5", "0.3"), ("-", "--", ":", "-.")), "os^vDxPp<>*d", strict=True
     )
 ]
 MOST = 120  # symbols along an axis

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text
     Without `what` all that apply are written, and what does not is said.
 
     Raises:
-        UserError: something of `what` does not apply to a run, or two runs have one name.
+        UserError: something of `what` applies to none of the runs, or two runs have one name.
     """
     if not subjects:
         raise UserError("there is nothing to look at: name the folder of a run")
@@ -37,13 +38,15 @@ def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text
     out.mkdir(parents=True, exist_ok=True)
     for name in what or WHAT:
         found: dict[str, Any] = {}
+        refused: list[UserError] = []
         for subject in subjects:
             try:
                 found[subject.name] = WHAT[name].measure(subject, read[subject.name])
             except UserError as error:
-                if what:
-                    raise
-                yield f"{subject.name}: {error}"
+                refused.append(error)
+        if not found and what:
+            raise refused[0]
+        yield from map(str, refused)
         if not found:
             continue
         _json(out / f"{name}.json", found)
@@ -63,5 +66,15 @@ def _texts(subject: Subject, text: str | None) -> list[str]:
 
 def _json(path: Path, value: Any) -> None:
     beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    beside.write_text(text + "\n", encoding="utf-8")
     beside.replace(path)
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that are not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,7 @@ from rnnzoo.inspect.pictures import Figure, along, clusters, draw_clusters, heat
 from rnnzoo.inspect.subject import Given, Subject
 from rnnzoo.inspect.trace import LayerTrace, trace
 
-SHOWN, WORDS, POINTS = 48, 40, 60  # units, symbols in the tree, points with a name
+SHOWN, WORDS, POINTS = 48, 40, 30  # units, symbols in the tree, points with a name
 
 
 def measure(subject: Subject, given: Given) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def measure(subject: Subject, given: Given) -> dict[str, Any]:
 
 
 def _layer(layer: LayerTrace, given: Given) -> dict[str, Any]:
-    h, valid = layer.states[0], layer.valid
+    h, valid = layer.outputs, layer.valid
     turn = slice(None, None, -1 if layer.backwards else 1)
     first = h[0][valid[0]][turn]
     every = h[valid]

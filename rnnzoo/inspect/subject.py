@@ -18,7 +18,7 @@ from rnnzoo.export.text import Codec
 from rnnzoo.loading import load
 from rnnzoo.models import TreeNetwork, ZooModel
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import PAD, TaskSpec
+from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 from rnnzoo.tasks.base import Batch, Task
 
 ROWS = 32  # sequences at most
@@ -59,6 +59,7 @@ class Given:
     targets: Any = None
     weights: Any = None
     units: tuple[tuple[str, ...], ...] = ()
+    of_text: bool = False  # whether the user gave it
 
     @property
     def rows(self) -> int:
@@ -68,7 +69,7 @@ class Given:
 
 def open_run(folder: str | Path) -> Subject:
     """The trained model of a run's folder. Raises `UserError` if there is none, or it cannot be looked at."""
-    folder = Path(folder)
+    folder = Path(folder).resolve()  # "." has a name too
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         name, options, seed = settings["task"], settings["task_options"], settings["training"]["seed"]
@@ -90,7 +91,7 @@ def given(subject: Subject, texts: Sequence[str] = ()) -> Given:
         UserError: texts for a model that reads none, or an empty one.
     """
     if texts:
-        return _texts(subject.spec, texts)
+        return _texts(subject, texts)
     batch = next(iter(subject.task.evaluation("test")))
     keep = np.flatnonzero(_there(batch))[:ROWS]
     part = {name: _rows(getattr(batch, name), keep) for name in PARTS}
@@ -119,14 +120,19 @@ def _units(spec: TaskSpec, batch: dict[str, Any]) -> tuple[tuple[str, ...], ...]
     return tuple(tuple(symbols[i] for i in row[there]) for row, there in zip(ids, mask, strict=True))
 
 
-def _texts(spec: TaskSpec, texts: Sequence[str]) -> Given:
-    """Texts as the model reads them: a language model guesses their symbols, others read them whole."""
+def _texts(subject: Subject, texts: Sequence[str]) -> Given:
+    """Texts as the model reads them: a language model guesses their symbols, one that writes does so, greedily."""
+    spec = subject.spec
     if not all(text.strip() for text in texts):
         raise UserError("--text: there is nothing in it to read")
     if spec.inputs == "pair" and spec.source == "tokens":
         source = Codec(spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase).source(tf.constant(texts))
-        batch = {"inputs": (source.numpy(), np.zeros([len(texts), 1], "int32")), "mask": None}
-        return Given(batch["inputs"], units=_units(spec, batch))
+        ids = np.asarray(subject.model.greedy(source)[0]) if spec.writes else np.zeros([len(texts), 0], "int32")
+        lengths = (ids != PAD).sum(1)
+        previous = np.pad(ids[:, : lengths.max()], [[0, 0], [1, 0]], constant_values=BOUNDARY)
+        weights = (np.arange(previous.shape[1]) <= lengths[:, None]).astype("float32")
+        batch = {"inputs": (source.numpy(), np.where(previous == PAD, BOUNDARY, previous)), "mask": None}
+        return Given(batch["inputs"], weights=weights, units=_units(spec, batch), of_text=True)
     if spec.inputs != "tokens" or not spec.vocabulary:
         raise UserError("--text: this model reads no text; leave it out to see the first sequences of its test")
     codec = Codec(spec.vocabulary, spec.level, spec.characters, spec.word_length, spec.lowercase)
@@ -139,4 +145,4 @@ def _texts(spec: TaskSpec, texts: Sequence[str]) -> Given:
         ids = ids[:, 1:]
     weights = there.astype("float32") if targets is not None else None
     mask = None if there.all() else there
-    return Given(ids, mask, targets, weights, _units(spec, {"inputs": ids, "mask": mask}))
+    return Given(ids, mask, targets, weights, _units(spec, {"inputs": ids, "mask": mask}), of_text=True)

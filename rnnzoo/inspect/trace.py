@@ -22,6 +22,7 @@ class LayerTrace(NamedTuple):
     name: str
     cell: Cell
     backwards: bool
+    outputs: np.ndarray
     states: list[np.ndarray]  # after each tick
     gates: dict[str, np.ndarray]  # empty for a cell without gates
     gradients: list[np.ndarray]  # of the loss by the states; empty without a loss
@@ -76,17 +77,22 @@ def trace(
 
     cells: list[tuple[Cell, bool]] = []
     found = tree.map_structure(lambda t: t.numpy(), run())
-    return [
+    layers = [
         LayerTrace(names[id(cell)], cell, backwards, *parts)
         for (cell, backwards), parts in zip(cells, found, strict=True)
     ]
+    if model.spec.inputs != "pair" or given.weights is None:
+        return layers
+    written = np.asarray(given.weights) > 0  # a decoder has no mask: it goes on after the end
+    return [layer._replace(valid=written) if layer.name.startswith("decoder") else layer for layer in layers]
 
 
 def _see(watched: Watched, gradients: Any, jacobians: int) -> list:
     cell = watched.cell
     r, before, after = watched.values()
     gates = cell.gates(watched.x, r, before, watched.consts) if hasattr(cell, "gates") else {}
-    batch_first = tree.map_structure(_swap, ([*after], gates, [*gradients]))
+    output, _ = cell.step(watched.x, r, before, watched.consts)
+    batch_first = tree.map_structure(_swap, (output, [*after], gates, [*gradients]))
     time, batch = tf.shape(after[0])[0], tf.shape(after[0])[1]
     valid = tf.ones([batch, time], tf.bool) if watched.mask is None else tf.transpose(watched.mask)
     size = sum(s.shape[-1] for s in after)

@@ -77,6 +77,26 @@ def test_a_gradient_that_is_known():
         assert found["spectral_radius"] == pytest.approx(dampening)
 
 
+def test_a_window_and_what_is_too_small_to_be_told():
+    """The gradient of a window of inputs is there within it, and none behind it; single precision ends at 1e-38."""
+    subject = adding("feedforward", context=6)
+    found = gradients(subject, given(subject))["after"]["layer 1"]
+    assert found["norm"][0] == 0 < found["at_loss"] == max(found["norm"])
+    assert found["says"] == "vanishes: after 5 steps there is none"
+    task = rnnzoo.create_task("adding", seq_length=300, batch_size=4, eval_size=4)
+    model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=0.5)
+    subject = Subject("dampened", model, task)
+    says = gradients(subject, given(subject))["after"]["layer 1"]["says"]
+    assert says.endswith("smaller than single precision can hold")
+
+
+def test_an_encoder_is_measured_by_the_loss():
+    task = rnnzoo.create_task("reverse", seq_length=8)
+    subject = Subject("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)
+    found = gradients(subject, given(subject))["after"]
+    assert found["encoder, layer 1"]["at_loss"] == found["decoder, layer 1"]["norm"][0]
+
+
 def test_the_loss_is_of_the_last_step_that_counts():
     """Of sequences of unlike length, distances are counted from each one's own end, for both directions."""
     task = rnnzoo.create_task("reber", batch_size=8, eval_size=32)
@@ -197,6 +217,7 @@ def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
         (["elman", "--what=gates"], "gates do not apply: the cells of elman have none"),
         (["elman", "--text=abc"], "--text: this model reads no text"),
         (["elman", "elman"], "two runs have one name"),
+        (["elman", "elman/../elman"], "two runs have one name"),
     ):
         capsys.readouterr()
         assert command.main(["inspect", *arguments]) == 2
@@ -216,6 +237,11 @@ def test_text_for_a_language_model(tmp_path):
     assert len(gradients(subject, read)["after"]["layer 1"]["norm"]) == 7
     assert inspect.gates.measure(subject, read)["units"] == list(read.units[0])
     found = inspect.reach.measure(subject, read)
+    assert np.shape(found["by_position"]) == (len(found["context"]), 7) and found["units"] == list(read.units[0])
+    inputs, targets = tf.constant(read.inputs[:, 2:6]), read.targets[0, 5]
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, subject.model(inputs)[0, -1])
+    assert found["by_position"][found["context"].index(4)][5] == pytest.approx(float(loss), rel=1e-4)
+    found = inspect.reach.measure(subject, given(subject))
     assert max(found["context"]) > 20, "windows that go on are put together"
     with pytest.raises(rnnzoo.UserError, match="nothing in it"):
         given(subject, [" "])
@@ -229,6 +255,11 @@ def test_attention_of_given_sentences(tmp_path):
     for sentence in found:
         assert np.array(sentence["weights"]).shape == (len(sentence["written"]) + 1, len(sentence["source"]))
         assert_close(np.array(sentence["weights"]).sum(1), np.ones(len(sentence["weights"])))
+    read = given(subject, ["abc", "de"])
+    written = [len(sentence["written"]) for sentence in found]
+    assert read.weights.sum(1).tolist() == [n + 1 for n in written]
+    decoder = next(layer for layer in trace(subject.model, read) if layer.name.startswith("decoder"))
+    assert decoder.valid.sum(1).tolist() == [n + 1 for n in written]
     list(inspect.write([subject], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
     assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == found
 
