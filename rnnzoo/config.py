@@ -18,11 +18,12 @@ def option(
     help: str,
     *,
     minimum: float | None = None,
+    maximum: float | None = None,
     below: float | None = None,
     choices: Iterable[str] | None = None,
 ) -> Any:
     """A field of an options dataclass: its default, one line of help, and what values it may have."""
-    limits = {"minimum": minimum, "below": below, "choices": tuple(choices) if choices else None}
+    limits = {"minimum": minimum, "maximum": maximum, "below": below, "choices": tuple(choices) if choices else None}
     return dataclasses.field(default=default, metadata={"help": help, **limits})
 
 
@@ -64,6 +65,8 @@ def check(field: dataclasses.Field, value: Any) -> None:
     minimum, below, choices = rule.get("minimum"), rule.get("below"), rule.get("choices")
     if minimum is not None and value < minimum:
         raise UserError(f"{field.name} must be at least {minimum}, not {value!r}")
+    if (maximum := rule.get("maximum")) is not None and value > maximum:
+        raise UserError(f"{field.name} must be at most {maximum}, not {value!r}")
     if below is not None and value >= below:
         raise UserError(f"{field.name} must be below {below}, not {value!r}")
     if choices and value not in choices:

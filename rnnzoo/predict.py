@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import dataclasses
+import importlib.util
 import itertools
 import json
 import sys
@@ -21,13 +22,15 @@ from rnnzoo.loading import load
 from rnnzoo.plot import draw_attention
 from rnnzoo.spec import SPECIAL, TaskSpec
 from rnnzoo.tasks.syntax import read_python
-from rnnzoo.tasks.trees import Tree, arrays, parse
+from rnnzoo.tasks.trees import Tree, arrays, parse, show
 
 USAGE = (
     "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
 )
 PICTURES = (".png", ".svg", ".pdf")
 PROGRESS = 2.0  # seconds between lines about the progress
+GRADES = "01234"  # labels that --binary makes two of
+ANSWERS = {"text", "label", "log_probability"}  # results that a line of text can hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Predictor:
     """Answers of an export of this package, `rnnzoo.load`ed from `path`, to lines of text, or of trees in brackets.
 
     A model that writes gives its text (with `nbest`, as many lines of number, score and text), a classifier
-    the label, a tagger the label of each unit, a language model the log-probability (nats) and its bits per
+    the label, a tagger the label of each unit, a model of labelled trees the label of the root and, where it labels
+    every node, the tree with its labels, a language model the log-probability (nats) and its bits per
     character or perplexity.
 
     Raises:
@@ -63,8 +67,9 @@ class Predictor:
         self.writes = "translate" in self.signatures
         inputs = self.signatures["serving_default"].structured_input_signature[1]
         self.reads_trees = "parent" in inputs
-        if not self.reads_trees and "text" not in inputs:
-            raise UserError(f"{path} does not read text; call its signatures with TensorFlow")
+        results = self.signatures["serving_default"].structured_outputs
+        if not (self.reads_trees or "text" in inputs) or not ANSWERS.intersection(results):
+            raise UserError(f"{path} does not read text and answer with text; call its signatures with TensorFlow")
         if not self.writes and (options.beam > 1 or options.nbest > 1 or options.length_penalty):
             raise UserError("--beam, --nbest and --length_penalty are for models that write; this one does not")
         if options.length_penalty and options.beam == 1:
@@ -73,10 +78,9 @@ class Predictor:
             raise UserError(f"--nbest={options.nbest} needs as many beams: give --beam={options.nbest}")
         if options.attention_plot and "align" not in self.signatures:
             raise UserError("--attention_plot: this model has no attention")
-        if options.attention_plot and Path(options.attention_plot).suffix.lower() not in PICTURES:
-            raise UserError(f"--attention_plot: the name of a picture ends with {', '.join(PICTURES)}")
-        if "\n".encode(options.encoding) != b"\n":
-            raise UserError(f"--encoding={options.encoding}: its lines cannot be told apart; convert the file to utf-8")
+        if options.attention_plot:
+            _check_picture(Path(options.attention_plot))
+        self.encoding = _encoding(options.encoding)
         symbols = self.spec.source_vocabulary[len(SPECIAL) :]
         self._labels = set(symbols) if self.writes and self.spec.source_level == "line" else None
 
@@ -91,7 +95,8 @@ class Predictor:
 
     def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
         """The answer to each line, which are not empty; `numbers` are theirs."""
-        given = arrays([self._tree(line) for line in lines]) if self.reads_trees else {"text": tf.constant(list(lines))}
+        trees = [self._tree(line) for line in lines] if self.reads_trees else []
+        given = arrays(trees) if trees else {"text": tf.constant(list(lines))}
         if self.writes and self.options.beam > 1:
             return self._search(numbers, given["text"])
         found = {name: value.numpy() for name, value in self.signatures["serving_default"](**given).items()}
@@ -99,13 +104,25 @@ class Predictor:
             return [t.decode() for t in found["text"]]
         if "label" in found:
             labels = found["label"]
+            if trees and labels.ndim == 2:
+                rows = [[label.decode() for label in row if label] for row in labels]
+                named = (tree._replace(labels=row) for tree, row in zip(trees, rows, strict=True))
+                return [f"{tree.labels[-1]}\t{show(tree)}" for tree in named]
             rows = labels if labels.ndim == 2 else labels[:, None]
             return [" ".join(label.decode() for label in row if label) for row in rows]
         per_unit = found["bits_per_char"] if "bits_per_char" in found else found["perplexity"]
         return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_unit, strict=True)]
 
     def _tree(self, line: str) -> Tree:
-        return read_python(line, self.spec.inside) if self.spec.syntax == "python" else parse(line)
+        if self.spec.syntax == "python":
+            return read_python(line, self.spec.inside)
+        if self.spec.syntax == "brackets":
+            return parse(line)
+        with contextlib.suppress(UserError):  # as in its training, with labels, which do not matter here
+            tree = parse(line, labelled=True)
+            if set(tree.labels) <= {*self.spec.labels, *GRADES, ""} and all(tree.labels[-1:]):
+                return tree
+        return parse(line, bare_words=False)
 
     def _refuse_tree(self, text: str) -> str:
         try:
@@ -137,6 +154,28 @@ class Predictor:
         draw_attention(found["attention"], source, target, path)
 
 
+def _encoding(name: str) -> str:
+    """The encoding of lines. Raises `UserError` for one that is not known, or in which lines cannot be told apart."""
+    try:
+        known = codecs.lookup(name).name.removesuffix("-sig")
+        apart = "\n".encode(known) == b"\n"
+    except LookupError:
+        raise UserError(f"--encoding={name}: unknown encoding: {name}; try utf-8, latin-1") from None
+    if not apart:
+        raise UserError(f"--encoding={name}: its lines cannot be told apart; convert the file to utf-8")
+    return known
+
+
+def _check_picture(path: Path) -> None:
+    """Raises `UserError` for a picture that could not be drawn: before anything is answered, not after."""
+    if path.suffix.lower() not in PICTURES:
+        raise UserError(f"--attention_plot: the name of a picture ends with {', '.join(PICTURES)}")
+    if not path.parent.is_dir():
+        raise UserError(f"--attention_plot: there is no folder {path.parent}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("--attention_plot needs matplotlib: pip install 'rnnzoo[plot]'")
+
+
 def _spec(path: Path) -> TaskSpec:
     config_path = path / "assets.extra" / "config.json"
     try:
@@ -156,10 +195,10 @@ def predict(predictor: Predictor, source: Iterable[bytes], sink: BinaryIO) -> li
         for number, line in batch:
             try:
                 line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                text = line.rstrip(b"\r\n").decode(options.encoding)
+                text = line.rstrip(b"\r\n").decode(predictor.encoding)
                 reason = predictor.refuse(text) if text.strip() else ""
             except UnicodeError:
-                reason = f"not {options.encoding} text"
+                reason = f"not {predictor.encoding} text"
             if reason:
                 wrong.append(f"line {number}: {reason}")
             elif text.strip():
@@ -188,15 +227,26 @@ def _places(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO
         if options.output is None:
             yield source, sys.stdout.buffer
             return
-        beside = Path(options.output + ".part")
-        with beside.open("wb") as sink:
-            yield source, sink
-        beside.replace(options.output)
+        path = Path(options.output).resolve()
+        if path.exists() and not path.is_file():  # a device or a pipe: nothing can take its place
+            yield source, stack.enter_context(path.open("wb"))
+            return
+        beside = path.with_name(path.name + ".part")
+        try:
+            with beside.open("wb") as sink:
+                yield source, sink
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0, 1 if a line could not be read, 2 for bad input."""
     argv = list(sys.argv if argv is None else argv)
+    if {"--help", "-h"} & set(argv):
+        helps = (f"  --{f.name:15s} {f.metadata['help']}" for f in dataclasses.fields(PredictOptions))
+        print(USAGE, *helps, sep="\n")
+        return 0
     values = flags.FlagValues()
     config.define_flags([PredictOptions], values)
     try:
@@ -205,11 +255,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(USAGE)
         given = {name: values[name].value for name in values if values[name].present}
         options = config.make(PredictOptions, given, "predict")
-        codecs.lookup(options.encoding)
         predictor = Predictor(paths[0], options)
         with _places(options) as (source, sink):
             wrong = predict(predictor, source, sink)
-    except (UserError, flags.Error, LookupError) as error:
+    except (UserError, flags.Error) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,20 @@ def test_a_writer_answers_each_line(writer):
     )  # a mark of the encoding, and spaces around
 
 
+def test_answers_go_through_links_and_pipes(writer, tmp_path):
+    lines, target, link, pipe = (tmp_path / name for name in ("in.txt", "target.txt", "link.txt", "pipe"))
+    lines.write_bytes(b"abc\n")
+    link.symlink_to(target)
+    assert command.main(["predict", str(writer), f"--input={lines}", f"--output={link}"]) == 0
+    assert link.is_symlink() and target.read_text().count("\n") == 1
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert command.main(["predict", str(writer), f"--input={lines}", f"--output={pipe}"]) == 0
+    assert os.read(reader, 1000).decode() == target.read_text() and pipe.is_fifo()
+    os.close(reader)
+    assert answers(writer, [b"\xef\xbb\xbfabc\n"], encoding="utf-8-sig")[0] == target.read_text().split("\n")[:1]
+
+
 def test_beams_and_nbest(writer):
     best, _ = answers(writer, [b"abc\n", b"xyz\n"], beam=3)
     rows, _ = answers(writer, [b"abc\n", b"\n", b"xyz\n"], beam=3, nbest=2)
@@ -69,6 +84,7 @@ def test_command_line(writer, tmp_path):
     found = out.read_text().split("\n")
     assert found == [*answers(writer, [b"abc\n", b"\n", b"xyz\n"])[0], ""]
     assert picture.read_bytes()[:4] == b"\x89PNG" and not (tmp_path / "out.txt.part").exists()
+    assert "--length_penalty" in subprocess.run([*run[:3], "--help"], capture_output=True, text=True, check=True).stdout
     piped = subprocess.run(run[:4], input=b"abc\nxyz\n", capture_output=True)
     assert piped.returncode == 0 and piped.stdout.decode().split("\n") == [found[0], found[2], ""]
 
@@ -85,6 +101,8 @@ def test_command_line(writer, tmp_path):
         (["{}", "--attention_plot=look.foo"], "ends with .png, .svg, .pdf"),
         (["{}", "--encoding=utf-16"], "convert the file to utf-8"),
         (["{}", "--encoding=klingon"], "unknown encoding: klingon"),
+        (["{}", "--encoding=hex"], "unknown encoding: hex"),
+        (["{}", "--attention_plot=nowhere/look.png", "--output=answers.txt"], "there is no folder nowhere"),
         (["nowhere"], "there is no file or folder nowhere"),
     ],
 )
@@ -131,4 +149,7 @@ def test_labels_and_numbers(tmp_path):
         Predictor(path)
     path = exported(tmp_path / "numbers", "elman", rnnzoo.create_task("adding"))
     with pytest.raises(rnnzoo.UserError, match="does not read text"):
+        Predictor(path)
+    path = exported(tmp_path / "steps", "elman", rnnzoo.create_task("copy"))
+    with pytest.raises(rnnzoo.UserError, match="answer with text"):
         Predictor(path)

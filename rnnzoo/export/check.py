@@ -14,6 +14,7 @@ import tensorflow as tf
 
 TOLERANCE = 1e-5
 DIFFERENT = 3  # exit status
+END = "\n"  # stands behind every text
 
 
 class Refuse:
@@ -32,7 +33,9 @@ def probes(path):
             signature, number, side, name = key.split("/")
             value = stored[key]
             if value.dtype.kind == "U":
-                value = np.array([text.encode() for text in value.ravel()], object).reshape(value.shape)
+                value = np.array([text.removesuffix(END).encode() for text in value.ravel()], object).reshape(
+                    value.shape
+                )
             found[signature, number][side][name] = value
     return found
 

@@ -120,5 +120,6 @@ def _plain(value: Any) -> np.ndarray:
     if array.dtype.kind == "V":  # bfloat16, which NumPy's files do not know
         return array.astype("float32")
     if array.dtype == object:
-        return np.array([text.decode() for text in array.ravel()], dtype=str).reshape(array.shape)
+        # behind each a sign of its own, as NumPy drops NULs at the end of a text
+        return np.array([text.decode() + check.END for text in array.ravel()], dtype=str).reshape(array.shape)
     return array

@@ -7,6 +7,7 @@ from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, Level
 # as Python's str.strip sees them
 SPACES = r"[\t-\r\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
 SPACE_AROUND = f"^{SPACES}|{SPACES}$"
+LOCAL = "IJÌÍĨĮİ"  # whose lower case is another where the machine is set to Turkish, Azeri or Lithuanian
 
 
 class Codec(tf.Module):
@@ -36,7 +37,7 @@ class Codec(tf.Module):
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Strings `[batch]` to ids `[batch, 1 + longest, ...]`, a boundary first, and their lengths without it."""
-        units = self._split(tf.strings.lower(text, "utf-8") if self._lowercase else text)
+        units = self._split(lower(text) if self._lowercase else text)
         lengths = tf.cast(units.row_lengths(), tf.int32)
         units = units.to_tensor("")
         ids = tf.where(tf.sequence_mask(lengths, tf.shape(units)[1]), self._table.lookup(units), PAD)
@@ -50,7 +51,7 @@ class Codec(tf.Module):
 
     def ids(self, units: tf.Tensor) -> tf.Tensor:
         """The ids of units, whatever their shape."""
-        return self._table.lookup(tf.strings.lower(units, "utf-8") if self._lowercase else units)
+        return self._table.lookup(lower(units) if self._lowercase else units)
 
     def _split(self, text: tf.Tensor) -> tf.RaggedTensor:
         if self._level == "char":
@@ -91,6 +92,13 @@ class Codec(tf.Module):
             return tf.strings.join([prompt, continuation])
         between = tf.where((prompt == "") | tf.strings.regex_full_match(prompt, r"(?s).*\s"), "", " ")
         return tf.strings.join([prompt, between, continuation])
+
+
+def lower(text: tf.Tensor) -> tf.Tensor:
+    """Strings in lower case as Python's `str.lower` has them, whatever language the machine is set to."""
+    for letter in LOCAL:
+        text = tf.strings.regex_replace(text, letter, letter.lower())
+    return tf.strings.lower(text, "utf-8")
 
 
 def _split_words(text: tf.Tensor) -> tf.RaggedTensor:

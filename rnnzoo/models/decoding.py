@@ -73,8 +73,9 @@ def beam_search(
 
     Sequences are ranked by `score / ((5 + length) / 6) ** length_penalty` (Wu et al. 2016, arXiv 1609.08144);
     the scores returned are the log-probabilities themselves, -inf for beams that found nothing.
-    The search ends when all beams have ended.
+    The search ends when all beams have ended; of less than one beam it makes one.
     """
+    width = tf.maximum(width, 1) if tf.is_tensor(width) else max(width, 1)
 
     def body(t: Any, last: Any, state: list, ended: Any, scores: Any, lengths: Any, written: Any) -> tuple:
         logits, state = step(last, state)  # [width, batch, symbols]
@@ -136,11 +137,11 @@ def choose(
 ) -> tf.Tensor:
     """Draws a symbol `[batch]` from logits `[batch, symbols]`: at temperature 0 the likeliest one.
 
-    Of the `top_k` likeliest if that is not 0, and of the fewest likeliest whose probabilities together reach `top_p`.
+    Of the `top_k` likeliest if that is above 0, and of the fewest likeliest whose probabilities together reach `top_p`.
     """
     symbols = logits.shape[-1]
     logits = logits + _forbidden(symbols, never)
-    k = tf.where(tf.equal(top_k, 0), symbols, tf.minimum(top_k, symbols))
+    k = tf.where(tf.less_equal(top_k, 0), symbols, tf.minimum(top_k, symbols))
     ordered = tf.sort(logits, direction="DESCENDING")
     least = tf.gather(ordered, k - 1, axis=1)[:, None]
     scaled = ordered / tf.maximum(tf.cast(temperature, logits.dtype), 1e-6)

@@ -153,7 +153,8 @@ class EncoderDecoder(ZooModel):
             step, state, batch = self._begin(source)
             return decoding.sample(step, state, batch, self._limit(limit), seed, **how)
 
-        return self._calls(("sample", limit, *sorted(how.items())), search, source, tf.convert_to_tensor(seed))
+        key = ("sample", limit, *(part for pair in sorted(how.items()) for part in pair))
+        return self._calls(key, search, source, tf.convert_to_tensor(seed))
 
     def beam_search(
         self, source: Any, width: Any, length_penalty: Any = 0.0, limit: Any = None

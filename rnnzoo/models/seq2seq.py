@@ -27,7 +27,7 @@ DECODER: Fields = [
     (
         "scheduled_sampling",
         float,
-        option(0.0, "probability that training feeds what the model itself would have written", minimum=0, below=1.01),
+        option(0.0, "probability that training feeds what the model itself would have written", minimum=0, maximum=1),
     ),
     ("sampling_steps", int, option(0, "training steps over which that probability rises from 0", minimum=0)),
 ]
@@ -55,7 +55,13 @@ def _make_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
         merge = "concat" if options.both_ways else ""
         make_encoder = cell_maker("seq2seq", options.cell, options)
         encoder = make_core(make_encoder, options, merge, go_backwards=options.reverse_source, return_sequences=True)
-        decoder = _make_decoder(writing, _memory_size(encoder, options))
+        places = _memory_size(encoder, options)
+        if options.attention == "dot" and places != writing.units:
+            raise UserError(
+                f"--attention=dot compares vectors of one size, but the decoder's have {writing.units} numbers and the "
+                f"encoder's {places}: take --attention=general, which has a matrix between them"
+            )
+        decoder = _make_decoder(writing, places)
         size = writing.units if options.feed_context else 0
         return _network("seq2seq", encoder, decoder, spec, options, size)
     except ValueError as error:

@@ -85,7 +85,7 @@ def files(names: str, encoding: str, held_out: float) -> Splits:
     for what is not there, is not text of that encoding, or is too short.
     """
     try:
-        codecs.lookup(encoding)
+        "".encode(codecs.lookup(encoding).name)
     except LookupError:
         raise UserError(
             f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16, gb18030"

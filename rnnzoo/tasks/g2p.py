@@ -83,13 +83,13 @@ def _read(path: Path, options: G2POptions) -> Lexicon:
     """`word PH ON EMES # comment` lines; `word(2)` is another pronunciation of `word`."""
     lexicon: Lexicon = collections.defaultdict(list)
     for number, line in table.lines(path, options.encoding):
-        if line.startswith(";;;") or not line.strip():
+        if line.startswith(";;;") or not (line := re.sub(r"\s#.*|^#(\s.*)?$", "", line)).strip():
             continue
-        word, *phonemes = re.sub(r"\s#.*", "", line).split()
-        if not phonemes:
-            raise UserError(f"{path}, line {number}: a word and its phonemes are needed, such as: hello HH AH0 L OW1")
+        word, *phonemes = line.split()
         word = re.sub(r"\(\d+\)$", "", word).lower()
         said = phonemes if options.stress else [phoneme.rstrip("012") for phoneme in phonemes]
+        if not (word and said and all(said)):
+            raise UserError(f"{path}, line {number}: a word and its phonemes are needed, such as: hello HH AH0 L OW1")
         if (options.data or re.fullmatch("[a-z][a-z']*", word)) and said not in lexicon[word]:
             lexicon[word].append(said)
     found = {word: every for word, every in lexicon.items() if every}

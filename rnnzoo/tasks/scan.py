@@ -89,11 +89,13 @@ def split(name: str) -> dict[str, list[Pair]]:
         alone = ["jump"] if name == "add-jump" else ["turn", "left"]
         words = " ".join(alone)
         test = {i for i, p in enumerate(pairs) if words in " ".join(p.source) and p.source != alone}
-    train = [pair for i, pair in enumerate(pairs) if i not in test]
-    if name in ("add-jump", "turn-left"):
-        (by_itself,) = [pair for pair in train if pair.source == alone]
-        train += [by_itself] * (len(train) // 9)
-    return hold_out({"train": train, "test": [pairs[i] for i in sorted(test)]}, 2 * VALIDATION)
+    rest = [pair for i, pair in enumerate(pairs) if i not in test]
+    by_itself = [pair for pair in rest if name in ("add-jump", "turn-left") and pair.source == alone]
+    rest = [pair for pair in rest if pair not in by_itself]
+    found = hold_out({"train": rest, "test": [pairs[i] for i in sorted(test)]}, 2 * VALIDATION)
+    # the new word by itself is never held out, and is a tenth of what is trained on
+    found["train"] = found["train"] + by_itself * (1 + (len(rest) + 1) // 9)
+    return found
 
 
 def _read(path: Path, options: ScanOptions) -> list[Pair]:

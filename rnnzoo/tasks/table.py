@@ -26,6 +26,7 @@ def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tup
     """Numbered lines of a text file, their ends too if `newline` is "". Raises `UserError` for bytes of no text."""
     try:
         name = codecs.lookup(encoding).name
+        "".encode(name)  # refused for a codec that is of no text, such as hex
     except LookupError:
         raise UserError(f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16") from None
     try:
@@ -33,8 +34,10 @@ def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tup
             yield from enumerate((line if newline == "" else line.rstrip("\n") for line in file), 1)
     except UnicodeError as error:
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
+        with path.open("rb") as raw:
+            likely = "utf-16" if raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
         raise UserError(
-            f"{path} is not {encoding} text{where}; name its encoding, such as --encoding=latin-1"
+            f"{path} is not {encoding} text{where}; name its encoding, such as --encoding={likely}"
         ) from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None

@@ -268,3 +268,15 @@ def test_series_of_unequal_lengths(tmp_path):
     found = signatures["padded"](features=tf.constant(x), lengths=tf.constant([4, 9]))["predictions"]
     alone = [signatures["serving_default"](features=tf.constant(x[i : i + 1, :n])) for i, n in ((0, 4), (1, 9))]
     np.testing.assert_allclose(found, np.concatenate([a["predictions"] for a in alone]), atol=1e-5)
+
+
+def test_lower_case_is_the_same_whatever_the_machine_is_set_to():
+    """ICU would make a dotless i of I in Turkish, and add dots above others in Lithuanian."""
+    letters = "TITLE IJÌÍĨĮİ \u00c0\u0391\u0421\u00df Ä\u0301I\u0307J\u0301"
+    code = f"""
+import tensorflow as tf
+from rnnzoo.export.text import lower
+assert lower(tf.constant([{letters!r}])).numpy()[0].decode() == {letters.lower()!r}
+"""
+    for language in ("tr_TR.UTF-8", "lt_LT.UTF-8"):
+        fresh_python(code, LC_ALL=language)

@@ -167,6 +167,8 @@ def test_sampling(peaked):
     assert (peaked.beam_search(SOURCE, tf.constant(1))[0][0].numpy() == greedy).all()
     for how in ({"temperature": 0.0}, {"top_k": 1}, {"top_p": 1e-6}):
         assert (peaked.sample(SOURCE, 5, **how)[0].numpy() == greedy).all(), how
+    assert (peaked.sample(SOURCE, 5, temperature=tf.constant(0.0), top_k=-1)[0].numpy() == greedy).all()
+    assert (peaked.beam_search(SOURCE, 0)[0][0].numpy() == greedy).all()
     drawn = [peaked.sample(SOURCE, seed)[0].numpy().tolist() for seed in (1, 1, 2, 3)]
     assert drawn[0] == drawn[1] and drawn[1:] != [drawn[1]] * 3
 
@@ -287,7 +289,7 @@ def test_bridge():
         (lambda: model_for(name="decoder"), "--source_level=line"),
         (lambda: model_for(input_feeding=True, attention="none"), "give --attention too"),
         (lambda: model_for(both_ways=True, reverse_source=True), "reads from the end already"),
-        (lambda: model_for(attention="dot", both_ways=True), "use 'general'"),
+        (lambda: model_for(attention="dot", both_ways=True), "take --attention=general"),
         (lambda: model_for(input_feeding=True, dropout=0.1), "use dropout between the layers"),
         (lambda: model_for(input_feeding=True, output_depth=2), "leave out the depths"),
         (lambda: model_for(input_feeding=True, dropout=0.1, transition_depth=2), "use dropout between the layers"),

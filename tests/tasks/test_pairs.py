@@ -90,6 +90,14 @@ def test_pairs_errors(tmp_path, text, options, message):
         rnnzoo.create_task("pairs", data=write(tmp_path / "p.tsv", text), **options)
 
 
+def test_encodings_that_are_of_no_text_or_of_another(tmp_path):
+    (tmp_path / "u.tsv").write_text("a\tb\n" * 30, encoding="utf-16")
+    with pytest.raises(rnnzoo.UserError, match="--encoding=utf-16"):
+        rnnzoo.create_task("pairs", data=str(tmp_path / "u.tsv"))
+    with pytest.raises(rnnzoo.UserError, match="--encoding=hex: there is no such encoding"):
+        rnnzoo.create_task("pairs", data=str(tmp_path / "u.tsv"), encoding="hex")
+
+
 def test_dropped_pairs_are_counted_by_file(tmp_path):
     train = write(tmp_path / "t.tsv", "a b c\td\n" + "a\tb\n" * 9)
     with pytest.raises(rnnzoo.UserError, match=r"v\.tsv holds no pair to learn from: it is empty"):
@@ -160,6 +168,8 @@ def test_scan_is_the_published_set():
     assert min(len(p.target) for p in scan.split("length")["test"]) == 24
     commands = {" ".join(p.source) for p in scan.split("add-jump")["train"]}
     assert not any("jump" in c for c in commands - {"jump"}) and "jump" in commands
+    for name, alone in (("add-jump", ["jump"]), ("turn-left", ["turn", "left"])):
+        assert not any(p.source == alone for p in scan.split(name)["validation"]), "it is trained on"
 
 
 def test_scan_files(tmp_path):
@@ -191,8 +201,10 @@ def test_g2p(tmp_path):
     )
     known = {"".join(p.source) for pairs in rnnzoo.create_task("g2p", data=odd).pairs.values() for p in pairs}
     assert {"#hash", "\u0928\u092e\u0938\u094d\u0924\u0947", "parle-moi"} <= known
-    with pytest.raises(rnnzoo.UserError, match="line 1: a word and its phonemes are needed"):
-        rnnzoo.create_task("g2p", data=write(tmp_path / "bad.dict", "word\n"))
+    rnnzoo.create_task("g2p", data=write(tmp_path / "remarks.dict", "# one\n # another\n#\n" + words))
+    for bad in ("word", "(2) AH0", "hello 1 2"):
+        with pytest.raises(rnnzoo.UserError, match="line 2: a word and its phonemes are needed"):
+            rnnzoo.create_task("g2p", data=write(tmp_path / "bad.dict", f"# a remark\n{bad}\n"))
 
 
 def test_waveform():
