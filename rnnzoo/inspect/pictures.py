@@ -48,6 +48,8 @@ def along(axes: Any, units: Sequence[str], steps: int) -> None:
     if units and len(units) <= MOST:
         shown = [symbol(u) for u in units]
         axes.set_xticks(range(len(shown)), shown, rotation=90 if max(map(len, shown)) > 3 else 0, fontsize=7)
+    else:
+        axes.locator_params(axis="x", integer=True)
     axes.set_xlim(-0.5, steps - 0.5)
 
 
