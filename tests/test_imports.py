@@ -19,7 +19,7 @@ ORDER = [
     {"export"},
     {"loading"},
     {"inspect"},
-    {"estimate", "generate", "predict", "plot", "report", "places", "run", "cli"},
+    {"estimate", "generate", "predict", "predictor", "plot", "report", "places", "run", "cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 APART = {("models", "tasks"), ("tasks", "models"), ("tasks", "layers"), ("tasks", "cells"), ("layers", "models")}

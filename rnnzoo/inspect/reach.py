@@ -38,7 +38,7 @@ def measure(subject: Subject, given: Given) -> dict[str, Any]:
     """
     spec = subject.spec
     if spec.inputs == "pair":
-        raise UserError(f"reach does not apply: {subject.name} reads what it writes of whole; see gradients")
+        raise UserError(f"reach does not apply: {subject.name} writes of a source that it knows whole; see gradients")
     if spec.per_step and not subject.model.causal:
         raise UserError(f"reach does not apply: {subject.name} reads ahead, so what it reads has no length to cut")
     if given.of_text and given.targets is None:
