@@ -9,7 +9,7 @@ has `measure(subject, given)`, whose answer JSON can hold, and `draw(found, figu
 >>> subject = inspect.Subject("fresh", rnnzoo.create_model("elman", task.spec, units=8), task)
 >>> found = inspect.gradients.measure(subject, inspect.given(subject))
 >>> sorted(found["after"]["layer 1"])
-['distance', 'jacobian_norm', 'norm', 'says', 'spectral_radius']
+['at_loss', 'distance', 'jacobian_norm', 'norm', 'says', 'spectral_radius']
 """
 
 from rnnzoo.inspect import attention, gates, gradients, reach, states
