@@ -38,15 +38,15 @@ def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text
     out.mkdir(parents=True, exist_ok=True)
     for name in what or WHAT:
         found: dict[str, Any] = {}
-        refused: list[UserError] = []
+        refused: dict[str, UserError] = {}
         for subject in subjects:
             try:
                 found[subject.name] = WHAT[name].measure(subject, read[subject.name])
             except UserError as error:
-                refused.append(error)
+                refused[subject.name] = error
         if not found and what:
-            raise refused[0]
-        yield from map(str, refused)
+            raise next(iter(refused.values()))
+        yield from (f"{run}: {error}" for run, error in refused.items())
         if not found:
             continue
         _json(out / f"{name}.json", found)
