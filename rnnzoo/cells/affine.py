@@ -127,15 +127,16 @@ class AffineCell(Cell):
         return None
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
-        return self.shift(self.enter(inputs, training))
+        return self.enter(inputs, training, self.input_bias())
 
-    def enter(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
-        """`inputs W`; zeros where there are no inputs."""
+    def enter(self, inputs: tf.Tensor, training: Any, b: tf.Tensor | None) -> tf.Tensor:
+        """`inputs W + b`; b alone where there are no inputs."""
         if self.kernel is not None:
-            return dot(self.hide(inputs, training), self.kernel)
+            return dot(self.hide(inputs, training), self.kernel, bias=b)
         width = self.blocks * self.units
-        nothing = tf.zeros(tf.concat([tf.shape(inputs)[:-1], [width]], 0), self.compute_dtype)
-        return tf.ensure_shape(nothing, [*inputs.shape[:-1], width])
+        shape = tf.concat([tf.shape(inputs)[:-1], [width]], 0)
+        x = tf.broadcast_to(tf.zeros([width], self.compute_dtype) if b is None else b, shape)
+        return tf.ensure_shape(x, [*inputs.shape[:-1], width])
 
     def hide(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
         """The inputs as floating numbers, some of them hidden by `dropout` in training."""
@@ -144,9 +145,9 @@ class AffineCell(Cell):
             return inputs * self._keep(tf.shape(inputs)[-2:], inputs.dtype, self.dropout)
         return inputs
 
-    def shift(self, x: tf.Tensor) -> tf.Tensor:
-        """`x + b`."""
-        return x if self.bias is None else x + weight(self.bias, x.dtype)
+    def input_bias(self) -> tf.Tensor | None:
+        """b, if there is one."""
+        return None if self.bias is None else weight(self.bias, self.compute_dtype)
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
         if self.recurrent_dropout and training:

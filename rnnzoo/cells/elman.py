@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
-from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.registry import CELLS
 
 

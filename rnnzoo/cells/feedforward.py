@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
-from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.cells.ops import dot
 from rnnzoo.registry import CELLS
 
@@ -56,9 +56,9 @@ class FeedforwardCell(AffineCell):
             self.bias = self.add("bias", (self.units,), "bias")
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
-        x = dot(self.hide(inputs, training), self.kernel)
+        x, b = dot(self.hide(inputs, training), self.kernel), self.input_bias()
         now, later = x[..., : self.units], x[..., self.units :]
-        return (self.shift(now), later)
+        return (now if b is None else now + b, later)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
         return ()

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
-from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
 
@@ -59,8 +59,8 @@ class GRUCell(AffineCell):
     def bias_shape(self, width: int) -> tuple[int, ...]:
         return (2, width) if self.reset_after else (width,)
 
-    def shift(self, x: tf.Tensor) -> tf.Tensor:
-        return x if self.bias is None else x + self._bias(0, x.dtype)
+    def input_bias(self) -> tf.Tensor | None:
+        return None if self.bias is None else self._bias(0, self.compute_dtype)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
         h = self.fed_back(state, consts)
@@ -72,12 +72,14 @@ class GRUCell(AffineCell):
     def gates(self, x: Any, r: Any, state: tuple, consts: Any) -> dict[str, tf.Tensor]:
         """The values of both gates and of the candidate, in the order of the weights."""
         n, s = self.units, sigma(self.recurrent_activation)
-        z, reset = tf.split(s(x[..., : 2 * n] + r[..., : 2 * n]), 2, -1)
+        x_gates, x_h = tf.split(x, [2 * n, n], -1)
+        r_gates, r_h = tf.split(r, [2 * n, n], -1) if self.reset_after else (r, None)
+        z, reset = tf.split(s(x_gates + r_gates), 2, -1)
         if self.reset_after:
-            again = reset * r[..., 2 * n :]
+            again = reset * r_h
         else:
             again = dot(reset * self.fed_back(state, consts), self.recurrent_kernel, first=2 * n)
-        return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x[..., 2 * n :] + again)}
+        return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x_h + again)}
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         gate = self.gates(x, r, state, consts)

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
-from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
 

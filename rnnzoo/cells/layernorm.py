@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.lstm import LSTMCell
-from rnnzoo.cells.ops import activation as sigma
 from rnnzoo.cells.ops import weight
 from rnnzoo.registry import CELLS
 
@@ -45,9 +45,11 @@ class LayerNormLSTMCell(LSTMCell):
         self.cell_gain = self.add_weight(shape=(self.units,), name="cell_gain", initializer="ones")
         self.cell_bias = self.add("cell_bias", (self.units,), "bias", keras.initializers.RandomNormal(stddev=0.1))
 
-    def enter(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
-        x = super().enter(inputs, training)
-        return x if self.kernel is None else normalise(x, self.input_gain)
+    def enter(self, inputs: tf.Tensor, training: Any, b: tf.Tensor | None) -> tf.Tensor:
+        if self.kernel is None:
+            return super().enter(inputs, training, b)
+        x = normalise(super().enter(inputs, training, None), self.input_gain)
+        return x if b is None else x + b
 
     def enter_gates(self, x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
         return x + normalise(r, self.recurrent_gain)

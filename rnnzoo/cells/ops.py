@@ -1,4 +1,4 @@
-"""The two operations that a cell's speed hangs on: the matrix product and the gate."""
+"""The operation that a cell's speed hangs on: the matrix product."""
 
 import contextlib
 import contextvars
@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
@@ -27,8 +26,8 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
         _TRANSPOSED.reset(token)
 
 
-def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
-    """`x w` for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`: `[..., m]`, in x's dtype."""
+def dot(x: Any, w: Any, first: int = 0, last: int | None = None, bias: tf.Tensor | None = None) -> tf.Tensor:
+    """`x w + bias`, for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`; in x's dtype."""
     x = tf.convert_to_tensor(x)
     if not x.dtype.is_floating:
         raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")
@@ -44,6 +43,8 @@ def dot(x: Any, w: Any, first: int = 0, last: int | None = None) -> tf.Tensor:
     rows = x if x.shape.rank == 2 else tf.reshape(x, [-1, n])
     # the gradient of a product by a transposed matrix multiplies by that matrix as it stands
     y = tf.matmul(rows, w) if transposed is None else tf.matmul(rows, transposed, transpose_b=True)
+    if bias is not None:
+        y = tf.nn.bias_add(y, bias)  # here, so that the plain graph can fuse it with the product
     if x.shape.rank == 2:
         return y
     known = x.shape[:-1].as_list()
@@ -68,16 +69,3 @@ def in_xla() -> bool:
     if tf.executing_eagerly():
         return False
     return bool(control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
-
-
-def sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """The logistic function. XLA computes it faster through tanh, the plain executor as one op."""
-    return 0.5 * tf.tanh(0.5 * x) + 0.5 if in_xla() else tf.sigmoid(x)
-
-
-def activation(identifier: Any) -> Any:
-    """`keras.activations.get`, with this module's `sigmoid` for Keras's own."""
-    function = keras.activations.get(identifier)
-    if function is keras.activations.sigmoid:
-        return sigmoid
-    return tf.tanh if function is keras.activations.tanh else function

@@ -4,7 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.cells.ops import dot, sigmoid, weight
+from rnnzoo.cells.activations import sigmoid
+from rnnzoo.cells.ops import dot, weight
 from rnnzoo.compositions.base import Children, Composition
 from rnnzoo.registry import COMPOSITIONS
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.ops import activation as sigma
+from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.compositions.base import Children, Composition
 from rnnzoo.registry import COMPOSITIONS

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
-from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import in_xla, transposed_once, turned, weight
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
-from rnnzoo.layers.watching import note, watched
+from rnnzoo.layers.watching import note
 
 _BUSY: contextvars.ContextVar[bool] = contextvars.ContextVar("busy", default=False)
 
@@ -52,30 +51,19 @@ def scan(
     small operations while the other computes.
     """
 
-    def part(inputs: tf.Tensor, state: tuple, mask: Any, memory: Any) -> tuple:
-        x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
-        run, x = note(cell, x, state, consts, mask, go_backwards)
-        outputs, final, index = engine.run(run, x, state, consts, mask, bool(training), return_sequences, truncate)
-        outputs = _outputs(outputs, final, index, mask, return_sequences)
-        if zero_output_for_mask and mask is not None:
-            outputs = hide(outputs, _swap(mask), return_sequences)
-        return outputs, final
-
-    whole = in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get() or watched()
-    if whole or inputs.shape[0] == 1 or tf.executing_eagerly():
-        return part(inputs, tuple(initial_state), mask, memory)
-    nest = (inputs, tuple(initial_state), () if mask is None else mask, () if memory is None else memory)
-
-    def rows(flat: Any) -> tuple:
-        inputs, state, *rest = tree.pack_sequence_as(nest, flat)
-        return part(inputs, state, *(None if isinstance(p, tuple) and not p else p for p in rest))
-
-    for state in nest[1]:
-        tf.debugging.assert_equal(tf.shape(state)[0], tf.shape(inputs)[0], "initial_state has another batch size")
-    half = tf.shape(inputs)[0] // 2
-    halves = [tf.split(t, [half, tf.shape(t)[0] - half], num=2) for t in tree.flatten(nest)]
-    first, second = (rows([pair[i] for pair in halves]) for i in range(2))
-    return tree.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
+    whole = in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get() or inputs.shape[0] == 1 or tf.executing_eagerly()
+    if not whole:
+        for state in initial_state:
+            tf.debugging.assert_equal(tf.shape(state)[0], tf.shape(inputs)[0], "initial_state has another batch size")
+    x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
+    run, x = note(cell, x, tuple(initial_state), consts, mask, go_backwards)
+    outputs, final, index = engine.run(
+        run, x, tuple(initial_state), consts, mask, bool(training), return_sequences, truncate, not whole
+    )
+    outputs = _outputs(outputs, final, index, mask, return_sequences)
+    if zero_output_for_mask and mask is not None:
+        outputs = hide(outputs, _swap(mask), return_sequences)
+    return outputs, final
 
 
 def gates(

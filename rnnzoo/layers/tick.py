@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
+from rnnzoo.cells.activations import Notes, noting
 
 IN_PLAIN_LOOP: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
 
@@ -34,6 +35,7 @@ class Tick:
     step_has_weights: bool  # whether `step` itself reads weights or constants
     r: Any  # specification of r, `[batch, ...]`
     output: tf.TensorSpec
+    noted: list  # specifications of what its activations give, if these alone are wanted on the way back
 
 
 def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.Tensor]) -> Tick:
@@ -51,12 +53,16 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
             tape.watch([floats(x), floats(consts), owned])
             r = tree.map_structure(like, cell.recurrent(state, consts))
             tape.watch(r)
-            output, new_state = cell.step(x, r, state, consts)
+            with noting(Notes()) as noted:
+                output, new_state = cell.step(x, r, state, consts)
         _refuse_impure(cell, graph, len(weights))
         targets = [t for t in [output, *new_state] if t.dtype.is_floating]
         d_x, d_r = tape.gradient(targets, [floats(x), r])
         d_owned = tape.gradient(targets, [*owned, *floats(consts)])
     flat_x, flat_r = tree.flatten(d_x), tree.flatten(d_r)
+
+    has_weights = any(d is not None for d in d_owned)
+    by_rows = all(t.shape.rank and t.shape[0] == 2 for t in noted)
 
     def spec(t: tf.Tensor) -> tf.TensorSpec:
         return tf.TensorSpec([None, *t.shape[1:]], t.dtype)
@@ -64,9 +70,10 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
     return Tick(
         output_state=next((i for i, s in enumerate(new_state) if s is output), None),
         same_x_r=len(flat_x) == len(flat_r) == 1 and flat_x[0] is flat_r[0] and flat_x[0] is not None,
-        step_has_weights=any(d is not None for d in d_owned),
+        step_has_weights=has_weights,
         r=tree.map_structure(spec, r),
         output=spec(output),
+        noted=[spec(t) for t in noted] if by_rows and not has_weights else [],
     )
 
 

@@ -71,11 +71,6 @@ def watching(tape: tf.GradientTape) -> Iterator[list[Watched]]:
         _WATCH.reset(token)
 
 
-def watched() -> bool:
-    """Whether somebody is watching."""
-    return _WATCH.get() is not None
-
-
 def note(cell: Cell, x: Any, state: tuple, consts: Any, mask: Any, backwards: bool) -> tuple[Any, Any]:
     """The cell and `x` to run instead, where somebody is watching; otherwise those given."""
     watch = _WATCH.get()

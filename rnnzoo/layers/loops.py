@@ -1,0 +1,188 @@
+"""The two loops over time: forward by the equations of a cell, backward with the gradient of its states."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from keras import tree
+
+from rnnzoo.cells import Cell
+from rnnzoo.cells.activations import Notes, noting
+from rnnzoo.cells.ops import in_xla, transposed_once
+from rnnzoo.layers.tick import Tick, bound, floats
+from rnnzoo.layers.truncation import Ages
+
+
+class Given(NamedTuple):
+    """All that a pass depends on, nothing captured: a captured tensor would get no gradient."""
+
+    x: Any  # nest of [time, batch, ...]
+    state: tuple
+    consts: Any
+    weights: list
+    mask: Any  # [time, batch], or () for none
+
+
+class Rows:
+    """Some rows of a batch, or all. Halves go through the loops side by side.
+
+    In the plain graph one half waits for its small operations while the other computes.
+    """
+
+    def __init__(self, first: Any = 0, number: Any = None):
+        self.first, self.number = first, number
+
+    @classmethod
+    def halves(cls, like: tf.Tensor) -> list["Rows"]:
+        """Of the batch of a tensor `[batch, ...]`."""
+        rows = tf.shape(like)[0] if like.shape[0] is None else like.shape[0]
+        return [cls(0, rows // 2), cls(rows // 2, rows - rows // 2)]
+
+    def of(self, nest: Any) -> Any:
+        """These rows of a nest of `[batch, ...]`."""
+        if self.number is None:
+            return nest
+        return tree.map_structure(lambda t: t[self.first : self.first + self.number], nest)
+
+
+class Trace(NamedTuple):
+    """What a loop has left behind: arrays with a value for each tick."""
+
+    states: list  # those that are kept, with the initial one first
+    output: list  # of one array, unless the output is a state; with a zero first
+    r: list
+    noted: list  # what activations gave
+
+
+def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequence: bool) -> tuple[tuple, Trace]:
+    """`(final_state, trace)` of some rows; with `save` the trace has all that the way back needs."""
+    x, state, consts, weights, mask = given
+    state, consts = rows.of((tuple(state), consts))
+    time = tf.shape(tree.flatten(x)[0])[0]
+    kept = [i for i in range(len(state)) if save or (sequence and i == tick.output_state)]
+    # under XLA what goes into an array would be computed once more for it; eagerly nothing would be left out
+    note = save and not (in_xla() or tf.executing_eagerly())
+    nothing = tf.zeros([tf.shape(state[0])[0], *tick.output.shape[1:]], tick.output.dtype)
+    trace = Trace(
+        # one place more than there are ticks: what was before the first, so that no array is empty
+        [_array(state[i], time + 1).write(0, state[i]) for i in kept],
+        [_array(nothing, time + 1).write(0, nothing)] if sequence and tick.output_state is None else [],
+        [_array(spec, time) for spec in tree.flatten(tick.r)] if save else [],
+        [_array(spec, time) for spec in tick.noted] if note else [],
+    )
+
+    def body(t: tf.Tensor, state: tuple, trace: Trace) -> tuple:
+        x_t, mask_t = rows.of(tree.pack_sequence_as((x, mask), [s[t] for s in tree.flatten((x, mask))]))
+        r = cell.recurrent(state, consts)
+        with noting(Notes()) as noted:
+            output, new = cell.step(x_t, r, state, consts)
+        for n, s in zip(new, state, strict=True):
+            n.set_shape(s.shape)
+        if not isinstance(mask_t, tuple):
+            new = tuple(_where(mask_t, n, s) for n, s in zip(new, state, strict=True))
+        trace = Trace(
+            _write(trace.states, t + 1, [new[i] for i in kept]),
+            _write(trace.output, t + 1, [output]),
+            _write(trace.r, t, tree.flatten(r)),
+            _write(trace.noted, t, noted),
+        )
+        return t + 1, tuple(new), trace
+
+    with bound(cell, weights):
+        loop = (tf.constant(0), state, trace)
+        _, final, trace = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
+    return final, trace
+
+
+def backward(
+    cell: Cell, tick: Tick, given: Given, rows: Rows, trace: Trace, d_output: Any, d_final: tuple, ages: Ages
+) -> tuple:
+    """The gradients of the initial state of some rows, and arrays: those of x, of r and, if needed, of new states."""
+    x, _, consts, weights, mask = given
+    consts, d_final = rows.of((consts, tuple(d_final)))
+    every = (x, d_output, mask)
+    time = tf.shape(tree.flatten(x)[0])[0]
+    d_x = [] if tick.same_x_r else [_array(tf.TensorSpec([None, *t.shape[2:]], t.dtype), time) for t in floats(x)]
+    d_r = [_array(t, time) for t in tree.flatten(tick.r)]
+    d_new = [_array(s, time) for s in d_final] if tick.step_has_weights else []
+
+    def body(t: tf.Tensor, d_state: tuple, d_x: list, d_r: list, d_new: list) -> tuple:
+        x, d_y, mask = rows.of(tree.pack_sequence_as(every, [s[t] for s in tree.flatten(every)]))
+        state, r, noted = ([array.read(t) for array in part] for part in (trace.states, trace.r, trace.noted))
+        x, r, state, mask, noted = ages.spread((x, tree.pack_sequence_as(tick.r, r), tuple(state), mask, noted))
+        d_y = ages.entering(d_y)
+        d_state, skipped = _enter(tick, d_state, d_y, mask)
+        with tf.GradientTape() as tape, noting(Notes(noted or None)):
+            tape.watch([floats(x), r, state])
+            targets, d_targets = ends(tick, *cell.step(x, r, state, consts), d_y, d_state)
+        g_x, g_r, g_state = tape.gradient(targets, [floats(x), r, state], d_targets)
+        g_x, g_r = _or_zeros(g_x, floats(x)), _or_zeros(tree.flatten(g_r), tree.flatten(r))
+        with tf.GradientTape() as tape:
+            tape.watch(state)
+            again = tree.flatten(cell.recurrent(state, consts))
+        through = tape.gradient(again, state, g_r) if again else [None] * len(state)
+        d_x, d_r, d_new = (
+            _write(arrays, t, [ages.total(g) for g in part])
+            for arrays, part in ((d_x, g_x), (d_r, g_r), (d_new, d_state))
+        )
+        within = (ages.older(_sum(*parts)) for parts in zip(state, g_state, through, strict=True))
+        before = tuple(_sum(d, d, skip) for d, skip in zip(within, skipped, strict=True))
+        for d, after in zip(before, d_state, strict=True):
+            d.set_shape(after.shape)
+        return t - 1, before, d_x, d_r, d_new
+
+    consts = ages.spread(consts)
+    pairs = zip(cell.weights, weights, strict=True)
+    turned = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
+    with bound(cell, weights), transposed_once(turned):
+        loop = (time - 1, ages.entering(d_final), d_x, d_r, d_new)
+        _, d_state, *arrays = tf.while_loop(lambda t, *_: t >= 0, body, loop, maximum_iterations=time)
+    return [ages.total(d) for d in d_state], *arrays
+
+
+def stacked(arrays: Any) -> list:
+    """From the arrays of each part of the batch, `[[of the first part, ...], ...]`, all rows: `[time, batch, ...]`."""
+    return [joined([array.stack() for array in of_parts], 1) for of_parts in zip(*arrays, strict=True)]
+
+
+def joined(parts: Any, axis: int) -> tf.Tensor:
+    """The tensors of each part of the batch as one."""
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
+
+
+def ends(tick: Tick, output: tf.Tensor, new: tuple, d_y: Any, d_new: Any) -> tuple[list, list]:
+    """What a tick ends in, and its gradients; an output that is a state counts once, as that state."""
+    if tick.output_state is not None:
+        return list(new), list(d_new)
+    return [output, *new], [d_y, *d_new]
+
+
+def _enter(tick: Tick, d_state: tuple, d_y: Any, mask: Any) -> tuple[tuple, list]:
+    """The gradient that enters a tick, and the part that a masked tick hands on untouched."""
+    if tick.output_state is not None and not isinstance(d_y, tuple):
+        d_state = tuple(d + tf.cast(d_y, d.dtype) if i == tick.output_state else d for i, d in enumerate(d_state))
+    if isinstance(mask, tuple):
+        return d_state, [None] * len(d_state)
+    entering = tuple(d * tf.cast(tf.reshape(mask, [-1] + [1] * (d.shape.rank - 1)), d.dtype) for d in d_state)
+    return entering, [d - e for d, e in zip(d_state, entering, strict=True)]
+
+
+def _array(like: Any, ticks: Any) -> tf.TensorArray:
+    return tf.TensorArray(like.dtype, ticks, clear_after_read=False, element_shape=like.shape)
+
+
+def _write(arrays: list, t: Any, values: list) -> list:
+    """The arrays with a value more, each; if there are any."""
+    return [array.write(t, value) for array, value in zip(arrays, values, strict=False)]
+
+
+def _where(mask: tf.Tensor, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.reshape(mask, [-1] + [1] * (a.shape.rank - 1)), a, b)
+
+
+def _or_zeros(gradients: list, like: list) -> list:
+    return [tf.zeros_like(t) if g is None else g for g, t in zip(gradients, like, strict=True)]
+
+
+def _sum(like: tf.Tensor, *parts: Any) -> tf.Tensor:
+    known = [p for p in parts if p is not None]
+    return sum(known[1:], known[0]) if known else tf.zeros_like(like)
