@@ -99,9 +99,8 @@ class Attention(SignatureConfig, keras.layers.Layer):
         """The memory `[batch, places, features]` as `attend` reads it."""
         memory = tf.cast(memory, self.compute_dtype)
         there = tf.ones(tf.shape(memory)[:2], tf.bool) if mask is None else tf.cast(mask, tf.bool)
-        keys = memory if self.score == "dot" else dot(memory, self.memory_kernel)
-        if self.score == "additive":
-            keys = keys + weight(self.bias, keys.dtype)
+        bias = weight(self.bias, memory.dtype) if self.score == "additive" else None
+        keys = memory if self.score == "dot" else dot(memory, self.memory_kernel, bias=bias)
         return Prepared(keys, memory, there)
 
     def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
@@ -121,8 +120,9 @@ class Attention(SignatureConfig, keras.layers.Layer):
     def _weights(self, rows: tf.Tensor, prepared: Prepared) -> tf.Tensor:
         """a `[batch, n, places]`."""
         if self.score == "additive":
-            hidden = tf.tanh(dot(rows, self.query_kernel)[:, :, None] + prepared.keys[:, None])
-            e = dot(hidden, self.score_kernel)[..., 0]
+            # not q[:, :, None]: the gradient of a slice fills a tensor with zeros first
+            q = tf.expand_dims(dot(rows, self.query_kernel), 2)
+            e = tf.squeeze(dot(tf.tanh(q + tf.expand_dims(prepared.keys, 1)), self.score_kernel), -1)
         else:
             e = tf.matmul(rows, prepared.keys, transpose_b=True)
         there = prepared.there[:, None]

@@ -57,7 +57,7 @@ class FeedforwardCell(AffineCell):
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
         x, b = dot(self.hide(inputs, training), self.kernel), self.input_bias()
-        now, later = x[..., : self.units], x[..., self.units :]
+        now, later = tf.split(x, [self.units, self.state_size], -1)
         return (now if b is None else now + b, later)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
@@ -65,6 +65,5 @@ class FeedforwardCell(AffineCell):
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         now, later = x
-        p = tf.concat([state[0], tf.zeros_like(now)], -1)  # [batch, k units]
-        y = sigma(self.activation)(now + p[..., : self.units])
-        return y, (later + p[..., self.units :],)
+        due, rest = tf.split(tf.concat([state[0], tf.zeros_like(now)], -1), [self.units, self.state_size], -1)
+        return sigma(self.activation)(now + due), (later + rest,)
