@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.cells import Cell
-from rnnzoo.cells.ops import in_xla, transposed_once, turned, weight
+from rnnzoo.cells.ops import in_xla, rearranged, rows_of, transposed_once, turned, weight
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
 from rnnzoo.layers.watching import note
@@ -77,12 +77,15 @@ def gates(
 
 def _prepare(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bool, memory: Any) -> tuple:
     """Time first, reversed if asked for; what the loop need not do: `(x, consts, mask)`."""
-    inputs = _swap(inputs)
-    mask = None if mask is None else _swap(tf.cast(mask, tf.bool))
-    if go_backwards:
-        inputs = tf.reverse(inputs, [0])
-        mask = None if mask is None else tf.reverse(mask, [0])
-    with transposed_once(_against_the_grain(cell) if training else {}):
+
+    def in_order(t: tf.Tensor) -> tf.Tensor:
+        return tf.reverse(_swap(t), [0]) if go_backwards else _swap(t)
+
+    inputs = rearranged(inputs, in_order)
+    mask = None if mask is None else in_order(tf.cast(mask, tf.bool))
+    rows = rows_of(inputs)
+    many = rows is None or not rows.fewer()
+    with transposed_once(_against_the_grain(cell) if training and many else {}):
         consts = cell.constants(inputs, training=training, memory=memory)
         return cell.project(inputs, training=training), consts, mask
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.cells.ops import rearranged
 from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent
 from rnnzoo.layers.scan import hide
 
@@ -91,7 +92,8 @@ class Stack(Arrangement):
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         mask = tree.flatten(mask)[0] if mask is not None else None
         if self.go_backwards:
-            sequences, mask = (None if t is None else tf.reverse(t, [1]) for t in (sequences, mask))
+            sequences = rearranged(tf.convert_to_tensor(sequences), lambda t: tf.reverse(t, [1]))
+            mask = None if mask is None else tf.reverse(mask, [1])
         dealt, final = self.deal(initial_state), []
         for layer in self.layers:
             entered = sequences

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.ops import Rows, weight, with_rows
 from rnnzoo.errors import UserError
 from rnnzoo.layers import LSTM, Bidirectional
 from rnnzoo.spec import PAD, TaskSpec
@@ -22,6 +23,14 @@ def make_embedding(spec: TaskSpec, size: int, character_units: int) -> keras.lay
 def table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
     # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
     return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
+
+
+def embed(embedding: keras.layers.Layer, ids: Any) -> tf.Tensor:
+    """The vectors of ids, in a way that tells the layers behind which rows of a table they are."""
+    vectors = embedding(ids)
+    if not isinstance(embedding, keras.layers.Embedding):
+        return vectors
+    return with_rows(vectors, Rows(weight(embedding.embeddings, vectors.dtype), tf.convert_to_tensor(ids)))
 
 
 def begin_at(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:

@@ -10,7 +10,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.layers import Bridge, Decoder
 from rnnzoo.models import decoding
 from rnnzoo.models.base import ZooModel
-from rnnzoo.models.embedding import table
+from rnnzoo.models.embedding import embed, table
 from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 
 
@@ -113,7 +113,7 @@ class EncoderDecoder(ZooModel):
         """The decoder's first states, and what stays the same at all steps: `memory` and `context`."""
         embedded, mask = source, None
         if self.source_embedding is not None:
-            embedded, mask = self.source_embedding(source), source != PAD
+            embedded, mask = embed(self.source_embedding, source), source != PAD
         if self.encoder is None:
             states, outputs, ends = [[embedded[:, 0]]], embedded, [embedded[:, 0]]
         else:
@@ -192,7 +192,7 @@ class EncoderDecoder(ZooModel):
 
     def _enter(self, previous: Any, fixed: dict[str, Any], training: Any = False) -> tf.Tensor:
         """What a step of the decoder is fed: what was written before it, and the context if it goes to every step."""
-        entered = previous if self.target_embedding is None else self.target_embedding(previous)
+        entered = previous if self.target_embedding is None else embed(self.target_embedding, previous)
         entered = self._drop(self._cast(entered), training)
         if self.context is None:
             return entered

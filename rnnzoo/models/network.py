@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.errors import UserError
 from rnnzoo.models.base import ZooModel
+from rnnzoo.models.embedding import embed
 from rnnzoo.spec import TaskSpec
 
 
@@ -92,4 +93,4 @@ class Network(ZooModel):
         return mask if self.spec.per_step else None
 
     def _embed(self, inputs: Any) -> Any:
-        return inputs if self.embedding is None else self.embedding(inputs)
+        return inputs if self.embedding is None else embed(self.embedding, inputs)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
+from rnnzoo.cells.activations import activation
 from rnnzoo.layers import scan
 from tests.helpers import cell, normal, often, randomise
 
@@ -171,3 +172,61 @@ def test_silence_does_not_explode(name):
         loss = tf.reduce_sum(layer(tf.zeros([2, 100, 3])) ** 2)
     found = tape.gradient(loss, layer.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     assert float(tf.linalg.global_norm(found)) < 1e6  # layer normalisation: 5 here, up to 1e5 for other seeds
+
+
+class Branching(rnnzoo.cells.ElmanCell):
+    """Activations in a branch, and of what is no row of the batch: neither can be noted for the way back."""
+
+    def step(self, x, r, state, consts):
+        squash, gate = activation("tanh"), activation("sigmoid")
+        z = tf.cond(tf.reduce_sum(x) > 0, lambda: squash(x + r), lambda: gate(x + r))
+        h = squash(z) * gate(tf.constant(0.3, z.dtype)) + gate(tf.ones([3], z.dtype))[0] * state[0]
+        return h, (h,)
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_activations_that_cannot_be_noted(graph):
+    shared = Branching(5, dtype="float64")
+    shared.build((None, 3))
+    randomise(shared, scale=0.7)
+    tensors = [tf.constant(normal(*shape, dtype="float64")) for shape in ((4, 5, 3), (4, 5))]
+    f = loss_of(shared, None, False, True)
+    tf.config.run_functions_eagerly(not graph)
+    try:
+        for what, autodiff, difference in directions(f, shared.trainable_variables, tensors):
+            assert autodiff == pytest.approx(difference, rel=1e-6, abs=1e-8), what
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
+def test_the_way_back_computes_no_activation_again(name):
+    shared = cell(name)
+    shared.build((None, 3))
+    state = [tf.zeros([4, s.shape[-1]]) for s in shared.get_initial_state(4)]
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(scan(shared, x, state, None, training=True)[0] ** 2)
+        return tape.gradient(loss, x)
+
+    bodies = gradient.get_concrete_function(tf.TensorSpec([4, 6, 3])).graph.as_graph_def().library.function
+    live = [live_ops(body) for body in bodies if "body" in body.signature.name]
+    squashing = {"Sigmoid", "Tanh"}
+    forward, backward = ([ops for ops in live if bool(ops & squashing) is way] for way in (True, False))
+    assert len(forward) == len(backward) == 2  # of each half
+    assert all("MatMul" in ops for ops in forward + backward)
+
+
+def live_ops(function):
+    """The kinds of operations that the results of a function need."""
+    nodes = {node.name: node for node in function.node_def}
+    wanted, seen = [result.split(":")[0] for result in function.ret.values()], set()
+    while wanted:
+        name = wanted.pop()
+        if name in nodes and name not in seen:
+            seen.add(name)
+            wanted += [given.split(":")[0].lstrip("^") for given in nodes[name].input]
+    return {nodes[name].op for name in seen}

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
+from rnnzoo.cells.ops import Rows
 from rnnzoo.models import decoding
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
@@ -383,3 +384,40 @@ def test_decoder_writes_from_a_vector_and_from_a_label(tmp_path):
     assert task.spec.source_length == 1 and model(task.batch(0, 0).inputs).shape[-1] == task.spec.output_size
     drawn = model.sample(tf.constant([[3]] * 20), 0)[0].numpy()
     assert len({tuple(row) for row in drawn}) > 5
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("case", ["additive, both ways", "from the end", "tied", "input feeding"])
+def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
+    """Where the vocabulary is smaller than a batch, its table is multiplied, not each of the vectors looked up."""
+    model = model_for(**OPTIONS[case])
+    inputs = (tf.constant(SOURCE), tf.constant(PREVIOUS))
+
+    def gradients(few):
+        asked = []
+        monkeypatch.setattr(Rows, "fewer", lambda rows: asked.append(rows) or few)
+
+        @tf.function(jit_compile=jit)
+        def step():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(model(inputs, training=True) ** 2)
+            found = tape.gradient(loss, model.trainable_variables)
+            return [loss, *map(tf.convert_to_tensor, found)]
+
+        return step(), asked
+
+    (once, asked), (each, _) = gradients(True), gradients(False)
+    assert {tuple(rows.ids.shape) for rows in asked} >= {(5, 4), (4, 4)}  # time first: of sources, of what is written
+    for a, b in zip(once, each, strict=True):
+        assert_close(a, b, 1e-4)
+
+
+def test_rows_are_fewer_only_where_that_is_known():
+    table = tf.zeros([8, 3])
+    assert Rows(table, tf.zeros([4, 4], tf.int32)).fewer()
+    assert not Rows(table, tf.zeros([3, 5], tf.int32)).fewer()
+    assert not Rows(tf.cast(table, tf.bfloat16), tf.zeros([4, 4], tf.int32)).fewer()
+    seen = []
+    trace = tf.function(lambda ids: seen.append(Rows(table, ids).fewer()) or ids)
+    trace.get_concrete_function(tf.TensorSpec([None, 64], tf.int32))
+    assert seen == [False]
