@@ -29,8 +29,8 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
 def dot(x: Any, w: Any, first: int = 0, last: int | None = None, bias: tf.Tensor | None = None) -> tf.Tensor:
     """`x w + bias`, for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`; in x's dtype."""
     x = tf.convert_to_tensor(x)
-    if (rows := rows_of(x)) is not None and rows.fewer():
-        return tf.gather(dot(rows.table, w, first, last, bias), rows.ids)
+    if (lookup := lookup_of(x)) is not None and lookup.pays():
+        return tf.gather(dot(lookup.table, w, first, last, bias), lookup.ids)
     if not x.dtype.is_floating:
         raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")
     transposed = _TRANSPOSED.get({}).get(id(w))
@@ -54,37 +54,37 @@ def dot(x: Any, w: Any, first: int = 0, last: int | None = None, bias: tf.Tensor
     return tf.reshape(y, [*shape, m])
 
 
-class Rows(NamedTuple):
-    """Which rows of a table `[symbols, n]` a tensor `[..., n]` consists of."""
+class Lookup(NamedTuple):
+    """What a tensor `[..., n]` was looked up from: a table `[symbols, n]`, at `ids [...]`."""
 
     table: tf.Tensor
     ids: tf.Tensor
 
-    def fewer(self) -> bool:
-        """Whether the table is known to have at most half as many rows as were looked up.
+    def pays(self) -> bool:
+        """Whether to multiply the table instead: it is known to have at most half as many rows as were looked up.
 
-        Not in half precision: the gradient of a table sums over all that looked up one row.
+        Not in half precision: the gradient of a row of the table sums over all that was looked up there.
         """
-        looked_up = self.ids.shape.num_elements()
-        return looked_up is not None and 2 * self.table.shape[0] <= looked_up and self.table.dtype.size >= 4
+        vectors = self.ids.shape.num_elements()
+        return vectors is not None and 2 * self.table.shape[0] <= vectors and self.table.dtype.size >= 4
 
 
-def with_rows(x: tf.Tensor, rows: Rows | None) -> tf.Tensor:
-    """The tensor `x = rows.table[rows.ids]`, which tells `dot` so: `x w` is then rows of `table w`, if that is less."""
-    if rows is not None:
-        x._rnnzoo_rows = rows  # as Keras marks a tensor with its mask
+def looked_up(x: tf.Tensor, lookup: Lookup | None) -> tf.Tensor:
+    """The tensor `x = table[ids]`, which tells `dot` so: `x w` is then looked up in `table w`, if that is less."""
+    if lookup is not None:
+        x._rnnzoo_lookup = lookup  # as Keras marks a tensor with its mask
     return x
 
 
-def rows_of(x: tf.Tensor) -> Rows | None:
-    """What `with_rows` said of a tensor, or None."""
-    return getattr(x, "_rnnzoo_rows", None)
+def lookup_of(x: tf.Tensor) -> Lookup | None:
+    """What `looked_up` said of a tensor, or None."""
+    return getattr(x, "_rnnzoo_lookup", None)
 
 
 def rearranged(x: tf.Tensor, order: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """`order(x)`, which moves vectors `x[...]` about but leaves each as it is."""
-    rows = rows_of(x)
-    return with_rows(order(x), None if rows is None else Rows(rows.table, order(rows.ids)))
+    lookup = lookup_of(x)
+    return looked_up(order(x), None if lookup is None else Lookup(lookup.table, order(lookup.ids)))
 
 
 def turned(w: tf.Tensor) -> tf.Tensor:

@@ -59,16 +59,7 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
     state, consts = rows.of((tuple(state), consts))
     time = tf.shape(tree.flatten(x)[0])[0]
     kept = [i for i in range(len(state)) if save or (sequence and i == tick.output_state)]
-    # under XLA what goes into an array would be computed once more for it; eagerly nothing would be left out
-    note = save and not (in_xla() or tf.executing_eagerly())
-    nothing = tf.zeros([tf.shape(state[0])[0], *tick.output.shape[1:]], tick.output.dtype)
-    trace = Trace(
-        # one place more than there are ticks: what was before the first, so that no array is empty
-        [_array(state[i], time + 1).write(0, state[i]) for i in kept],
-        [_array(nothing, time + 1).write(0, nothing)] if sequence and tick.output_state is None else [],
-        [_array(spec, time) for spec in tree.flatten(tick.r)] if save else [],
-        [_array(spec, time) for spec in tick.noted] if note else [],
-    )
+    trace = _blank(tick, state, kept, time, save, sequence)
 
     def body(t: tf.Tensor, state: tuple, trace: Trace) -> tuple:
         x_t, mask_t = rows.of(tree.pack_sequence_as((x, mask), [s[t] for s in tree.flatten((x, mask))]))
@@ -91,6 +82,23 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
         loop = (tf.constant(0), state, trace)
         _, final, trace = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
     return final, trace
+
+
+def _blank(tick: Tick, state: tuple, kept: list[int], time: tf.Tensor, save: bool, sequence: bool) -> Trace:
+    """A trace of so many ticks in which only what was before the first stands."""
+    firsts = [state[i] for i in kept]
+    outputs = []
+    if sequence and tick.output_state is None:
+        outputs = [tf.zeros([tf.shape(state[0])[0], *tick.output.shape[1:]], tick.output.dtype)]
+    # under XLA what goes into an array would be computed once more for it; eagerly nothing would be left out
+    note = save and not (in_xla() or tf.executing_eagerly())
+    return Trace(
+        # one place more than there are ticks, so that no array is empty
+        [_array(first, time + 1).write(0, first) for first in firsts],
+        [_array(first, time + 1).write(0, first) for first in outputs],
+        [_array(spec, time) for spec in tree.flatten(tick.r)] if save else [],
+        [_array(spec, time) for spec in tick.noted] if note else [],
+    )
 
 
 def backward(

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.cells import Cell
-from rnnzoo.cells.ops import in_xla, rearranged, rows_of, transposed_once, turned, weight
+from rnnzoo.cells.ops import in_xla, lookup_of, rearranged, transposed_once, turned, weight
 from rnnzoo.layers import engine
 from rnnzoo.layers.tick import IN_PLAIN_LOOP
 from rnnzoo.layers.watching import note
@@ -83,8 +83,8 @@ def _prepare(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bo
 
     inputs = rearranged(inputs, in_order)
     mask = None if mask is None else in_order(tf.cast(mask, tf.bool))
-    rows = rows_of(inputs)
-    many = rows is None or not rows.fewer()
+    lookup = lookup_of(inputs)
+    many = lookup is None or not lookup.pays()
     with transposed_once(_against_the_grain(cell) if training and many else {}):
         consts = cell.constants(inputs, training=training, memory=memory)
         return cell.project(inputs, training=training), consts, mask

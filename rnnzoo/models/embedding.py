@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.ops import Rows, weight, with_rows
+from rnnzoo.cells.ops import Lookup, looked_up, weight
 from rnnzoo.errors import UserError
 from rnnzoo.layers import LSTM, Bidirectional
 from rnnzoo.spec import PAD, TaskSpec
@@ -26,11 +26,11 @@ def table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
 
 
 def embed(embedding: keras.layers.Layer, ids: Any) -> tf.Tensor:
-    """The vectors of ids, in a way that tells the layers behind which rows of a table they are."""
+    """The vectors of ids, which tell the layers behind what table they are from."""
     vectors = embedding(ids)
     if not isinstance(embedding, keras.layers.Embedding):
         return vectors
-    return with_rows(vectors, Rows(weight(embedding.embeddings, vectors.dtype), tf.convert_to_tensor(ids)))
+    return looked_up(vectors, Lookup(weight(embedding.embeddings, vectors.dtype), tf.convert_to_tensor(ids)))
 
 
 def begin_at(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.cells.ops import Rows
+from rnnzoo.cells.ops import Lookup
 from rnnzoo.models import decoding
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
@@ -395,7 +395,7 @@ def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
 
     def gradients(few):
         asked = []
-        monkeypatch.setattr(Rows, "fewer", lambda rows: asked.append(rows) or few)
+        monkeypatch.setattr(Lookup, "pays", lambda lookup: asked.append(lookup) or few)
 
         @tf.function(jit_compile=jit)
         def step():
@@ -407,17 +407,20 @@ def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
         return step(), asked
 
     (once, asked), (each, _) = gradients(True), gradients(False)
-    assert {tuple(rows.ids.shape) for rows in asked} >= {(5, 4), (4, 4)}  # time first: of sources, of what is written
+    assert {tuple(lookup.ids.shape) for lookup in asked} >= {
+        (5, 4),
+        (4, 4),
+    }  # time first: of sources, of what is written
     for a, b in zip(once, each, strict=True):
         assert_close(a, b, 1e-4)
 
 
-def test_rows_are_fewer_only_where_that_is_known():
+def test_a_table_is_multiplied_only_where_it_is_known_to_be_smaller():
     table = tf.zeros([8, 3])
-    assert Rows(table, tf.zeros([4, 4], tf.int32)).fewer()
-    assert not Rows(table, tf.zeros([3, 5], tf.int32)).fewer()
-    assert not Rows(tf.cast(table, tf.bfloat16), tf.zeros([4, 4], tf.int32)).fewer()
+    assert Lookup(table, tf.zeros([4, 4], tf.int32)).pays()
+    assert not Lookup(table, tf.zeros([3, 5], tf.int32)).pays()
+    assert not Lookup(tf.cast(table, tf.bfloat16), tf.zeros([4, 4], tf.int32)).pays()
     seen = []
-    trace = tf.function(lambda ids: seen.append(Rows(table, ids).fewer()) or ids)
+    trace = tf.function(lambda ids: seen.append(Lookup(table, ids).pays()) or ids)
     trace.get_concrete_function(tf.TensorSpec([None, 64], tf.int32))
     assert seen == [False]
