@@ -144,7 +144,7 @@ class EncoderDecoder(ZooModel):
             step, state, batch = self._begin(source)
             return decoding.greedy(step, state, batch, self._limit(limit))
 
-        return self._calls(("greedy", limit), search, source)
+        return self._calls(("greedy", limit), lambda source: decoding.by_halves(search, source, 0), source)
 
     def sample(self, source: Any, seed: Any, limit: Any = None, **how: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Drawn symbols, as `decoding.sample` draws them: ids `[batch, limit]` and log-probabilities `[batch]`."""
@@ -165,7 +165,8 @@ class EncoderDecoder(ZooModel):
             step, state, batch = self._begin(source)
             return decoding.beam_search(step, state, batch, self._limit(limit), width, length_penalty)
 
-        return self._calls(("beam", width, length_penalty, limit), search, source)
+        key = ("beam", width, length_penalty, limit)
+        return self._calls(key, lambda source: decoding.by_halves(search, source, 1), source)
 
     def align(self, source: Any, previous: Any) -> tf.Tensor:
         """Where the attention looks at each step `[batch, time, places]`. Raises `ValueError` without attention."""
