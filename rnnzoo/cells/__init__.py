@@ -1,5 +1,6 @@
 """One tick of recurrence: the equations, and nothing else."""
 
+from rnnzoo.cells.activations import activation
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.attention import Attention
 from rnnzoo.cells.base import Cell
@@ -27,4 +28,4 @@ __all__ = [
     "FeedforwardCell",
     "GRUCell",
 ]
-__all__ += ["IndRNNCell", "JordanCell", "LSTMCell", "LayerNormLSTMCell", "PeepholeLSTMCell", "dot"]
+__all__ += ["IndRNNCell", "JordanCell", "LSTMCell", "LayerNormLSTMCell", "PeepholeLSTMCell", "activation", "dot"]

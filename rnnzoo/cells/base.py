@@ -23,7 +23,9 @@ class Cell(SignatureConfig, keras.layers.Layer):
     value a step, or from `constants`, one a sequence), accept any leading dimensions
     (`[batch, ...]` or `[time, batch, ...]`) and multiply by weights only through
     `rnnzoo.cells.dot`. Nothing else is asked for: the gradient, the configuration and the
-    masks follow from these.
+    masks follow from these. What `rnnzoo.cells.activation` gives ("tanh", "sigmoid") is not computed
+    again on the way back, what other functions give is. The first axis of states and constants, and the
+    second of x, is the batch, or 1 where one serves all of it.
 
     `state_size` is an integer or a list of integers, as in Keras; `output_size` defaults to the
     first of them.

@@ -29,7 +29,8 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
 def dot(x: Any, w: Any, first: int = 0, last: int | None = None, bias: tf.Tensor | None = None) -> tf.Tensor:
     """`x w + bias`, for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`; in x's dtype."""
     x = tf.convert_to_tensor(x)
-    if (lookup := lookup_of(x)) is not None and lookup.pays():
+    lookup = lookup_of(x)
+    if lookup is not None and lookup.pays():
         return tf.gather(dot(lookup.table, w, first, last, bias), lookup.ids)
     if not x.dtype.is_floating:
         raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")

@@ -39,26 +39,17 @@ def run(
     given, tick = _given(cell, x, state, consts, mask)
     parts = Rows.halves(state[0]) if halves else [Rows()]
     sequence = sequence or tick.output_state is None
-
-    def ticks(given: Given, save: bool) -> tuple:
-        """Output, final state and what each part leaves behind."""
-        finals, traces = zip(*(forward(cell, tick, given, rows, save, sequence) for rows in parts), strict=True)
-        kept = (tick.output_state or 0) if save else 0
-        arrays = [trace.output or trace.states[kept : kept + 1] for trace in traces] if sequence else []
-        output: Any = stacked(arrays)[0][1:] if sequence else ()
-        return output, tuple(joined(states, 0) for states in zip(*finals, strict=True)), traces
-
     if IN_PLAIN_LOOP.get():
-        return *ticks(given, False)[:2], tick.output_state
+        return *_ticks(cell, tick, given, parts, False, sequence)[:2], tick.output_state
 
     @tf.custom_gradient
     def core(*flat: tf.Tensor) -> tuple:
         nest = tree.pack_sequence_as(given, list(flat))
-        output, final, traces = ticks(nest, save)
+        output, final, traces = _ticks(cell, tick, nest, parts, save, sequence)
 
         def gradient(*d_flat: tf.Tensor) -> list:
             d_output, d_final = tree.pack_sequence_as((output, final), list(d_flat))
-            saved = traces if save else ticks(nest, True)[2]
+            saved = traces if save else _ticks(cell, tick, nest, parts, True, sequence)[2]
             return _gradient(cell, tick, nest, list(zip(parts, saved, strict=True)), d_output, d_final, Ages(truncate))
 
         return tuple(tree.flatten((output, final))), gradient
@@ -66,6 +57,15 @@ def run(
     flat = core(*tree.flatten(given))
     output, final = (flat[0], flat[1:]) if sequence else ((), flat)
     return output, tuple(final), tick.output_state
+
+
+def _ticks(cell: Cell, tick: Tick, given: Given, parts: list[Rows], save: bool, sequence: bool) -> tuple:
+    """`(output or (), final_state, the trace of each part)`."""
+    finals, traces = zip(*(forward(cell, tick, given, rows, save, sequence) for rows in parts), strict=True)
+    kept = (tick.output_state or 0) if save else 0
+    outputs = [trace.output or trace.states[kept : kept + 1] for trace in traces]
+    output: Any = stacked(outputs)[0][1:] if sequence else ()
+    return output, tuple(joined(states, 0) for states in zip(*finals, strict=True)), traces
 
 
 def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None) -> tuple[Any, tuple, tuple]:

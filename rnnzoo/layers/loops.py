@@ -41,14 +41,15 @@ class Rows:
         """These rows of a nest of `[batch, ...]`."""
         if self.number is None:
             return nest
-        return tree.map_structure(lambda t: t[self.first : self.first + self.number], nest)
+        end = self.first + self.number
+        return tree.map_structure(lambda t: t if t.shape[0] == 1 else t[self.first : end], nest)  # one serves all rows
 
 
 class Trace(NamedTuple):
-    """What a loop has left behind: arrays with a value for each tick."""
+    """What a loop has left behind of each tick: `tf.TensorArray`s, or tensors `[time, batch, ...]`."""
 
-    states: list  # those that are kept, with the initial one first
-    output: list  # of one array, unless the output is a state; with a zero first
+    states: list  # those that are kept; one more, the initial one being the first
+    output: list  # of one, unless the output is a state; one more, zero being the first
     r: list
     noted: list  # what activations gave
 
@@ -72,15 +73,17 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
             new = tuple(_where(mask_t, n, s) for n, s in zip(new, state, strict=True))
         trace = Trace(
             _write(trace.states, t + 1, [new[i] for i in kept]),
-            _write(trace.output, t + 1, [output]),
-            _write(trace.r, t, tree.flatten(r)),
-            _write(trace.noted, t, noted),
+            _write(trace.output, t + 1, [output] if trace.output else []),
+            _write(trace.r, t, tree.flatten(r) if trace.r else []),
+            _write(trace.noted, t, noted if trace.noted else []),
         )
         return t + 1, tuple(new), trace
 
     with bound(cell, weights):
         loop = (tf.constant(0), state, trace)
         _, final, trace = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
+    if in_xla() or tf.executing_eagerly():  # the way back may be in another graph, which no array passes into
+        trace = Trace(*([array.stack() for array in part] for part in trace))
     return final, trace
 
 
@@ -113,43 +116,53 @@ def backward(
     d_r = [_array(t, time) for t in tree.flatten(tick.r)]
     d_new = [_array(s, time) for s in d_final] if tick.step_has_weights else []
 
+    consts = ages.spread(consts)
+
     def body(t: tf.Tensor, d_state: tuple, d_x: list, d_r: list, d_new: list) -> tuple:
         x, d_y, mask = rows.of(tree.pack_sequence_as(every, [s[t] for s in tree.flatten(every)]))
-        state, r, noted = ([array.read(t) for array in part] for part in (trace.states, trace.r, trace.noted))
+        state, r, noted = ([_read(kept, t) for kept in part] for part in (trace.states, trace.r, trace.noted))
         x, r, state, mask, noted = ages.spread((x, tree.pack_sequence_as(tick.r, r), tuple(state), mask, noted))
         d_y = ages.entering(d_y)
         d_state, skipped = _enter(tick, d_state, d_y, mask)
-        with tf.GradientTape() as tape, noting(Notes(noted or None)):
-            tape.watch([floats(x), r, state])
-            targets, d_targets = ends(tick, *cell.step(x, r, state, consts), d_y, d_state)
-        g_x, g_r, g_state = tape.gradient(targets, [floats(x), r, state], d_targets)
-        g_x, g_r = _or_zeros(g_x, floats(x)), _or_zeros(tree.flatten(g_r), tree.flatten(r))
-        with tf.GradientTape() as tape:
-            tape.watch(state)
-            again = tree.flatten(cell.recurrent(state, consts))
-        through = tape.gradient(again, state, g_r) if again else [None] * len(state)
+        g_x, g_r, within = _tick_back(cell, tick, (x, r, state, consts), noted, d_y, d_state)
         d_x, d_r, d_new = (
-            _write(arrays, t, [ages.total(g) for g in part])
+            _write(arrays, t, [ages.total(g) for g in part] if arrays else [])
             for arrays, part in ((d_x, g_x), (d_r, g_r), (d_new, d_state))
         )
-        within = (ages.older(_sum(*parts)) for parts in zip(state, g_state, through, strict=True))
-        before = tuple(_sum(d, d, skip) for d, skip in zip(within, skipped, strict=True))
+        before = tuple(_sum(d, ages.older(d), skip) for d, skip in zip(within, skipped, strict=True))
         for d, after in zip(before, d_state, strict=True):
             d.set_shape(after.shape)
         return t - 1, before, d_x, d_r, d_new
 
-    consts = ages.spread(consts)
     pairs = zip(cell.weights, weights, strict=True)
-    turned = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
-    with bound(cell, weights), transposed_once(turned):
+    transposes = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
+    with bound(cell, weights), transposed_once(transposes):
         loop = (time - 1, ages.entering(d_final), d_x, d_r, d_new)
         _, d_state, *arrays = tf.while_loop(lambda t, *_: t >= 0, body, loop, maximum_iterations=time)
     return [ages.total(d) for d in d_state], *arrays
 
 
+def _tick_back(cell: Cell, tick: Tick, given: tuple, noted: list, d_y: Any, d_state: tuple) -> tuple[list, list, list]:
+    """Gradients of one tick: of x, of r, and of the state before it, from those of what it ends in."""
+    x, r, state, consts = given
+    with tf.GradientTape() as tape, noting(Notes(noted or None)):
+        tape.watch([floats(x), r, state])
+        targets, d_targets = ends(tick, *cell.step(x, r, state, consts), d_y, d_state)
+    g_x, g_r, g_state = tape.gradient(targets, [floats(x), r, state], d_targets)
+    g_x, g_r = _or_zeros(g_x, floats(x)), _or_zeros(tree.flatten(g_r), tree.flatten(r))
+    with tf.GradientTape() as tape:
+        tape.watch(state)
+        again = tree.flatten(cell.recurrent(state, consts))
+    through = tape.gradient(again, state, g_r) if again else [None] * len(state)
+    return g_x, g_r, [_sum(*parts) for parts in zip(state, g_state, through, strict=True)]
+
+
 def stacked(arrays: Any) -> list:
     """From the arrays of each part of the batch, `[[of the first part, ...], ...]`, all rows: `[time, batch, ...]`."""
-    return [joined([array.stack() for array in of_parts], 1) for of_parts in zip(*arrays, strict=True)]
+    whole = [
+        [a.stack() if isinstance(a, tf.TensorArray) else a for a in of_parts] for of_parts in zip(*arrays, strict=True)
+    ]
+    return [joined(of_parts, 1) for of_parts in whole]
 
 
 def joined(parts: Any, axis: int) -> tf.Tensor:
@@ -179,8 +192,12 @@ def _array(like: Any, ticks: Any) -> tf.TensorArray:
 
 
 def _write(arrays: list, t: Any, values: list) -> list:
-    """The arrays with a value more, each; if there are any."""
-    return [array.write(t, value) for array, value in zip(arrays, values, strict=False)]
+    """The arrays with a value more, each."""
+    return [array.write(t, value) for array, value in zip(arrays, values, strict=True)]
+
+
+def _read(kept: Any, t: Any) -> tf.Tensor:
+    return kept.read(t) if isinstance(kept, tf.TensorArray) else kept[t]
 
 
 def _where(mask: tf.Tensor, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

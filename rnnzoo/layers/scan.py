@@ -50,7 +50,6 @@ def scan(
     In the plain graph the two halves of a batch run side by side: one waits for its
     small operations while the other computes.
     """
-
     whole = in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get() or inputs.shape[0] == 1 or tf.executing_eagerly()
     if not whole:
         for state in initial_state:

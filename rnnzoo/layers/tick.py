@@ -12,7 +12,9 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.activations import Notes, noting
+from rnnzoo.cells.ops import in_xla
 
+ROWS = 7919  # of the tick that is traced: as many as no other axis has
 IN_PLAIN_LOOP: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
 
 
@@ -35,7 +37,7 @@ class Tick:
     step_has_weights: bool  # whether `step` itself reads weights or constants
     r: Any  # specification of r, `[batch, ...]`
     output: tf.TensorSpec
-    noted: list  # specifications of what its activations give, if these alone are wanted on the way back
+    noted: list  # specifications of what its activations give; empty if that cannot be noted for each row
 
 
 def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.Tensor]) -> Tick:
@@ -44,9 +46,9 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
     with graph.as_default():
 
         def like(t: tf.Tensor) -> tf.Tensor:
-            return tf.compat.v1.placeholder(t.dtype, [2, *t.shape[1:]])
+            return tf.compat.v1.placeholder(t.dtype, [ROWS, *t.shape[1:]])
 
-        x = tree.map_structure(lambda t: tf.compat.v1.placeholder(t.dtype, [2, *t.shape[2:]]), x)
+        x = tree.map_structure(lambda t: tf.compat.v1.placeholder(t.dtype, [ROWS, *t.shape[2:]]), x)
         state, consts = tree.map_structure(like, (state, consts))
         owned = [tf.compat.v1.placeholder(w.dtype, w.shape) for w in weights]
         with bound(cell, owned), tf.GradientTape(persistent=True) as tape:
@@ -62,7 +64,7 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
     flat_x, flat_r = tree.flatten(d_x), tree.flatten(d_r)
 
     has_weights = any(d is not None for d in d_owned)
-    by_rows = all(t.shape.rank and t.shape[0] == 2 for t in noted)
+    by_rows = all(t.shape.rank and t.shape[0] == ROWS and ROWS not in t.shape[1:] for t in noted)
 
     def spec(t: tf.Tensor) -> tf.TensorSpec:
         return tf.TensorSpec([None, *t.shape[1:]], t.dtype)
@@ -73,7 +75,7 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
         step_has_weights=has_weights,
         r=tree.map_structure(spec, r),
         output=spec(output),
-        noted=[spec(t) for t in noted] if by_rows and not has_weights else [],
+        noted=[spec(t) for t in noted] if by_rows and not (has_weights or in_xla()) else [],
     )
 
 

@@ -26,11 +26,16 @@ def table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
 
 
 def embed(embedding: keras.layers.Layer, ids: Any) -> tf.Tensor:
-    """The vectors of ids, which tell the layers behind what table they are from."""
-    vectors = embedding(ids)
-    if not isinstance(embedding, keras.layers.Embedding):
-        return vectors
-    return looked_up(vectors, Lookup(weight(embedding.embeddings, vectors.dtype), tf.convert_to_tensor(ids)))
+    """The vectors of ids, which tell the layers behind what table they are from.
+
+    Where the layers multiply the table instead, no gradient passes the vectors: ask for that of the table.
+    """
+    vectors, ids = embedding(ids), tf.convert_to_tensor(ids)
+    if type(embedding) is not keras.layers.Embedding or embedding.quantization_mode is not None:
+        return vectors  # which may be something else than rows of the table
+    ids = ids if ids.dtype in (tf.int32, tf.int64) else tf.cast(ids, tf.int32)
+    ids = tf.where(ids < 0, ids + embedding.input_dim, ids)  # counted from the end, as the layer takes them
+    return looked_up(vectors, Lookup(weight(embedding.embeddings, vectors.dtype), ids))
 
 
 def begin_at(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:

@@ -184,12 +184,41 @@ class Branching(rnnzoo.cells.ElmanCell):
         return h, (h,)
 
 
+class TwoHeads(rnnzoo.cells.ElmanCell):
+    """Activations with the batch on another axis than the first; a constant that serves all of it."""
+
+    def constants(self, inputs, training=False, memory=None):
+        return tf.ones([1, self.units], inputs.dtype) / 2
+
+    def recurrent(self, state, consts):
+        return rnnzoo.cells.dot(state[0], self.recurrent_kernel)
+
+    def step(self, x, r, state, consts):
+        first, second = tf.unstack(activation("sigmoid")(tf.stack([x + r, x - r])))
+        h = first * consts - second * state[0]
+        return h, (h,)
+
+
+class Energetic(rnnzoo.cells.ElmanCell):
+    """A gradient within the tick."""
+
+    def step(self, x, r, state, consts):
+        z = x + r
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            e = tf.reduce_sum(activation("tanh")(z))
+        h = z - tape.gradient(e, z)
+        return h, (h,)
+
+
+@pytest.mark.parametrize("batch", [4, 2, 3])
 @pytest.mark.parametrize("graph", [True, False])
-def test_activations_that_cannot_be_noted(graph):
-    shared = Branching(5, dtype="float64")
+@pytest.mark.parametrize("kind", [Branching, TwoHeads, Energetic])
+def test_unusual_activations(kind, graph, batch):
+    shared = kind(5, dtype="float64")
     shared.build((None, 3))
-    randomise(shared, scale=0.7)
-    tensors = [tf.constant(normal(*shape, dtype="float64")) for shape in ((4, 5, 3), (4, 5))]
+    randomise(shared, scale=0.3)
+    tensors = [tf.constant(normal(*shape, dtype="float64")) for shape in ((batch, 5, 3), (batch, 5))]
     f = loss_of(shared, None, False, True)
     tf.config.run_functions_eagerly(not graph)
     try:
@@ -197,6 +226,33 @@ def test_activations_that_cannot_be_noted(graph):
             assert autodiff == pytest.approx(difference, rel=1e-6, abs=1e-8), what
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
+def test_forward_in_one_graph_and_back_in_another(name, training):
+    layer = rnnzoo.layers.RNN(cell(name), return_sequences=True)
+    x = tf.constant(normal(3, 4, 3))
+    layer(x)
+    randomise(layer)
+    compiled = tf.function(lambda x: layer(x, training=training), jit_compile=True)
+
+    def gradient(run):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(tf.sin(run(x)))
+        return tape.gradient(loss, x)
+
+    wanted = gradient(lambda x: layer(x, training=training))
+    for found in (gradient(compiled), tf.function(lambda: gradient(compiled))()):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(layer(x, training=training), [0, 1])
+    jacobian = tape.jacobian(y, x)  # the way back in a graph, forward eagerly
+    for i in range(2):
+        one = gradient(lambda x, i=i: tf.asin(tf.reduce_sum(layer(x, training=training)[..., i]) / 100)) * 100
+        np.testing.assert_allclose(jacobian[i], one, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman"])

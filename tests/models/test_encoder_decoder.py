@@ -424,3 +424,25 @@ def test_a_table_is_multiplied_only_where_it_is_known_to_be_smaller():
     trace = tf.function(lambda ids: seen.append(Lookup(table, ids).pays()) or ids)
     trace.get_concrete_function(tf.TensorSpec([None, 64], tf.int32))
     assert seen == [False]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_lookups_take_the_ids_that_the_embedding_takes(jit):
+    keras.utils.set_random_seed(0)
+    task = rnnzoo.create_task("reber")
+    model = rnnzoo.create_model("lstm", task.spec, units=4)
+    ids = np.random.default_rng(0).integers(-task.spec.input_size, task.spec.input_size, (16, 6))
+    wanted = np.concatenate([model(ids[i : i + 1].astype("int32")) for i in range(16)])
+    call = tf.function(model, jit_compile=jit)
+    for dtype in ("int32", "int64", "float32"):
+        assert_close(call(tf.constant(ids, dtype)), wanted, 1e-5)
+    assert_close(call(tf.constant(ids % task.spec.input_size, "uint8")), wanted, 1e-5)
+
+
+def test_no_lookup_where_vectors_are_no_rows():
+    keras.utils.set_random_seed(0)
+    model = rnnzoo.create_model("lstm", rnnzoo.create_task("reber").spec, units=4)
+    ids = np.random.default_rng(0).integers(0, 8, (16, 6)).astype("int32")
+    model.embedding.quantize("int8")
+    wanted = np.concatenate([model(ids[i : i + 1]) for i in range(16)])
+    assert_close(tf.function(model)(ids), wanted, 1e-5)
