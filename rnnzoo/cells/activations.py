@@ -59,7 +59,12 @@ def tanh(x: tf.Tensor) -> tf.Tensor:
 
 
 def activation(identifier: Any) -> Any:
-    """`keras.activations.get`, with this module's functions for Keras's own."""
+    """`keras.activations.get`, with this module's functions for Keras's own.
+
+    >>> import tensorflow as tf, rnnzoo
+    >>> rnnzoo.cells.activation("tanh")(tf.zeros([2, 3])).shape
+    TensorShape([2, 3])
+    """
     function = keras.activations.get(identifier)
     return {keras.activations.sigmoid: sigmoid, keras.activations.tanh: tanh}.get(function, function)
 

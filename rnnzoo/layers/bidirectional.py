@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid
-from rnnzoo.layers.scan import side_by_side
+from rnnzoo.layers.rows import side_by_side
 
 MERGES = {
     "concat": lambda forward, backward: tf.concat([forward, backward], -1),

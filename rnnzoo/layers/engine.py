@@ -6,13 +6,16 @@ gradient of the states, tick by tick, at the values saved on the way forward. Th
 weights and constants then follow from one product over all ticks at once.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.layers.loops import Given, Rows, Trace, backward, ends, forward, joined, stacked
+from rnnzoo.cells.ops import transposed_once
+from rnnzoo.layers.loops import Given, Trace, backward, ends, forward, stacked
+from rnnzoo.layers.rows import Rows, joined
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, cast_weights, floats, trace_tick
 from rnnzoo.layers.truncation import Ages
 
@@ -26,7 +29,7 @@ def run(
     save: bool,
     sequence: bool,
     truncate: int | None = None,
-    halves: bool = False,
+    parts: Sequence[Rows] = (Rows(),),
 ) -> tuple:
     """All ticks: `(output [time, batch, ...], final_state, index of the state that the output is)`.
 
@@ -34,10 +37,9 @@ def run(
     the state as it was; the output there is that of the equations, unless the output is a state.
     `save` says to keep what the way back needs; without it a gradient runs forward once more.
     Without `sequence` the output is () if it is a state; the index is None if it is not. With `truncate`
-    no gradient goes back further than so many ticks. With `halves` those of the batch run side by side.
+    no gradient goes back further than so many ticks. The `parts` of the batch run side by side.
     """
     given, tick = _given(cell, x, state, consts, mask)
-    parts = Rows.halves(state[0]) if halves else [Rows()]
     sequence = sequence or tick.output_state is None
     if IN_PLAIN_LOOP.get():
         return *_ticks(cell, tick, given, parts, False, sequence)[:2], tick.output_state
@@ -59,7 +61,7 @@ def run(
     return output, tuple(final), tick.output_state
 
 
-def _ticks(cell: Cell, tick: Tick, given: Given, parts: list[Rows], save: bool, sequence: bool) -> tuple:
+def _ticks(cell: Cell, tick: Tick, given: Given, parts: Sequence[Rows], save: bool, sequence: bool) -> tuple:
     """`(output or (), final_state, the trace of each part)`."""
     finals, traces = zip(*(forward(cell, tick, given, rows, save, sequence) for rows in parts), strict=True)
     kept = (tick.output_state or 0) if save else 0
@@ -86,7 +88,9 @@ def _gradient(
     cell: Cell, tick: Tick, given: Given, saved: list[tuple[Rows, Trace]], d_output: Any, d_final: tuple, ages: Ages
 ) -> list:
     """The gradient of each tensor of `given`, flat; None for what is not a floating number."""
-    found = [backward(cell, tick, given, rows, trace, d_output, d_final, ages) for rows, trace in saved]
+    pairs = zip(cell.weights, given.weights, strict=True)
+    with transposed_once({id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}):
+        found = [backward(cell, tick, given, rows, trace, d_output, d_final, ages) for rows, trace in saved]
     d_states, *arrays = zip(*found, strict=True)
     d_x, d_r, d_new = map(stacked, arrays)
     d_weights, d_consts = _bulk(cell, tick, given, [trace for _, trace in saved], d_output, d_r, d_new)

@@ -7,7 +7,8 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.activations import Notes, noting
-from rnnzoo.cells.ops import in_xla, transposed_once
+from rnnzoo.cells.ops import in_xla
+from rnnzoo.layers.rows import Rows, joined
 from rnnzoo.layers.tick import Tick, bound, floats
 from rnnzoo.layers.truncation import Ages
 
@@ -20,29 +21,6 @@ class Given(NamedTuple):
     consts: Any
     weights: list
     mask: Any  # [time, batch], or () for none
-
-
-class Rows:
-    """Some rows of a batch, or all. Halves go through the loops side by side.
-
-    In the plain graph one half waits for its small operations while the other computes.
-    """
-
-    def __init__(self, first: Any = 0, number: Any = None):
-        self.first, self.number = first, number
-
-    @classmethod
-    def halves(cls, like: tf.Tensor) -> list["Rows"]:
-        """Of the batch of a tensor `[batch, ...]`."""
-        rows = tf.shape(like)[0] if like.shape[0] is None else like.shape[0]
-        return [cls(0, rows // 2), cls(rows // 2, rows - rows // 2)]
-
-    def of(self, nest: Any) -> Any:
-        """These rows of a nest of `[batch, ...]`."""
-        if self.number is None:
-            return nest
-        end = self.first + self.number
-        return tree.map_structure(lambda t: t if t.shape[0] == 1 else t[self.first : end], nest)  # one serves all rows
 
 
 class Trace(NamedTuple):
@@ -134,9 +112,7 @@ def backward(
             d.set_shape(after.shape)
         return t - 1, before, d_x, d_r, d_new
 
-    pairs = zip(cell.weights, weights, strict=True)
-    transposes = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
-    with bound(cell, weights), transposed_once(transposes):
+    with bound(cell, weights):
         loop = (time - 1, ages.entering(d_final), d_x, d_r, d_new)
         _, d_state, *arrays = tf.while_loop(lambda t, *_: t >= 0, body, loop, maximum_iterations=time)
     return [ages.total(d) for d in d_state], *arrays
@@ -163,11 +139,6 @@ def stacked(arrays: Any) -> list:
         [a.stack() if isinstance(a, tf.TensorArray) else a for a in of_parts] for of_parts in zip(*arrays, strict=True)
     ]
     return [joined(of_parts, 1) for of_parts in whole]
-
-
-def joined(parts: Any, axis: int) -> tf.Tensor:
-    """The tensors of each part of the batch as one."""
-    return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
 
 
 def ends(tick: Tick, output: tf.Tensor, new: tuple, d_y: Any, d_new: Any) -> tuple[list, list]:

@@ -1,8 +1,5 @@
 """The only loop over time: direction, masks, initial and final states live here, once."""
 
-import contextlib
-import contextvars
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -10,20 +7,8 @@ import tensorflow as tf
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import in_xla, lookup_of, rearranged, transposed_once, turned, weight
 from rnnzoo.layers import engine
-from rnnzoo.layers.tick import IN_PLAIN_LOOP
+from rnnzoo.layers.rows import parts
 from rnnzoo.layers.watching import note
-
-_BUSY: contextvars.ContextVar[bool] = contextvars.ContextVar("busy", default=False)
-
-
-@contextlib.contextmanager
-def side_by_side() -> Iterator[None]:
-    """Inside, several loops run side by side already: a batch is not cut in halves for that."""
-    token = _BUSY.set(True)
-    try:
-        yield
-    finally:
-        _BUSY.reset(token)
 
 
 def scan(
@@ -47,17 +32,16 @@ def scan(
     outputs are `[batch, time, size]`, or the last one, `[batch, size]`, without `return_sequences`. With
     `truncate` no gradient goes back further than so many steps.
 
-    In the plain graph the two halves of a batch run side by side: one waits for its
-    small operations while the other computes.
+    In the plain graph the two halves of a batch run side by side.
     """
-    whole = in_xla() or IN_PLAIN_LOOP.get() or _BUSY.get() or inputs.shape[0] == 1 or tf.executing_eagerly()
-    if not whole:
+    cut = parts(inputs)
+    if len(cut) > 1:
         for state in initial_state:
             tf.debugging.assert_equal(tf.shape(state)[0], tf.shape(inputs)[0], "initial_state has another batch size")
     x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
     run, x = note(cell, x, tuple(initial_state), consts, mask, go_backwards)
     outputs, final, index = engine.run(
-        run, x, tuple(initial_state), consts, mask, bool(training), return_sequences, truncate, not whole
+        run, x, tuple(initial_state), consts, mask, bool(training), return_sequences, truncate, cut
     )
     outputs = _outputs(outputs, final, index, mask, return_sequences)
     if zero_output_for_mask and mask is not None:

@@ -13,9 +13,6 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.cells.ops import in_xla
-from rnnzoo.layers.scan import side_by_side
-from rnnzoo.layers.tick import IN_PLAIN_LOOP
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL
 
 Step = Callable[[tf.Tensor, list], tuple[tf.Tensor, list]]
@@ -180,19 +177,6 @@ def _forbidden(symbols: int, never: tuple[int, ...] = NEVER) -> tf.Tensor:
 
 def _divisor(lengths: tf.Tensor, penalty: Any) -> tf.Tensor:
     return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** penalty
-
-
-def by_halves(search: Callable[[tf.Tensor], tuple], source: tf.Tensor, axis: int) -> tuple:
-    """`search(source)`; in the plain graph of both halves of the batch, which come together along `axis`.
-
-    One half waits for its small operations while the other computes.
-    """
-    if in_xla() or IN_PLAIN_LOOP.get() or source.shape[0] == 1:
-        return search(source)
-    half = tf.shape(source)[0] // 2
-    with side_by_side():
-        first, second = search(source[:half]), search(source[half:])
-    return tuple(tf.concat(parts, axis) for parts in zip(first, second, strict=True))
 
 
 class OneCall:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.errors import UserError
 from rnnzoo.layers import Bridge, Decoder
+from rnnzoo.layers.rows import by_parts
 from rnnzoo.models import decoding
 from rnnzoo.models.base import ZooModel
 from rnnzoo.models.embedding import embed, table
@@ -144,7 +145,7 @@ class EncoderDecoder(ZooModel):
             step, state, batch = self._begin(source)
             return decoding.greedy(step, state, batch, self._limit(limit))
 
-        return self._calls(("greedy", limit), lambda source: decoding.by_halves(search, source, 0), source)
+        return self._calls(("greedy", limit), lambda source: by_parts(search, source, 0), source)
 
     def sample(self, source: Any, seed: Any, limit: Any = None, **how: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Drawn symbols, as `decoding.sample` draws them: ids `[batch, limit]` and log-probabilities `[batch]`."""
@@ -166,7 +167,7 @@ class EncoderDecoder(ZooModel):
             return decoding.beam_search(step, state, batch, self._limit(limit), width, length_penalty)
 
         key = ("beam", width, length_penalty, limit)
-        return self._calls(key, lambda source: decoding.by_halves(search, source, 1), source)
+        return self._calls(key, lambda source: by_parts(search, source, 1), source)
 
     def align(self, source: Any, previous: Any) -> tf.Tensor:
         """Where the attention looks at each step `[batch, time, places]`. Raises `ValueError` without attention."""

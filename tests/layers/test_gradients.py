@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.cells.activations import activation
+from rnnzoo.cells import activation
 from rnnzoo.layers import scan
 from tests.helpers import cell, normal, often, randomise
 

@@ -446,3 +446,17 @@ def test_no_lookup_where_vectors_are_no_rows():
     model.embedding.quantize("int8")
     wanted = np.concatenate([model(ids[i : i + 1]) for i in range(16)])
     assert_close(tf.function(model)(ids), wanted, 1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+def test_parts_of_a_batch_come_together_in_order(peaked, batch):
+    """Whatever the batch is cut into, each text is what it is alone."""
+    greedy = tf.function(peaked.greedy, input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    beams = tf.function(lambda source: peaked.beam_search(source, 3))
+    (ids, scores), (found, totals) = greedy(SOURCE[:batch]), beams(SOURCE[:batch])
+    for row in range(batch):
+        alone, score = peaked.greedy(SOURCE[row : row + 1])
+        assert (ids[row] == alone[0]).numpy().all() and float(scores[row]) == pytest.approx(float(score[0]), rel=1e-4)
+        alone, total = peaked.beam_search(SOURCE[row : row + 1], 3)
+        assert (found[:, row] == alone[:, 0]).numpy().all()
+        assert_close(totals[:, row], total[:, 0], 1e-4)
