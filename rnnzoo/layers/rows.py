@@ -15,23 +15,24 @@ _BUSY: contextvars.ContextVar[bool] = contextvars.ContextVar("busy", default=Fal
 
 
 class Rows:
-    """Some rows of a batch, or all."""
+    """Some rows of a batch, `first` to `end`, or all."""
 
-    def __init__(self, first: Any = 0, number: Any = None):
-        self.first, self.number = first, number
+    def __init__(self, first: Any = None, end: Any = None):
+        whole = end is None
+        # tensors made once, not at every tick
+        self.bounds = [] if whole else [[b] if isinstance(b, int) else tf.stack([b]) for b in (first, end)]
 
     @classmethod
     def halves(cls, like: tf.Tensor) -> list["Rows"]:
         """Of the batch of a tensor `[batch, ...]`."""
         rows = tf.shape(like)[0] if like.shape[0] is None else like.shape[0]
-        return [cls(0, rows // 2), cls(rows // 2, rows - rows // 2)]
+        return [cls(0, rows // 2), cls(rows // 2, rows)]
 
     def of(self, nest: Any) -> Any:
-        """These rows of a nest of `[batch, ...]`."""
-        if self.number is None:
+        """These rows of a nest of `[batch, ...]`; an axis of 1 serves them all."""
+        if not self.bounds:
             return nest
-        end = self.first + self.number
-        return tree.map_structure(lambda t: t if t.shape[0] == 1 else t[self.first : end], nest)  # one serves all rows
+        return tree.map_structure(lambda t: t if t.shape[0] == 1 else tf.strided_slice(t, *self.bounds), nest)
 
 
 @contextlib.contextmanager
