@@ -1,11 +1,14 @@
 """Configuration of Keras objects from the signature of their constructor, stated once."""
 
 import inspect
+import re
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 _PLAIN = (str, int, float, bool, type(None))
+OF_KERAS = ("activity_regularizer", "use_cudnn")  # arguments of Keras's recurrent layers that no cell has
 
 
 def parameters(cls: type) -> dict[str, inspect.Parameter]:
@@ -30,10 +33,54 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
     return found
 
 
-def signature_of(named: dict[str, inspect.Parameter]) -> inspect.Signature:
-    """A signature that lists those parameters, positional ones first, and takes Keras's too."""
+def signature_of(named: dict[str, inspect.Parameter], like: type | None = None) -> inspect.Signature:
+    """A signature that lists those parameters and takes Keras's too.
+
+    The positional ones come first; `like` is a class whose parameters are taken by position, in its order.
+    """
+    order = positional_parameters(like) if like is not None else {}
+    order = {name: p for name, p in order.items() if name in named or name in OF_KERAS}
+    for name, parameter in order.items():
+        default = named[name].default if name in named else parameter.default
+        order[name] = parameter.replace(default=default, kind=parameter.POSITIONAL_OR_KEYWORD)
+    if like is not None:
+        rest = [p.replace(kind=p.KEYWORD_ONLY) for name, p in named.items() if name not in order]
+        named = {**order, **{p.name: p for p in rest}}
     ordered = sorted(named.values(), key=lambda p: (p.kind, p.default is not p.empty))
     return inspect.Signature([*ordered, inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)])
+
+
+def positional_parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """The parameters that a constructor takes by position, in their order."""
+    found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    return {p.name: p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD}
+
+
+def takes_positions_of(like: type) -> Callable[[type], type]:
+    """A class decorator: the constructor takes its arguments by position too, in the order of the class `like`."""
+
+    def decorate(cls: type) -> type:
+        init: Any = cls.__init__  # type: ignore[misc]
+        signature = signature_of(parameters(cls), like)
+
+        def __init__(self, *args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            given.update(given.pop("kwargs", {}))
+            init(self, **given)
+
+        set_constructor(cls, __init__, signature)
+        return cls
+
+    return decorate
+
+
+def set_constructor(cls: Any, init: Callable, signature: inspect.Signature) -> None:
+    """Gives a class a constructor that is known to have this signature."""
+    receiver = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
+    init.__signature__ = whole  # type: ignore[attr-defined]
+    cls.__init__ = init
+    cls.__signature__ = signature
 
 
 class SignatureConfig:
@@ -64,10 +111,7 @@ class SignatureConfig:
         return instance
 
     def get_config(self) -> dict[str, Any]:
-        own = {
-            name: value if isinstance(value, _PLAIN) else keras.saving.serialize_keras_object(value)
-            for name, value in self._arguments.items()
-        }
+        own = {name: _serialize(value) for name, value in self._arguments.items()}
         return {**keras.layers.Layer.get_config(self), **own}
 
     @classmethod
@@ -75,9 +119,61 @@ class SignatureConfig:
         return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
 
 
+def group_of_other_name(store: Any, count: int) -> Any:
+    """The group of a `.weights.h5` file that holds the `count` weights of the layer that Keras looks for in `store`.
+
+    Keras names the groups of such a file after classes, so a layer does not find the weights of its own subclass, of
+    its parent, or of the layer of Keras whose place it takes. Along the path, a name that the file does not have
+    stands for one of the same number (`lstm_1`, `my_lstm_1`) that leads to as many weights, if there is only one.
+    Returns None where there is none or more than one, or for a file of another kind.
+    """
+    group, path = getattr(store, "h5_file", None), getattr(store, "_h5_entry_path", None)
+    if group is None or not path or not hasattr(group, "keys"):
+        return None
+    found = [group]
+    for part in path.split("/"):
+        found = [below for group in found for below in _alike(group, part)]
+    found = [group["vars"] for group in found if "vars" in group]
+    found = [group for group in found if len(group) == count]
+    return found[0] if len(found) == 1 else None
+
+
+def _alike(group: Any, name: str) -> list:
+    """The group of that name in a group, else those of the same number."""
+    if name in group:
+        return [group[name]]
+    number = _number(name)
+    return [below for other, below in group.items() if hasattr(below, "keys") and _number(other) == number]
+
+
+def _number(name: str) -> str:
+    match = re.search(r"_(\d+)$", name)
+    return match[1] if match else ""
+
+
+TUPLE = "__tuple__"  # in place of a class name: JSON knows lists only
+
+
+def _serialize(value: Any) -> Any:
+    """An argument as JSON can hold it; what is in lists, tuples and dictionaries keeps its kind and place."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, tuple):
+        return {"class_name": TUPLE, "items": [_serialize(item) for item in value]}
+    if isinstance(value, list):
+        return [_serialize(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _serialize(item) for key, item in value.items()}
+    return keras.saving.serialize_keras_object(value)
+
+
 def _restore(value: Any, custom_objects: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_restore(item, custom_objects) for item in value]
-    if isinstance(value, dict) and "class_name" in value:
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == TUPLE and "items" in value:
+        return tuple(_restore(item, custom_objects) for item in value["items"])
+    if "class_name" in value and "config" in value:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-    return value
+    return {key: _restore(item, custom_objects) for key, item in value.items()}

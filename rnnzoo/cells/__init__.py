@@ -15,6 +15,7 @@ from rnnzoo.cells.layernorm import LayerNormLSTMCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import dot
 from rnnzoo.cells.peephole import PeepholeLSTMCell
+from rnnzoo.cells.stacked import StackedCells
 from rnnzoo.cells.transition import DeepTransitionCell
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "FeedforwardCell",
     "GRUCell",
 ]
-__all__ += ["IndRNNCell", "JordanCell", "LSTMCell", "LayerNormLSTMCell", "PeepholeLSTMCell", "activation", "dot"]
+__all__ += ["IndRNNCell", "JordanCell", "LSTMCell", "LayerNormLSTMCell", "PeepholeLSTMCell", "StackedCells"]
+__all__ += ["activation", "dot"]

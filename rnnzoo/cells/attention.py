@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.inputs import CheckedInputs
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.serialization import SignatureConfig
 
@@ -17,11 +18,11 @@ class Prepared(NamedTuple):
 
     keys: tf.Tensor  # [batch, places, size]
     values: tf.Tensor  # [batch, places, memory size]
-    there: tf.Tensor  # [batch, places], False at padding
+    memory_mask: tf.Tensor  # [batch, places], False at padding
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
-class Attention(SignatureConfig, keras.layers.Layer):
+class Attention(CheckedInputs, SignatureConfig, keras.layers.Layer):
     """Reads a memory where it fits a query, and puts both together.
 
         e_ti = h_t . m_i                              dot
@@ -98,10 +99,14 @@ class Attention(SignatureConfig, keras.layers.Layer):
     def prepare(self, memory: tf.Tensor, mask: Any = None) -> Prepared:
         """The memory `[batch, places, features]` as `attend` reads it."""
         memory = tf.cast(memory, self.compute_dtype)
-        there = tf.ones(tf.shape(memory)[:2], tf.bool) if mask is None else tf.cast(mask, tf.bool)
+        if mask is None:
+            mask = tf.ones(tf.shape(memory)[:2], tf.bool)
+        else:
+            mask = tf.cast(mask, tf.bool)
+            memory = tf.where(tf.expand_dims(mask, -1), memory, tf.zeros([], memory.dtype))  # whatever is there
         bias = weight(self.bias, memory.dtype) if self.score == "additive" else None
         keys = memory if self.score == "dot" else dot(memory, self.memory_kernel, bias=bias)
-        return Prepared(keys, memory, there)
+        return Prepared(keys, memory, mask)
 
     def attend(self, query: tf.Tensor, prepared: Prepared) -> tuple[tf.Tensor, tf.Tensor]:
         """`(y, a)` for queries `[batch, size]`, or `[n, batch, size]` (n steps, or n guesses, of each)."""
@@ -125,6 +130,6 @@ class Attention(SignatureConfig, keras.layers.Layer):
             e = tf.squeeze(dot(tf.tanh(q + tf.expand_dims(prepared.keys, 1)), self.score_kernel), -1)
         else:
             e = tf.matmul(rows, prepared.keys, transpose_b=True)
-        there = prepared.there[:, None]
-        e = tf.where(there, tf.cast(e, tf.float64 if e.dtype == tf.float64 else tf.float32), tf.float32.min)
-        return tf.cast(tf.where(there, tf.nn.softmax(e), tf.zeros([], e.dtype)), rows.dtype)
+        mask = tf.expand_dims(prepared.memory_mask, 1)
+        e = tf.where(mask, tf.cast(e, tf.float64 if e.dtype == tf.float64 else tf.float32), tf.float32.min)
+        return tf.cast(tf.where(mask, tf.nn.softmax(e), tf.zeros([], e.dtype)), rows.dtype)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.serialization import SignatureConfig
+from rnnzoo.serialization import SignatureConfig, group_of_other_name
 
 
 class Cell(SignatureConfig, keras.layers.Layer):
@@ -65,6 +65,13 @@ class Cell(SignatureConfig, keras.layers.Layer):
         """Zeros, one tensor `[batch, size]` for each state."""
         sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
         return [tf.zeros([batch_size, size], self.compute_dtype) for size in sizes]
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads weights that Keras has saved, those of a layer or cell of another class but the same weights too."""
+        count = len(self._trainable_variables + self._non_trainable_variables)
+        if count and not len(store.keys()):
+            store = group_of_other_name(store, count) or store
+        super().load_own_variables(store)
 
     def call(self, inputs: tf.Tensor, states: Any, training: Any = False, memory: Any = None) -> tuple[tf.Tensor, list]:
         """One tick by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.registry import CELLS
+from rnnzoo.serialization import takes_positions_of
 
 
 @CELLS.register("elman")
+@takes_positions_of(keras.layers.SimpleRNNCell)
 class ElmanCell(AffineCell):
     """The simple recurrent network: the hidden layer is fed back through a matrix.
 

@@ -47,6 +47,10 @@ class DeepTransitionCell(Cell):
     def __init__(self, cell: AffineCell, depth: int = 2, shortcut: bool = False, **kwargs):
         super().__init__(**kwargs)
         name = type(cell).__name__
+        if not isinstance(cell, Cell):
+            inner = getattr(cell, "cell", None)
+            hint = f"; {name} is a layer: give its cell, rnnzoo.cells.{type(inner).__name__}(...)" if inner else ""
+            raise ValueError(f"a deep transition expects a cell of rnnzoo.cells, but got {cell!r:.80}{hint}")
         if not getattr(cell, "autonomous", False):
             raise ValueError(f"{name} has no transition to deepen: its tick cannot go on without inputs")
         if depth < 1:

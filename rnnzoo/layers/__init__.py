@@ -37,7 +37,7 @@ class ElmanRNN(NamedRNN, cell_class=cells.ElmanCell):
     __doc__ = cells.ElmanCell.__doc__
 
 
-class GRU(NamedRNN, cell_class=cells.GRUCell):
+class GRU(NamedRNN, cell_class=cells.GRUCell, like=keras.layers.GRU):
     __doc__ = cells.GRUCell.__doc__
 
 
@@ -49,15 +49,15 @@ class JordanRNN(NamedRNN, cell_class=cells.JordanCell):
     __doc__ = cells.JordanCell.__doc__
 
 
-class LSTM(NamedRNN, cell_class=cells.LSTMCell):
+class LSTM(NamedRNN, cell_class=cells.LSTMCell, like=keras.layers.LSTM):
     __doc__ = cells.LSTMCell.__doc__
 
 
-class LayerNormLSTM(NamedRNN, cell_class=cells.LayerNormLSTMCell):
+class LayerNormLSTM(NamedRNN, cell_class=cells.LayerNormLSTMCell, like=keras.layers.LSTM):
     __doc__ = cells.LayerNormLSTMCell.__doc__
 
 
-class PeepholeLSTM(NamedRNN, cell_class=cells.PeepholeLSTMCell):
+class PeepholeLSTM(NamedRNN, cell_class=cells.PeepholeLSTMCell, like=keras.layers.LSTM):
     __doc__ = cells.PeepholeLSTMCell.__doc__
 
 

@@ -1,11 +1,15 @@
 """What layers that hold recurrent layers have in common: their states, in order, and their options."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.cells import Cell
+from rnnzoo.cells.inputs import CheckedInputs, check_mask, sequence_spec
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig
 
@@ -15,15 +19,33 @@ LIVE = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mas
 def is_recurrent(layer: Any) -> bool:
     """Whether a layer has states: otherwise it treats each step by itself, as a Dense layer does.
 
-    Raises `ValueError` for a recurrent layer that is not of this package.
+    Raises `ValueError` for a recurrent layer that is not of this package, and for a cell.
     """
+    if isinstance(layer, Cell):
+        raise ValueError(f"{layer!r:.80} is a cell, one step of a layer: give rnnzoo.layers.RNN(cell)")
     foreign = (keras.layers.RNN, keras.layers.Bidirectional)
     if isinstance(layer, foreign) and not isinstance(layer, RNN):
         raise ValueError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers; use the one of that name there")
     return isinstance(layer, (RNN, Arrangement))
 
 
-class Arrangement(SignatureConfig, keras.layers.Layer):
+@contextlib.contextmanager
+def returning(layer: Any, **flags: bool) -> Iterator[None]:
+    """Context in which a recurrent layer has other values of `return_sequences`, `return_state` and the like.
+
+    A layer that is given to another one belongs to its owner: it is called with these, and left as it was.
+    """
+    before = {name: getattr(layer, name) for name in flags}
+    try:
+        for name, value in flags.items():
+            setattr(layer, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(layer, name, value)
+
+
+class Arrangement(CheckedInputs, SignatureConfig, keras.layers.Layer):
     """Recurrent layers put together, with the interface of one. Subclasses set `parts`, in the order of the states."""
 
     parts: list[Any]
@@ -35,6 +57,20 @@ class Arrangement(SignatureConfig, keras.layers.Layer):
         kwargs.setdefault("autocast", False)  # as the layers inside: a state must not be cast on its way in
         super().__init__(**kwargs)
         self.supports_masking = True
+        self.input_spec = [sequence_spec()]
+
+    def check_sequences(self, sequences: Any, mask: Any) -> tuple[tf.Tensor, Any]:
+        """Sequences as a tensor, and their mask. Raises `ValueError` where they do not fit the layer."""
+        if not hasattr(sequences, "_rnnzoo_lookup"):
+            sequences = tf.convert_to_tensor(sequences)
+        mask = tree.flatten(mask)[0] if mask is not None else None
+        check_mask(self.name, sequences, mask)
+        return sequences, mask
+
+    @property
+    def states(self) -> list:
+        """The states that are carried from batch to batch, in their order; none without `stateful`."""
+        return [state for part in self.parts for state in tree.flatten(part.states or [])]
 
     @property
     def state_size(self) -> list[int]:

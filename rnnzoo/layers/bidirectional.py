@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid, returning
+from rnnzoo.cells.inputs import sequence_spec
 from rnnzoo.layers.rows import side_by_side
 
 MERGES = {
@@ -34,12 +35,13 @@ class Bidirectional(Arrangement):
 
     Args:
         layer: the forward layer; a copy with weights of its own is used, as Keras does.
-        backward_layer: the backward one, with `go_backwards=True`; like `layer` when None.
         merge_mode: "concat", "sum", "ave", "mul", or None for both outputs by themselves.
+        weights: initial weights, those of the forward layer, then those of the backward layer.
+        backward_layer: the backward one, with `go_backwards=True`; like `layer` when None.
 
     Raises:
         ValueError: another merge mode, a layer without states or one that reads both ways already,
-            or two layers that do not go together.
+            two layers that do not go together, or weights of other shapes.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = Bidirectional(rnnzoo.layers.LSTM(4, return_state=True))
@@ -51,8 +53,12 @@ class Bidirectional(Arrangement):
     Processing 45, 2673-2681.
     """
 
-    def __init__(self, layer: Any, backward_layer: Any = None, merge_mode: str | None = "concat", **kwargs):
+    def __init__(
+        self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None, **kwargs
+    ):
         super().__init__(**kwargs)
+        self._arguments["weights"] = None  # of interest once; they are saved as all weights are
+        self.initial_weights = weights
         if merge_mode not in MERGES:
             raise ValueError(f"merge_mode must be one of {', '.join(map(str, MERGES))}, not {merge_mode!r}")
         for given in (layer, backward_layer):
@@ -61,13 +67,14 @@ class Bidirectional(Arrangement):
             if given is not None and not _one_way(given):
                 raise ValueError("a layer inside reads both ways already: stack Bidirectional layers instead")
         self.forward_layer = self._arguments["layer"] = _copy(layer, "forward_")
-        self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=not layer.go_backwards)
+        if backward_layer is None:
+            backward_layer = _copy(layer, "backward_", go_backwards=not layer.go_backwards)
+        self.backward_layer = backward_layer
         self.parts = [self.forward_layer, self.backward_layer]
         self.merge_mode = merge_mode
         self.outputs = 2 if merge_mode is None else 1
         self._check()
-        self._sequences(layer.return_sequences)
-        self.return_state = layer.return_state
+        self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
 
     def _check(self) -> None:
         forward, backward = self.parts
@@ -87,34 +94,31 @@ class Bidirectional(Arrangement):
         """The direction of the forward layer."""
         return self.forward_layer.go_backwards
 
-    @property
-    def return_sequences(self) -> bool:
-        """Whether both layers return all outputs."""
-        return self.forward_layer.return_sequences
-
-    @return_sequences.setter
-    def return_sequences(self, value: bool) -> None:
-        self._sequences(value)
-
-    def _sequences(self, value: bool) -> None:
-        for part in self.parts:
-            part.return_sequences = part.zero_output_for_mask = value
-            part.return_state = True
+    def _returning(self, part: Any, state: bool) -> Any:
+        sequences = self.return_sequences
+        return returning(part, return_sequences=sequences, return_state=state, zero_output_for_mask=sequences)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for layer in filter(None, (config["layer"], config["backward_layer"])):
-            layer["config"]["return_state"] = self.return_state
+            layer["config"].update(return_sequences=self.return_sequences, return_state=self.return_state)
         return config
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        self.input_spec = [sequence_spec(sequences_shape)]
         for part in self.parts:
             if not part.built:
                 part.build(tuple(sequences_shape))
+        if self.initial_weights is not None:
+            self.set_weights(self.initial_weights)
+            self.initial_weights = None
 
     def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
-        shape, *forward = self.forward_layer.compute_output_shape(tuple(sequences_shape))
-        backward = self.backward_layer.compute_output_shape(tuple(sequences_shape))[1:]
+        shapes = []
+        for part in self.parts:
+            with self._returning(part, True):
+                shapes.append(part.compute_output_shape(tuple(sequences_shape)))
+        (shape, *forward), (_, *backward) = shapes
         shape = tuple(shape)
         outputs = [(*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape]
         outputs = outputs * self.outputs
@@ -123,10 +127,12 @@ class Bidirectional(Arrangement):
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
+        sequences, mask = self.check_sequences(sequences, mask)
         outputs, final = [], []
         for part, state in zip(self.parts, self.deal(initial_state), strict=True):
-            with side_by_side():
-                output, *states = part(sequences, initial_state=state, mask=mask, training=training)
+            with side_by_side(), self._returning(part, self.return_state):
+                returned = part(sequences, initial_state=state, mask=mask, training=training)
+            output, *states = returned if self.return_state else (returned,)
             outputs.append(output)
             final += states
         if self.return_sequences:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Attention, AttentionCell
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, sizes
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, returning, sizes
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig
 
@@ -24,7 +24,7 @@ class Decoder(Arrangement):
     `AttentionCell`, that cell's attention is the one.
 
     Args:
-        layer: a recurrent layer or a `Stack`; made to return what is needed here.
+        layer: a recurrent layer or a `Stack`. What it returns by itself does not matter here.
         attention: an `Attention`, or None.
         return_state: the final states too.
 
@@ -46,7 +46,6 @@ class Decoder(Arrangement):
         self.fed = isinstance(layer, RNN) and isinstance(layer.cell, AttentionCell)
         if self.fed and attention is not None:
             raise ValueError("the cell of the layer has an attention already: give no other")
-        layer.return_sequences = layer.return_state = True
         self.layer, self.parts = layer, [layer]
         self.attention = layer.cell.attention if self.fed else attention
         self.return_sequences, self.return_state = True, return_state
@@ -64,11 +63,13 @@ class Decoder(Arrangement):
         if self.attention is not None and not self.attention.built:
             if memory_shape is None:
                 raise ValueError(f"{self.name} has attention: give it the memory to look at")
-            size = self.layer.compute_output_shape(tuple(sequences_shape))[0][-1]
+            with returning(self.layer, return_sequences=True, return_state=False):
+                size = self.layer.compute_output_shape(tuple(sequences_shape))[-1]
             self.attention.build((None, size), memory_shape)
 
     def compute_output_shape(self, sequences_shape: Any, memory_shape: Any = None) -> Any:
-        shape, *states = self.layer.compute_output_shape(tuple(sequences_shape))
+        with returning(self.layer, return_sequences=True, return_state=True):
+            shape, *states = self.layer.compute_output_shape(tuple(sequences_shape))
         if self.attention is not None:
             shape = (*shape[:-1], self.attention.units)
         return (tuple(shape), *states) if self.return_state else tuple(shape)
@@ -81,7 +82,8 @@ class Decoder(Arrangement):
         memory_mask: Any = None,
         training: Any = False,
     ) -> Any:
-        output, states = self.run(sequences, self.prepare(memory, memory_mask), initial_state, training)
+        prepared = self.prepare(memory, memory_mask)
+        output, states = self._run(sequences, prepared, initial_state, training, self.return_state)
         return (output, *states) if self.return_state else output
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
@@ -97,8 +99,13 @@ class Decoder(Arrangement):
 
     def run(self, sequences: Any, prepared: Any, state: Any = None, training: Any = False) -> tuple[tf.Tensor, list]:
         """All steps of `[batch, time, features]`: outputs and final states."""
+        return self._run(sequences, prepared, state, training, True)
+
+    def _run(self, sequences: Any, prepared: Any, state: Any, training: Any, return_state: bool) -> tuple:
         given = {"memory": prepared} if self.fed else {}
-        output, *states = self.layer(sequences, initial_state=state, training=training, **given)
+        with returning(self.layer, return_sequences=True, return_state=return_state):
+            returned = self.layer(sequences, initial_state=state, training=training, **given)
+        output, *states = returned if return_state else (returned,)
         return self._attend(output, prepared)[0], states
 
     def step(self, inputs: Any, states: Any, prepared: Any = ()) -> tuple[Any, list]:
@@ -113,7 +120,8 @@ class Decoder(Arrangement):
             raise ValueError(f"{self.name} has no attention")
         if self.fed:
             return self.layer.gates(sequences, initial_state=state, memory=prepared)["attention"]
-        return self._attend(self.layer(sequences, initial_state=state)[0], prepared)[1]
+        with returning(self.layer, return_sequences=True, return_state=False):
+            return self._attend(self.layer(sequences, initial_state=state), prepared)[1]
 
     def _attend(self, output: tf.Tensor, prepared: Any) -> tuple:
         if self.fed or self.attention is None:

@@ -14,7 +14,7 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import transposed_once
-from rnnzoo.layers.loops import Given, Trace, backward, ends, forward, stacked
+from rnnzoo.layers.loops import Given, Trace, backward, ends, forward, portable_forward, stacked
 from rnnzoo.layers.rows import Rows, joined
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, cast_weights, floats, trace_tick
 from rnnzoo.layers.truncation import Ages
@@ -30,6 +30,7 @@ def run(
     sequence: bool,
     truncate: int | None = None,
     parts: Sequence[Rows] = (Rows(),),
+    portable: bool = False,
 ) -> tuple:
     """All ticks: `(output [time, batch, ...], final_state, index of the state that the output is)`.
 
@@ -37,17 +38,18 @@ def run(
     the state as it was; the output there is that of the equations, unless the output is a state.
     `save` says to keep what the way back needs; without it a gradient runs forward once more.
     Without `sequence` the output is () if it is a state; the index is None if it is not. With `truncate`
-    no gradient goes back further than so many ticks. The `parts` of the batch run side by side.
+    no gradient goes back further than so many ticks. The `parts` of the batch run side by side. A `portable` loop
+    is one that LiteRT converts.
     """
     given, tick = _given(cell, x, state, consts, mask)
     sequence = sequence or tick.output_state is None
     if IN_PLAIN_LOOP.get():
-        return *_ticks(cell, tick, given, parts, False, sequence)[:2], tick.output_state
+        return *_ticks(cell, tick, given, parts, False, sequence, portable)[:2], tick.output_state
 
     @tf.custom_gradient
     def core(*flat: tf.Tensor) -> tuple:
         nest = tree.pack_sequence_as(given, list(flat))
-        output, final, traces = _ticks(cell, tick, nest, parts, save, sequence)
+        output, final, traces = _ticks(cell, tick, nest, parts, save, sequence, portable)
 
         def gradient(*d_flat: tf.Tensor) -> list:
             d_output, d_final = tree.pack_sequence_as((output, final), list(d_flat))
@@ -61,12 +63,27 @@ def run(
     return output, tuple(final), tick.output_state
 
 
-def _ticks(cell: Cell, tick: Tick, given: Given, parts: Sequence[Rows], save: bool, sequence: bool) -> tuple:
+def _ticks(
+    cell: Cell,
+    tick: Tick,
+    given: Given,
+    parts: Sequence[Rows],
+    save: bool,
+    sequence: bool,
+    portable: bool = False,
+) -> tuple:
     """`(output or (), final_state, the trace of each part)`."""
-    finals, traces = zip(*(forward(cell, tick, given, rows, save, sequence) for rows in parts), strict=True)
-    kept = (tick.output_state or 0) if save else 0
-    outputs = [trace.output or trace.states[kept : kept + 1] for trace in traces]
-    output: Any = stacked(outputs)[0][1:] if sequence else ()
+    if portable:
+        found = [portable_forward(cell, tick, given, sequence)]
+    else:
+        found = [forward(cell, tick, given, rows, save, sequence) for rows in parts]
+    finals, traces = zip(*found, strict=True)
+    output: Any = ()
+    if sequence and traces[0].output:
+        output = stacked([trace.output for trace in traces], given, parts)[0]
+    elif sequence:
+        kept = tick.output_state or 0
+        output = stacked([trace.states[kept : kept + 1] for trace in traces], given, parts)[0][1:]
     return output, tuple(joined(states, 0) for states in zip(*finals, strict=True)), traces
 
 
@@ -74,7 +91,7 @@ def values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None
     """Of each tick r, the states before and those after, nests of `[time, batch, ...]`."""
     given, tick = _given(cell, x, state, consts, mask)
     trace = forward(cell, tick, given, Rows(), True, False)[1]
-    states, r = stacked([trace.states]), stacked([trace.r])
+    states, r = (stacked([part], given, [Rows()]) for part in (trace.states, trace.r))
     return tree.pack_sequence_as(tick.r, r), tuple(s[:-1] for s in states), tuple(s[1:] for s in states)
 
 
@@ -92,8 +109,8 @@ def _gradient(
     with transposed_once({id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}):
         found = [backward(cell, tick, given, rows, trace, d_output, d_final, ages) for rows, trace in saved]
     d_states, *arrays = zip(*found, strict=True)
-    d_x, d_r, d_new = map(stacked, arrays)
-    d_weights, d_consts = _bulk(cell, tick, given, [trace for _, trace in saved], d_output, d_r, d_new)
+    d_x, d_r, d_new = ([joined(of_parts, 1) for of_parts in zip(*group, strict=True)] for group in arrays)
+    d_weights, d_consts = _bulk(cell, tick, given, saved, d_output, d_r, d_new)
     return [
         *_beside(d_r if tick.same_x_r else d_x, given.x),
         *(joined(parts, 0) for parts in zip(*d_states, strict=True)),
@@ -103,16 +120,19 @@ def _gradient(
     ]
 
 
-def _bulk(cell: Cell, tick: Tick, given: Given, traces: list[Trace], d_output: Any, d_r: list, d_new: list) -> list:
+def _bulk(
+    cell: Cell, tick: Tick, given: Given, saved: list[tuple[Rows, Trace]], d_output: Any, d_r: list, d_new: list
+) -> list:
     """The gradients of weights and constants: one vector-Jacobian product over `[time, batch]`."""
     x, _, consts, weights, _ = given
-    previous = tuple(s[:-1] for s in stacked([trace.states for trace in traces]))
+    parts, traces = zip(*saved, strict=True)
+    previous = tuple(s[:-1] for s in stacked([trace.states for trace in traces], given, parts))
     sources = [weights, floats(consts)]
     with bound(cell, weights), tf.GradientTape() as tape:
         tape.watch(sources)
         targets, d_targets = tree.flatten(cell.recurrent(previous, consts)), list(d_r)
         if tick.step_has_weights:
-            r = tree.pack_sequence_as(tick.r, stacked([trace.r for trace in traces]))
+            r = tree.pack_sequence_as(tick.r, stacked([trace.r for trace in traces], given, parts))
             last = ends(tick, *cell.step(x, r, previous, consts), d_output, d_new)
             targets, d_targets = [*targets, *last[0]], [*d_targets, *last[1]]
     if not targets:

@@ -1,5 +1,6 @@
 """The two loops over time: forward by the equations of a cell, backward with the gradient of its states."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -26,8 +27,8 @@ class Given(NamedTuple):
 class Trace(NamedTuple):
     """What a loop has left behind of each tick: `tf.TensorArray`s, or tensors `[time, batch, ...]`."""
 
-    states: list  # those that are kept; one more, the initial one being the first
-    output: list  # of one, unless the output is a state; one more, zero being the first
+    states: list  # those that are kept, if any; one more, the initial one being the first
+    output: list  # of one, unless that is a state that is kept
     r: list
     noted: list  # what activations gave
 
@@ -36,47 +37,113 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
     """`(final_state, trace)` of some rows; with `save` the trace has all that the way back needs."""
     x, state, consts, weights, mask = given
     state, consts = rows.of((tuple(state), consts))
-    time = tf.shape(tree.flatten(x)[0])[0]
-    kept = [i for i in range(len(state)) if save or (sequence and i == tick.output_state)]
-    trace = _blank(tick, state, kept, time, save, sequence)
+    x, mask = _at_least_one_step((x, mask))
+    time = tf.shape(tree.flatten(given.x)[0])[0]
+    trace = _blank(tick, state, time, save, sequence)
 
     def body(t: tf.Tensor, state: tuple, trace: Trace) -> tuple:
-        x_t, mask_t = rows.of(tree.pack_sequence_as((x, mask), [s[t] for s in tree.flatten((x, mask))]))
-        r = cell.recurrent(state, consts)
-        with noting(Notes()) as noted:
-            output, new = cell.step(x_t, r, state, consts)
-        for n, s in zip(new, state, strict=True):
-            n.set_shape(s.shape)
-        if not isinstance(mask_t, tuple):
-            new = tuple(_where(mask_t, n, s) for n, s in zip(new, state, strict=True))
+        output, new, r, noted = _step(cell, (x, mask), rows, t, state, consts)
         trace = Trace(
-            _write(trace.states, t + 1, [new[i] for i in kept]),
-            _write(trace.output, t + 1, [output] if trace.output else []),
+            _write(trace.states, t + 1, list(new) if trace.states else []),
+            _write(trace.output, t, [_emitted(tick, output, new)] if trace.output else []),
             _write(trace.r, t, tree.flatten(r) if trace.r else []),
             _write(trace.noted, t, noted if trace.noted else []),
         )
-        return t + 1, tuple(new), trace
+        return t + 1, new, trace
 
     with bound(cell, weights):
-        loop = (tf.constant(0), state, trace)
-        _, final, trace = tf.while_loop(lambda t, *_: t < time, body, loop, maximum_iterations=time)
+        _, final, trace = _while(lambda t, *_: t < time, body, (tf.constant(0), state, trace), time)
     if in_xla() or tf.executing_eagerly():  # the way back may be in another graph, which no array passes into
-        trace = Trace(*([array.stack() for array in part] for part in trace))
+        batch = tf.shape(state[0])[0]
+        states = [stack(array, batch, time + 1) for array in trace.states]
+        trace = Trace(states, *([stack(array, batch, time) for array in part] for part in trace[1:]))
     return final, trace
 
 
-def _blank(tick: Tick, state: tuple, kept: list[int], time: tf.Tensor, save: bool, sequence: bool) -> Trace:
+def portable_forward(cell: Cell, tick: Tick, given: Given, sequence: bool) -> tuple[tuple, Trace]:
+    """`forward` by operations that LiteRT converts at any batch size and length; the trace has the outputs alone.
+
+    Outputs are scattered into a tensor, which TensorFlow copies each time. So they are gathered in blocks of about
+    `sqrt(time)` steps first: `time ** 1.5` rows are copied and not `time ** 2`.
+    """
+    x, state, consts, weights, mask = given
+    time = tf.shape(tree.flatten(x)[0])[0]
+    like = tick.output if tick.output_state is None else state[tick.output_state]
+    rows = [tf.shape(state[0])[0], *like.shape[1:]]
+    size = tf.maximum(tf.cast(tf.math.ceil(tf.sqrt(tf.cast(time, tf.float32))), tf.int32), 1)
+    blocks = (time + size - 1) // size
+
+    def place(tensor: tf.Tensor, index: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.tensor_scatter_nd_update(tensor, [[index]], value[None]), tensor.shape)
+
+    def step(t: tf.Tensor, state: tuple, *block: tf.Tensor) -> tuple:
+        output, new, *_ = _step(cell, (x, mask), Rows(), t, state, consts)
+        return t + 1, new, *(place(b, t % size, _emitted(tick, output, new)) for b in block)
+
+    def block(k: tf.Tensor, state: tuple, whole: tf.Tensor) -> tuple:
+        empty = tf.ensure_shape(tf.zeros([size, *rows], like.dtype), [None, None, *like.shape[1:]])
+        end = tf.minimum((k + 1) * size, time)
+        _, state, outputs = tf.while_loop(lambda t, *_: t < end, step, (k * size, state, empty))
+        return k + 1, state, place(whole, k, outputs)
+
+    with bound(cell, weights):
+        if not sequence:
+            _, final = tf.while_loop(lambda t, *_: t < time, step, (tf.constant(0), tuple(state)))
+            return final, Trace([], [], [], [])
+        whole = tf.ensure_shape(tf.zeros([blocks, size, *rows], like.dtype), [None, None, None, *like.shape[1:]])
+        _, final, whole = tf.while_loop(lambda k, *_: k < blocks, block, (tf.constant(0), tuple(state), whole))
+    outputs = tf.reshape(whole, [blocks * size, *rows])[:time]
+    return final, Trace([], [outputs], [], [])
+
+
+def _step(cell: Cell, sources: Any, rows: Rows, t: tf.Tensor, state: tuple, consts: Any) -> tuple:
+    """Time step t of some rows: `(output, new_state, r, activations)`; a masked row keeps its state."""
+    x, mask = rows.of(tree.map_structure(lambda s: s[t], sources))
+    r = cell.recurrent(state, consts)
+    with noting(Notes()) as noted:
+        output, new = cell.step(x, r, state, consts)
+    for n, s in zip(new, state, strict=True):
+        n.set_shape(s.shape)
+    if not isinstance(mask, tuple):
+        new = tuple(_where(mask, n, s) for n, s in zip(new, state, strict=True))
+    return output, tuple(new), r, noted
+
+
+def _emitted(tick: Tick, output: tf.Tensor, new: tuple) -> tf.Tensor:
+    """The output of a step as it is kept: where it is a state, that state, masked."""
+    return output if tick.output_state is None else new[tick.output_state]
+
+
+def _while(condition: Callable, body: Callable, loop: tuple, steps: tf.Tensor) -> tuple:
+    """`tf.while_loop`; XLA wants to know how many iterations there are at most, ONNX converters must not."""
+    return tf.while_loop(condition, body, loop, maximum_iterations=steps if in_xla() else None)
+
+
+def _at_least_one_step(sources: Any) -> Any:
+    """The same sequences `[time, ...]`; under XLA, which compiles loops that never run, one step of zeros for none."""
+    if not in_xla():
+        return sources
+
+    def pad(t: tf.Tensor) -> tf.Tensor:
+        missing = 1 - tf.minimum(tf.shape(t)[0], 1)
+        padded = tf.pad(t, [[0, missing], *([0, 0] for _ in t.shape[1:])])
+        return tf.ensure_shape(padded, [None, *t.shape[1:]]) if t.shape[0] in (None, 0) else t
+
+    return tree.map_structure(pad, sources)
+
+
+def _blank(tick: Tick, state: tuple, time: tf.Tensor, save: bool, sequence: bool) -> Trace:
     """A trace of so many ticks in which only what was before the first stands."""
-    firsts = [state[i] for i in kept]
     outputs = []
-    if sequence and tick.output_state is None:
-        outputs = [tf.zeros([tf.shape(state[0])[0], *tick.output.shape[1:]], tick.output.dtype)]
+    if tick.output_state is None and sequence:
+        outputs = [tick.output]
+    elif sequence and not save:
+        outputs = [state[tick.output_state or 0]]
     # under XLA what goes into an array would be computed once more for it; eagerly nothing would be left out
     note = save and not (in_xla() or tf.executing_eagerly())
     return Trace(
-        # one place more than there are ticks, so that no array is empty
-        [_array(first, time + 1).write(0, first) for first in firsts],
-        [_array(first, time + 1).write(0, first) for first in outputs],
+        [_array(first, time + 1).write(0, first) for first in state] if save else [],
+        [_array(like, time) for like in outputs],
         [_array(spec, time) for spec in tree.flatten(tick.r)] if save else [],
         [_array(spec, time) for spec in tick.noted] if note else [],
     )
@@ -88,8 +155,10 @@ def backward(
     """The gradients of the initial state of some rows, and arrays: those of x, of r and, if needed, of new states."""
     x, _, consts, weights, mask = given
     consts, d_final = rows.of((consts, tuple(d_final)))
-    every = (x, d_output, mask)
     time = tf.shape(tree.flatten(x)[0])[0]
+    every = _at_least_one_step((x, d_output, mask))
+    if in_xla():
+        trace = Trace(*(_at_least_one_step(part) for part in trace))
     d_x = [] if tick.same_x_r else [_array(tf.TensorSpec([None, *t.shape[2:]], t.dtype), time) for t in floats(x)]
     d_r = [_array(t, time) for t in tree.flatten(tick.r)]
     d_new = [_array(s, time) for s in d_final] if tick.step_has_weights else []
@@ -114,8 +183,9 @@ def backward(
 
     with bound(cell, weights):
         loop = (time - 1, ages.entering(d_final), d_x, d_r, d_new)
-        _, d_state, *arrays = tf.while_loop(lambda t, *_: t >= 0, body, loop, maximum_iterations=time)
-    return [ages.total(d) for d in d_state], *arrays
+        _, d_state, *arrays = _while(lambda t, *_: t >= 0, body, loop, time)
+    batch = rows.count(tf.shape(tree.flatten(given.state)[0])[0])
+    return [ages.total(d) for d in d_state], *([stack(array, batch, time) for array in part] for part in arrays)
 
 
 def _tick_back(cell: Cell, tick: Tick, given: tuple, noted: list, d_y: Any, d_state: tuple) -> tuple[list, list, list]:
@@ -133,12 +203,26 @@ def _tick_back(cell: Cell, tick: Tick, given: tuple, noted: list, d_y: Any, d_st
     return g_x, g_r, [_sum(*parts) for parts in zip(state, g_state, through, strict=True)]
 
 
-def stacked(arrays: Any) -> list:
+def stacked(arrays: Any, given: Given, parts: Any) -> list:
     """From the arrays of each part of the batch, `[[of the first part, ...], ...]`, all rows: `[time, batch, ...]`."""
-    whole = [
-        [a.stack() if isinstance(a, tf.TensorArray) else a for a in of_parts] for of_parts in zip(*arrays, strict=True)
-    ]
-    return [joined(of_parts, 1) for of_parts in whole]
+    time, batch = tf.shape(tree.flatten(given.x)[0])[0], tf.shape(given.state[0])[0]
+    found = [[stack(a, rows.count(batch), time) for a in of_part] for rows, of_part in zip(parts, arrays, strict=True)]
+    return [joined(of_parts, 1) for of_parts in zip(*found, strict=True)]
+
+
+def stack(array: Any, rows: Any, steps: Any) -> tf.Tensor:
+    """An array of `steps` tensors `[rows, ...]` as `[steps, rows, ...]`, also where there are no steps."""
+    if not isinstance(array, tf.TensorArray):
+        return array
+    inner = array.element_shape[1:]
+    if in_xla():
+        return array.stack()[:steps]  # there is one place at least
+    if tf.executing_eagerly():
+        return array.stack() if int(steps) else tf.zeros([0, rows, *inner], array.dtype)
+    # the shape of what is not there is asked for only where nothing is
+    shape = tf.stack([tf.where(steps > 0, -1, rows), *inner])
+    whole = tf.raw_ops.TensorListStack(input_handle=array.flow, element_shape=shape, element_dtype=array.dtype)
+    return tf.ensure_shape(whole, [None, *array.element_shape])
 
 
 def ends(tick: Tick, output: tf.Tensor, new: tuple, d_y: Any, d_new: Any) -> tuple[list, list]:
@@ -159,7 +243,8 @@ def _enter(tick: Tick, d_state: tuple, d_y: Any, mask: Any) -> tuple[tuple, list
 
 
 def _array(like: Any, ticks: Any) -> tf.TensorArray:
-    return tf.TensorArray(like.dtype, ticks, clear_after_read=False, element_shape=like.shape)
+    places = tf.maximum(ticks, 1) if in_xla() else ticks  # XLA compiles writing even where nothing is written
+    return tf.TensorArray(like.dtype, places, clear_after_read=False, element_shape=like.shape)
 
 
 def _write(arrays: list, t: Any, values: list) -> list:

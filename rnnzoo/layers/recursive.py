@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.cells.inputs import CheckedInputs
 from rnnzoo.cells.ops import in_xla, transposed_once
 from rnnzoo.compositions import Children, Composition
 from rnnzoo.layers.levels import LEVEL, Plan, plan_of
@@ -20,7 +21,7 @@ from rnnzoo.serialization import SignatureConfig
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
-class Recursive(SignatureConfig, keras.layers.Layer):
+class Recursive(CheckedInputs, SignatureConfig, keras.layers.Layer):
     """A recursive network: a composition applied along trees, from the leaves to the root.
 
     Call it with `inputs [batch, nodes, features]`, one vector a node (zeros at a node without), and `structure

@@ -1,6 +1,5 @@
 """Sequence layers: `RNN(cell)`, and a named layer for each cell."""
 
-import inspect
 import operator
 from typing import Any
 
@@ -8,13 +7,14 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.cells import Cell
+from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.layers import scan as loop
+from rnnzoo.cells.inputs import CheckedInputs, check_mask, check_states, sequence_spec
 from rnnzoo.layers.tick import bound, cast_weights
-from rnnzoo.serialization import SignatureConfig, parameters, signature_of
+from rnnzoo.serialization import SignatureConfig, parameters, set_constructor, signature_of
 
 
-class RNN(SignatureConfig, keras.layers.RNN):
+class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
     """Runs any cell of `rnnzoo.cells` over a sequence, in place of `keras.layers.RNN`.
 
     Call it with `(sequences, initial_state=None, mask=None, training=False)`: `sequences` is
@@ -26,19 +26,22 @@ class RNN(SignatureConfig, keras.layers.RNN):
     repeats the previous output (zeros before the first valid step), as Keras does.
 
     Args:
-        cell: a `rnnzoo.cells.Cell`.
+        cell: a `rnnzoo.cells.Cell`, or a list of them, one on top of another (`rnnzoo.cells.StackedCells`; a
+            `Stack` of layers is faster).
         return_sequences: all outputs instead of the last.
         return_state: the final states too.
         go_backwards: reads the sequence from its end; outputs come in the order of reading.
         stateful: the final states of one batch are the initial states of the next.
-        unroll: taken for Keras's sake; the loop is never unrolled, which changes no number.
-        zero_output_for_mask: a masked step gives zeros instead of the previous output.
+        unroll: for Keras's sake. The loop is never unrolled, which changes no number; but the graph of an
+            inference is one that LiteRT converts, as that of Keras's layers with this option.
+        zero_output_for_mask: with `return_sequences`, a masked step gives zeros instead of the previous output.
         truncate: the gradient of each step's loss goes back through so many steps, its own being the first, and
             is cut there; 1 is the learning rule of Elman (1990). None: through all. More than 1 costs as many times
             as much on the way back.
 
     Raises:
-        ValueError: `cell` is not a `rnnzoo.cells.Cell`, or `truncate` is below 1.
+        ValueError: `cell` is not a `rnnzoo.cells.Cell`, or `truncate` is below 1; in a call, inputs that are not
+            dense `[batch, time, features]`, or a mask or states of another shape.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = RNN(rnnzoo.cells.ElmanCell(4), return_sequences=True, return_state=True)
@@ -61,22 +64,23 @@ class RNN(SignatureConfig, keras.layers.RNN):
     ):
         if truncate is not None and truncate < 1:
             raise ValueError(f"truncate must be at least 1, or None, not {truncate!r}")
-        if not isinstance(cell, Cell):
-            raise ValueError(
-                f"rnnzoo.layers.RNN runs cells of rnnzoo.cells, not {cell!r}; for another cell use keras.layers.RNN"
-            )
         kwargs.setdefault("autocast", False)  # a state of higher precision must not be cast on its way in
         super().__init__(
-            cell, return_sequences, return_state, go_backwards, stateful, False, zero_output_for_mask, **kwargs
+            _one_cell(cell), return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask, **kwargs
         )
-        self.input_spec = keras.layers.InputSpec(min_ndim=3)
+        self.input_spec = sequence_spec()
         self.truncate = truncate
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None, **others: Any) -> None:
+        super().build(sequences_shape, initial_state_shape)
+        self.input_spec = sequence_spec(sequences_shape)
 
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False, memory: Any = None
     ) -> Any:
         mask = tree.flatten(mask)[0] if mask is not None else None
         sequences = self._cast(sequences)
+        check_mask(self.name, sequences, mask)
         self._check_batch(sequences)
         state = self._initial_state(sequences, initial_state)
         output, final = loop.scan(
@@ -90,6 +94,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
             zero_output_for_mask=self.zero_output_for_mask,
             memory=memory,
             truncate=self.truncate,
+            unroll=self.unroll,
         )
         output = tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
         if self.stateful:
@@ -108,7 +113,7 @@ class RNN(SignatureConfig, keras.layers.RNN):
             return self.cell.call(self._cast(inputs), list(states), training=False, memory=memory)
 
     def get_config(self) -> dict[str, Any]:
-        live = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask")
+        live = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
         return {**super().get_config(), **{name: getattr(self, name) for name in live}}
 
     def _cast(self, inputs: Any) -> tf.Tensor:
@@ -117,10 +122,16 @@ class RNN(SignatureConfig, keras.layers.RNN):
 
     def _check_batch(self, sequences: Any) -> None:
         expected, got = self._expected_batch_size, sequences.shape[0]
-        if self.stateful and None not in (expected, got) and int(expected) != got:
-            raise ValueError(
-                f"{self.name} is stateful and has states for a batch of {int(expected)}, but was given {got}"
-            )
+        if not self.stateful or expected is None:
+            return
+        rule = (
+            f"{self.name} is stateful and has states for a batch of {int(expected)}: all batches must be of that size "
+            "(drop the remainder, or call reset_state and build anew)"
+        )
+        if got is None:
+            tf.debugging.assert_equal(tf.shape(sequences)[0], int(expected), message=rule)
+        elif int(expected) != got:
+            raise ValueError(f"{rule}, but was given {got}")
 
     def gates(
         self, inputs: Any, mask: Any = None, initial_state: Any = None, memory: Any = None
@@ -142,10 +153,29 @@ class RNN(SignatureConfig, keras.layers.RNN):
         zeros = self.get_initial_state(batch_size=tf.shape(sequences)[0])
         if given is None and not self.stateful:
             return zeros
-        given = list(tree.flatten(self.states if given is None else given))
-        if len(given) != len(zeros):
-            raise ValueError(f"{self.name} has {len(zeros)} states, but initial_state holds {len(given)}")
-        return [tf.cast(tf.convert_to_tensor(g), z.dtype) for g, z in zip(given, zeros, strict=True)]
+        given = [tf.convert_to_tensor(g) for g in tree.flatten(self.states if given is None else given)]
+        check_states(self.name, given, zeros)
+        if not self.stateful:
+            for state in given:
+                tf.debugging.assert_equal(
+                    tf.shape(state)[0], tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"
+                )
+        return [tf.cast(g, z.dtype) for g, z in zip(given, zeros, strict=True)]
+
+
+def _one_cell(cell: Any) -> Cell:
+    """A cell, or several as one. Raises `ValueError` for what is no cell of this package."""
+    cells = cell.cells if isinstance(cell, keras.layers.StackedRNNCells) else cell
+    if isinstance(cells, (list, tuple)) and cells and all(isinstance(c, Cell) for c in cells):
+        return StackedCells(list(cells))
+    if isinstance(cell, Cell):
+        return cell
+    hint = "for another cell use keras.layers.RNN"
+    if isinstance(cell, keras.layers.RNN):
+        hint = f"that is a layer, which has its loop already: use it as it is, or its cell, {cell.name}.cell"
+    if isinstance(cells, (list, tuple)):
+        hint = "a list must hold cells alone; layers one on top of another are a rnnzoo.layers.Stack"
+    raise ValueError(f"rnnzoo.layers.RNN runs cells of rnnzoo.cells, not {cell!r:.200}; {hint}")
 
 
 IGNORED = ("use_cudnn", "implementation")  # Keras's choices of a computation; none changes a number
@@ -154,31 +184,31 @@ IGNORED = ("use_cudnn", "implementation")  # Keras's choices of a computation; n
 class NamedRNN(RNN):
     """An `RNN` that makes its own cell: takes the arguments of both, and shows the cell's as its own.
 
-    Subclasses name `cell_class`.
+    Subclasses name `cell_class`, and the layer of Keras whose arguments they take by position.
     """
 
     cell_class: type[Cell]
+    use_cudnn: Any = "auto"
 
-    def __init_subclass__(cls, cell_class: type[Cell] | None = None, **kwargs):
+    def __init_subclass__(cls, cell_class: type[Cell] | None = None, like: type = keras.layers.SimpleRNN, **kwargs):
         if cell_class is None:  # a user's subclass of a named layer
             super().__init_subclass__(**kwargs)
             return
         cls.cell_class = cell_class
-        own = {name: p.replace(kind=p.KEYWORD_ONLY) for name, p in parameters(RNN).items() if name != "cell"}
-        signature = signature_of({**parameters(cell_class), **own})
+        own = {name: p for name, p in parameters(RNN).items() if name != "cell"}
+        signature = signature_of({**parameters(cell_class), **own}, like)
 
         def __init__(self, *args, **kwargs):
             given = signature.bind(*args, **kwargs).arguments
             given.update(given.pop("kwargs", {}))
+            use_cudnn = given.get("use_cudnn", "auto")
             given = {name: value for name, value in given.items() if name not in IGNORED}
             shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
             for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
             super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
+            self.use_cudnn = use_cudnn
 
-        receiver = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
-        __init__.__signature__ = whole  # type: ignore[attr-defined]
-        cls.__init__ = __init__  # type: ignore[method-assign]
+        set_constructor(cls, __init__, signature)
         for name in parameters(cell_class):
             setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
         super().__init_subclass__(**kwargs)

@@ -28,6 +28,10 @@ class Rows:
         rows = tf.shape(like)[0] if like.shape[0] is None else like.shape[0]
         return [cls(0, rows // 2), cls(rows // 2, rows)]
 
+    def count(self, batch: Any) -> Any:
+        """How many of the rows of a batch these are."""
+        return self.bounds[1][0] - self.bounds[0][0] if self.bounds else batch
+
     def of(self, nest: Any) -> Any:
         """These rows of a nest of `[batch, ...]`; an axis of 1 serves them all."""
         if not self.bounds:

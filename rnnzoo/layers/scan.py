@@ -7,7 +7,8 @@ import tensorflow as tf
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import in_xla, lookup_of, rearranged, transposed_once, turned, weight
 from rnnzoo.layers import engine
-from rnnzoo.layers.rows import parts
+from rnnzoo.layers.rows import Rows, parts
+from rnnzoo.layers.tick import is_portable
 from rnnzoo.layers.watching import note
 
 
@@ -23,29 +24,30 @@ def scan(
     zero_output_for_mask: bool = False,
     memory: Any = None,
     truncate: int | None = None,
+    unroll: bool = False,
 ) -> tuple[tf.Tensor, tuple]:
     """Runs a built cell over `inputs [batch, time, features]`: `(outputs, final_state)`.
 
     A masked step (`mask [batch, time]`, False) leaves the state as it was and repeats the
     previous output, or gives zeros with `zero_output_for_mask`; before the first valid step the
-    output is zero. `memory`, a nest of `[batch, ...]`, is handed to the cell's `constants`. The
+    output is zero. What the inputs hold at a masked step, NaN included, reaches neither values nor gradients.
+    `memory`, a nest of `[batch, ...]`, is handed to the cell's `constants`. The
     outputs are `[batch, time, size]`, or the last one, `[batch, size]`, without `return_sequences`. With
-    `truncate` no gradient goes back further than so many steps.
+    `truncate` no gradient goes back further than so many steps. With `unroll` the graph of an inference is one
+    that LiteRT converts.
 
     In the plain graph the two halves of a batch run side by side.
     """
-    cut = parts(inputs)
-    if len(cut) > 1:
-        for state in initial_state:
-            tf.debugging.assert_equal(tf.shape(state)[0], tf.shape(inputs)[0], "initial_state has another batch size")
+    portable = is_portable(unroll, training)
+    cut = [Rows()] if portable else parts(inputs)
     x, consts, mask = _prepare(cell, inputs, mask, training, go_backwards, memory)
     run, x = note(cell, x, tuple(initial_state), consts, mask, go_backwards)
     outputs, final, index = engine.run(
-        run, x, tuple(initial_state), consts, mask, bool(training), return_sequences, truncate, cut
+        run, x, tuple(initial_state), consts, mask, bool(training), return_sequences, truncate, cut, portable
     )
     outputs = _outputs(outputs, final, index, mask, return_sequences)
-    if zero_output_for_mask and mask is not None:
-        outputs = hide(outputs, _swap(mask), return_sequences)
+    if zero_output_for_mask and return_sequences and mask is not None:
+        outputs = zero_masked(outputs, _swap(mask))
     return outputs, final
 
 
@@ -64,8 +66,11 @@ def _prepare(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bo
     def in_order(t: tf.Tensor) -> tf.Tensor:
         return tf.reverse(_swap(t), [0]) if go_backwards else _swap(t)
 
+    if mask is not None:
+        mask = tf.cast(mask, tf.bool)
+        inputs = without_masked(inputs, mask)
+        mask = in_order(mask)
     inputs = rearranged(inputs, in_order)
-    mask = None if mask is None else in_order(tf.cast(mask, tf.bool))
     lookup = lookup_of(inputs)
     many = lookup is None or not lookup.pays()
     with transposed_once(_against_the_grain(cell) if training and many else {}):
@@ -101,14 +106,25 @@ def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, se
         outputs = tf.gather(_swap(outputs), last, batch_dims=1)
     else:
         outputs = _swap(outputs) if sequence else final[output_state][:, None]
-    outputs = tf.where(so_far[:, :, None] > 0, outputs, tf.zeros([], outputs.dtype))
+    outputs = tf.where(tf.expand_dims(so_far > 0, -1), outputs, tf.zeros([], outputs.dtype))
     return outputs if sequence else outputs[:, 0]
 
 
-def hide(outputs: tf.Tensor, mask: tf.Tensor, sequence: bool) -> tf.Tensor:
-    """Zeros at masked steps of `[batch, time, ...]`, or of the last step `[batch, ...]`."""
-    valid = tf.cast(mask, tf.bool) if sequence else tf.cast(mask[:, -1], tf.bool)
-    return tf.where(valid[..., None], outputs, tf.zeros([], outputs.dtype))
+def zero_masked(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """`values [batch, time, size]` with zeros at the masked steps."""
+    return tf.where(tf.expand_dims(tf.cast(mask, tf.bool), -1), values, tf.zeros([], values.dtype))
+
+
+def without_masked(inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Inputs `[batch, time, ...]` that hold zeros at masked steps, so that what stood there cannot matter.
+
+    Vectors that will be looked up in a product with their table are left as they are: they are rows of weights.
+    """
+    lookup = lookup_of(inputs)
+    if not inputs.dtype.is_floating or (lookup is not None and lookup.pays()):
+        return inputs
+    valid = tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (inputs.shape.rank - 2)], 0))
+    return tf.where(valid, inputs, tf.zeros([], inputs.dtype))
 
 
 def _swap(tensor: tf.Tensor) -> tf.Tensor:

@@ -4,11 +4,11 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import tree
 
 from rnnzoo.cells.ops import rearranged
-from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent
-from rnnzoo.layers.scan import hide
+from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent, returning
+from rnnzoo.cells.inputs import sequence_spec
+from rnnzoo.layers.scan import without_masked, zero_masked
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -23,18 +23,18 @@ class Stack(Arrangement):
     step by itself, and so make the way in or out deep. One layer alone is that layer.
 
     Args:
-        layers: the lowest first. Recurrent ones are made to return what is needed here.
+        layers: the lowest first. What they return by themselves does not matter here.
         residual: each recurrent layer but the first adds its input to its output.
         dropout: fraction of what goes from one layer to the next that is hidden in training, drawn
             anew at every step, 0 <= dropout < 1.
         return_sequences: all outputs instead of the last.
         return_state: the final states too.
         go_backwards: reads the sequence from its end; outputs come in the order of reading.
-        zero_output_for_mask: a masked step gives zeros.
+        zero_output_for_mask: with `return_sequences`, a masked step gives zeros.
 
     Raises:
-        ValueError: no recurrent layer is given or one reads backward by itself, or `residual` between layers of
-            different sizes.
+        ValueError: no recurrent layer is given, one reads backward by itself or has two outputs, or `residual`
+            between layers of different sizes.
 
     >>> import tensorflow as tf, rnnzoo
     >>> stack = Stack([rnnzoo.layers.LSTM(4), rnnzoo.layers.ElmanRNN(3)], return_state=True)
@@ -64,17 +64,18 @@ class Stack(Arrangement):
             raise ValueError("a stack needs at least one recurrent layer")
         if any(part.go_backwards for part in self.parts):
             raise ValueError("layers of a stack read in its direction: give go_backwards to the Stack, not to a layer")
+        if any(getattr(part, "outputs", 1) > 1 for part in self.parts):
+            raise ValueError("a layer of a stack has one output: merge_mode=None gives two")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}")
         self.residual = residual
         self.between = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.zero_output_for_mask = go_backwards, zero_output_for_mask
-        for part in self.parts:
-            part.return_sequences = part.return_state = True
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         shape = tuple(sequences_shape)
+        self.input_spec = [sequence_spec(shape)]
         for layer in self.layers:
             if not layer.built:
                 layer.build(shape)
@@ -90,9 +91,11 @@ class Stack(Arrangement):
         return (shape, *((batch, size) for size in self.state_size)) if self.return_state else shape
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
-        mask = tree.flatten(mask)[0] if mask is not None else None
+        sequences, mask = self.check_sequences(sequences, mask)
+        if mask is not None and not is_recurrent(self.layers[0]):
+            sequences = without_masked(sequences, mask)
         if self.go_backwards:
-            sequences = rearranged(tf.convert_to_tensor(sequences), lambda t: tf.reverse(t, [1]))
+            sequences = rearranged(sequences, lambda t: tf.reverse(t, [1]))
             mask = None if mask is None else tf.reverse(mask, [1])
         dealt, final = self.deal(initial_state), []
         for layer in self.layers:
@@ -103,13 +106,15 @@ class Stack(Arrangement):
                 sequences = layer(sequences)
                 continue
             i = self.parts.index(layer)
-            layer.return_sequences = whole = self.return_sequences or i + 1 < len(self.parts)
-            sequences, *states = layer(sequences, initial_state=dealt[i], mask=mask, training=training)
+            whole = self.return_sequences or i + 1 < len(self.parts)
+            with returning(layer, return_sequences=whole, return_state=self.return_state):
+                returned = layer(sequences, initial_state=dealt[i], mask=mask, training=training)
+            sequences, *states = returned if self.return_state else (returned,)
             final += states
             if self._adds(layer):
                 sequences = sequences + tf.cast(entered if whole else ends(layer, entered, mask), sequences.dtype)
-        if self.zero_output_for_mask and mask is not None:
-            sequences = hide(sequences, mask, self.return_sequences)
+        if self.zero_output_for_mask and self.return_sequences and mask is not None:
+            sequences = zero_masked(sequences, mask)
         sequences = self.cast(sequences)
         return (sequences, *final) if self.return_state else sequences
 
@@ -133,5 +138,5 @@ class Stack(Arrangement):
         """The shape of a layer's sequences."""
         if not is_recurrent(layer):
             return tuple(layer.compute_output_shape(shape))
-        layer.return_sequences = True
-        return tuple(layer.compute_output_shape(shape)[0])
+        with returning(layer, return_sequences=True, return_state=False):
+            return tuple(layer.compute_output_shape(shape))

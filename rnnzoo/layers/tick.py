@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import dataclasses
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,16 +17,43 @@ from rnnzoo.cells.ops import in_xla
 
 ROWS = 7919  # of the tick that is traced: as many as no other axis has
 IN_PLAIN_LOOP: contextvars.ContextVar[bool] = contextvars.ContextVar("plain", default=False)
+_PORTABLE: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
+LITERT_CONVERTERS = ("keras.src.export.litert", "tensorflow.lite.")  # modules that trace a model to convert it
 
 
 @contextlib.contextmanager
-def plain_loop() -> Iterator[None]:
-    """Inside, graphs are traced without the custom gradient: for export, where none is needed."""
-    token = IN_PLAIN_LOOP.set(True)
+def plain_loop(portable: bool = False) -> Iterator[None]:
+    """Context in which graphs are traced without custom gradients, as exports need none.
+
+    Args:
+        portable: whether loops over time use only operations that LiteRT converts at any batch size and length.
+    """
+    tokens = IN_PLAIN_LOOP.set(True), _PORTABLE.set(portable)
     try:
         yield
     finally:
-        IN_PLAIN_LOOP.reset(token)
+        IN_PLAIN_LOOP.reset(tokens[0])
+        _PORTABLE.reset(tokens[1])
+
+
+def is_portable(unroll: bool, training: Any) -> bool:
+    """Whether a loop over time must be one that LiteRT converts: it has no lists of tensors of unknown shape.
+
+    True in `plain_loop(portable=True)`, for a layer with `unroll` (the option with which Keras's own layers convert),
+    and while Keras or TensorFlow trace a model for LiteRT; never in training, eagerly or under XLA.
+    """
+    if training or tf.executing_eagerly() or in_xla():
+        return False
+    return unroll or _PORTABLE.get() or _is_called_by(LITERT_CONVERTERS)
+
+
+def _is_called_by(modules: tuple[str, ...]) -> bool:
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(modules):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,17 +79,16 @@ def trace_tick(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.T
         x = tree.map_structure(lambda t: tf.compat.v1.placeholder(t.dtype, [ROWS, *t.shape[2:]]), x)
         state, consts = tree.map_structure(like, (state, consts))
         owned = [tf.compat.v1.placeholder(w.dtype, w.shape) for w in weights]
-        with bound(cell, owned), tf.GradientTape(persistent=True) as tape:
-            tape.watch([floats(x), floats(consts), owned])
+        with bound(cell, owned):
             r = tree.map_structure(like, cell.recurrent(state, consts))
-            tape.watch(r)
             with noting(Notes()) as noted:
                 output, new_state = cell.step(x, r, state, consts)
         _refuse_impure(cell, graph, len(weights))
         targets = [t for t in [output, *new_state] if t.dtype.is_floating]
-        d_x, d_r = tape.gradient(targets, [floats(x), r])
-        d_owned = tape.gradient(targets, [*owned, *floats(consts)])
-    flat_x, flat_r = tree.flatten(d_x), tree.flatten(d_r)
+        # not a GradientTape: it would keep the graph alive for ever
+        sources = [floats(x), floats(r), [*owned, *floats(consts)]]
+        found = iter(tf.gradients(targets, tree.flatten(sources)))
+        flat_x, flat_r, d_owned = ([next(found) for _ in group] for group in sources)
 
     has_weights = any(d is not None for d in d_owned)
     by_rows = all(t.shape.rank and t.shape[0] == ROWS and ROWS not in t.shape[1:] for t in noted)

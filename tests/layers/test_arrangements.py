@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import rnnzoo
 from rnnzoo.layers import GRU, LSTM, RNN, Bidirectional, DeepInput, DeepOutput, DeepTransition, ElmanRNN, Stack
 from tests import oracles
+from rnnzoo.layers.arrangement import returning
 from tests.helpers import assert_close, gradients, normal, randomise
 
 MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 0, 1], [0] * 6], bool)
@@ -143,8 +144,9 @@ def test_bidirectional_over_a_stack_is_two_stacks():
     mask = tf.constant(MASK)
     y, *states = layer(X, mask=mask)
     forward, backward = layer.parts
-    f, *f_states = forward(X, mask=mask)
-    b, *b_states = backward(X, mask=mask)
+    with returning(forward, zero_output_for_mask=True), returning(backward, zero_output_for_mask=True):
+        f, *f_states = forward(X, mask=mask)
+        b, *b_states = backward(X, mask=mask)
     assert y.shape == (5, 6, 6)
     assert len(states) == 6
     assert_close(y, tf.concat([f, tf.reverse(b, [1])], -1), 0, 0)
@@ -220,11 +222,10 @@ def test_a_residual_adds_what_goes_with_each_direction():
     layer = Stack(parts, residual=True)
     mask = tf.constant(MASK)
     got = layer(X, mask=mask)
-    for part in parts:
-        part.return_sequences = True
-    below, *_ = parts[0](X, mask=mask)
-    parts[1].return_sequences = False
-    above, *_ = parts[1](below, mask=mask)
+    assert not any(part.return_sequences or part.return_state for part in parts)  # as they were given
+    with returning(parts[0], return_sequences=True):
+        below = parts[0](X, mask=mask)
+    above = parts[1](below, mask=mask)
     for row, valid in enumerate(MASK):
         at = np.flatnonzero(valid)
         ends = tf.concat([below[row, at[-1], :2], below[row, at[0], 2:]], 0) if len(at) else tf.zeros(4)
@@ -262,12 +263,15 @@ def test_what_reads_ahead_says_so():
     ("make", "message"),
     [
         (lambda: Bidirectional(LSTM(3), merge_mode="max"), "merge_mode must be one of concat, sum, ave, mul, None"),
-        (lambda: Bidirectional(LSTM(3), "sum"), "recurrent layers of rnnzoo.layers, not 'sum'"),
+        (lambda: Bidirectional(LSTM(3), backward_layer="sum"), "recurrent layers of rnnzoo.layers, not 'sum'"),
         (lambda: Bidirectional(keras.layers.Dense(3)), "recurrent layers of rnnzoo.layers"),
         (lambda: Bidirectional(Bidirectional(LSTM(3))), "stack Bidirectional layers instead"),
         (lambda: Bidirectional(Stack([Bidirectional(LSTM(3))])), "stack Bidirectional layers instead"),
-        (lambda: Bidirectional(LSTM(3), LSTM(3)), "read in the same direction"),
-        (lambda: Bidirectional(LSTM(3), LSTM(3, go_backwards=True, stateful=True)), "differ in stateful"),
+        (lambda: Bidirectional(LSTM(3), backward_layer=LSTM(3)), "read in the same direction"),
+        (
+            lambda: Bidirectional(LSTM(3), backward_layer=LSTM(3, go_backwards=True, stateful=True)),
+            "differ in stateful",
+        ),
         (lambda: Stack([LSTM(3), LSTM(3, go_backwards=True)]), "give go_backwards to the Stack"),
         (lambda: Stack([keras.layers.LSTM(3)]), "not a recurrent layer of rnnzoo.layers; use the one of that name"),
         (lambda: Bidirectional(keras.layers.GRU(3)), "not a recurrent layer of rnnzoo.layers"),

@@ -78,4 +78,4 @@ def test_positional_arguments_mean_the_same(pair):
 
 def test_extra_positional_arguments_are_refused():
     with pytest.raises(TypeError, match="too many positional arguments"):
-        rnnzoo.layers.LSTM(3, "tanh", "sigmoid", True)
+        rnnzoo.layers.LSTM(3, *["tanh"] * 30)

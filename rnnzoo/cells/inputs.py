@@ -1,0 +1,71 @@
+"""Checks of what a layer is called with, so that a wrong input is named before TensorFlow stumbles over it."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+FEATURES_LAST = "[batch, time, features]"
+
+
+class CheckedInputs:
+    """Mixin before a Keras layer: a call refuses tensors that no layer of this package computes with.
+
+    Raises:
+        ValueError: a ragged or a sparse tensor, complex numbers or strings.
+    """
+
+    name: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for value in (*args, *kwargs.values()):
+            refuse_tensors(self.name, value)
+        return super().__call__(*args, **kwargs)  # type: ignore[misc]
+
+
+def refuse_tensors(name: str, value: Any) -> None:
+    """Raises `ValueError` for a tensor, or a nest that holds one, that the layer `name` does not compute with."""
+    if isinstance(value, tf.RaggedTensor):
+        raise ValueError(
+            f"{name} expects dense tensors, but got a ragged one, {value.shape}: give it x.to_tensor() and "
+            "mask=tf.sequence_mask(x.row_lengths())"
+        )
+    if isinstance(value, tf.SparseTensor):
+        raise ValueError(f"{name} expects dense tensors, but got a sparse one, {value.shape}: tf.sparse.to_dense(x)")
+    if isinstance(value, (list, tuple)) and not hasattr(value, "dtype"):
+        for item in value:
+            refuse_tensors(name, item)
+        return
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or isinstance(value, keras.layers.Layer):
+        return
+    kind = getattr(dtype, "name", str(dtype))
+    if kind.startswith("complex"):
+        raise ValueError(
+            f"{name} expects real numbers, but got {kind}: give the real and imaginary parts as features, "
+            "tf.concat([tf.math.real(x), tf.math.imag(x)], -1)"
+        )
+    if kind in ("string", "object") or kind.startswith("str"):
+        raise ValueError(f"{name} expects numbers, but got strings: encode them first, as with keras.layers.StringLookup")
+
+
+def check_mask(name: str, sequences: Any, mask: Any) -> None:
+    """Raises `ValueError` for a mask that is not `[batch, time]` of these sequences."""
+    if mask is not None and not sequences.shape[:2].is_compatible_with(mask.shape):
+        raise ValueError(f"{name} expects a mask [batch, time] of shape {sequences.shape[:2]}, but got {mask.shape}")
+
+
+def check_states(name: str, states: Any, zeros: Any) -> None:
+    """Raises `ValueError` unless there is a state of the right shape for each of the zero states."""
+    if len(states) != len(zeros):
+        raise ValueError(f"{name} has {len(zeros)} states, but was given {len(states)}")
+    for i, (state, zero) in enumerate(zip(states, zeros, strict=True)):
+        shape = tf.TensorShape(state.shape)
+        if not shape.is_compatible_with(zero.shape):
+            raise ValueError(f"{name}: state {i} has shape {zero.shape}, [batch, size], but was given {shape}")
+
+
+def sequence_spec(shape: Any = None) -> keras.layers.InputSpec:
+    """The specification of `[batch, time, features]`, with as many features as `shape`, if that says how many."""
+    known = {} if shape is None or shape[-1] is None else {-1: shape[-1]}
+    return keras.layers.InputSpec(ndim=3, axes=known)

@@ -1,0 +1,105 @@
+"""Several cells as one: each reads the output of the one below at the same time step."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo.cells.base import Cell
+
+
+@keras.saving.register_keras_serializable(package="rnnzoo")
+class StackedCells(Cell):
+    """Cells one on top of another, run as one cell; in place of `keras.layers.StackedRNNCells`.
+
+        h_t^1 = cell_1(x_t, h_{t-1}^1),   h_t^k = cell_k(h_t^{k-1}, h_{t-1}^k) for k > 1
+
+    `rnnzoo.layers.RNN([cell, cell])` makes one of its list. Only the first cell's inputs are known before the loop,
+    so that the products of the others with theirs are inside it: a `rnnzoo.layers.Stack` of layers, which gives the
+    same numbers, is faster.
+
+    Shapes: inputs `[batch, time, features]`; states those of the cells, the lowest first; output that of the highest
+    cell; weights those of the cells, in their order.
+
+    Args:
+        cells: the lowest first.
+
+    Raises:
+        ValueError: no cell, something else than a cell of `rnnzoo.cells`, or zoneout in a cell above the first.
+
+    >>> import tensorflow as tf, rnnzoo
+    >>> layer = rnnzoo.layers.RNN([rnnzoo.cells.LSTMCell(4), rnnzoo.cells.GRUCell(3)], return_state=True)
+    >>> [t.shape[1] for t in layer(tf.zeros([2, 7, 5]))]
+    [3, 4, 4, 3]
+
+    El Hihi & Bengio (1996), Hierarchical recurrent neural networks for long-term dependencies, NIPS 8.
+    """
+
+    def __init__(self, cells: list[Any], **kwargs):
+        super().__init__(**kwargs)
+        if not cells or not all(isinstance(cell, Cell) for cell in cells):
+            raise ValueError(f"StackedCells expects a list of cells of rnnzoo.cells, but got {cells!r:.200}")
+        if any(getattr(cell, "zoneout", 0) or getattr(cell, "zoneout_cell", 0) for cell in cells[1:]):
+            raise ValueError(
+                "a cell above the first cannot have zoneout, whose noise is drawn before the loop: use "
+                "rnnzoo.layers.Stack([rnnzoo.layers.LSTM(...), ...])"
+            )
+        self.cells = list(cells)
+        sizes = [cell.state_size for cell in cells]
+        self.counts = [len(s) if isinstance(s, (list, tuple)) else 1 for s in sizes]
+        self.state_size = keras.tree.flatten(sizes)
+        self.output_size = _output_size(cells[-1])
+        self.causal = all(cell.causal for cell in cells)
+
+    def build(self, input_shape: Any) -> None:
+        shape = tuple(input_shape)
+        for cell in self.cells:
+            if not cell.built:
+                cell.build(shape)
+            shape = (*shape[:-1], _output_size(cell))
+
+    def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
+        return [state for cell in self.cells for state in cell.get_initial_state(batch_size)]
+
+    def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
+        return self.cells[0].project(inputs, training)
+
+    def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
+        """Those of each cell, and for each above the first the dropout mask of its inputs, if it has one."""
+        inputs = tf.cast(inputs, self.compute_dtype)
+        own = tuple(cell.constants(inputs, training=training, memory=memory) for cell in self.cells)
+        return own, tuple(self._input_mask(k, inputs, training) for k in range(1, len(self.cells)))
+
+    def _input_mask(self, k: int, inputs: tf.Tensor, training: Any) -> Any:
+        cell: Any = self.cells[k]
+        if not (training and getattr(cell, "dropout", 0)):
+            return ()
+        ones = tf.ones([tf.shape(inputs)[-2], _output_size(self.cells[k - 1])], inputs.dtype)
+        return (keras.random.dropout(ones, cell.dropout, seed=cell.seed_generator),)
+
+    def recurrent(self, state: tuple, consts: Any) -> Any:
+        parts = zip(self.cells, self._split(state), consts[0], strict=True)
+        return tuple(cell.recurrent(own, const) for cell, own, const in parts)
+
+    def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
+        output, new = x, []
+        for k, (cell, own, const) in enumerate(zip(self.cells, self._split(state), consts[0], strict=True)):
+            if k:
+                mask = consts[1][k - 1]
+                x = cell.project(output * mask[0] if mask else output)
+            output, states = cell.step(x, r[k], own, const)
+            new += states
+        return output, tuple(new)
+
+    def _split(self, state: tuple) -> list[tuple]:
+        """The states of each cell."""
+        parts, first = [], 0
+        for count in self.counts:
+            parts.append(tuple(state[first : first + count]))
+            first += count
+        return parts
+
+
+def _output_size(cell: Any) -> int:
+    size = getattr(cell, "output_size", None)
+    return keras.tree.flatten(cell.state_size)[0] if size is None else size
