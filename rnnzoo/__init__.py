@@ -9,7 +9,7 @@ from rnnzoo.registry import CELLS, COMPOSITIONS, MODELS, TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import create_task, list_tasks
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 list_cells = CELLS.list
 __all__ = ["CELLS", "COMPOSITIONS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "compositions"]
 __all__ += [

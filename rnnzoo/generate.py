@@ -19,7 +19,7 @@ class GenerateOptions:
     """How to write."""
 
     prompt: str = option("", "text to go on from")
-    length: int = option(500, "characters (or words) to write", minimum=0)
+    length: int = option(500, "characters (or words) to write", minimum=0, below=1_000_001)
     temperature: float = option(0.7, "0: always the likeliest; 1: as the model believes", minimum=0)
     top_k: int = option(0, "choose among so many of the likeliest; 0: all", minimum=0)
     seed: int = option(0, "the same seed writes the same text", minimum=0, below=2**31)
@@ -34,13 +34,13 @@ def generate(model: Any, **options: Any) -> str:
     signatures = getattr(model, "signatures", {})
     if "generate" not in signatures:
         raise UserError("this model does not generate text: only exports of language models do")
-    numbers = {
+    values = {
         "length": chosen.length,
         "temperature": float(chosen.temperature),
         "top_k": chosen.top_k,
         "seed": chosen.seed,
     }
-    constants = {name: tf.constant(value) for name, value in numbers.items()}
+    constants = {name: tf.constant([value]) for name, value in values.items()}
     text = signatures["generate"](prompt=tf.constant([chosen.prompt]), **constants)["text"]
     return text.numpy()[0].decode("utf-8", "replace")
 

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,16 +126,20 @@ class Predictor:
 
     def _search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
         sizes = {
-            "beam_size": tf.constant(self.options.beam),
-            "length_penalty": tf.constant(float(self.options.length_penalty)),
+            "beam_size": tf.constant([self.options.beam]),
+            "length_penalty": tf.constant([float(self.options.length_penalty)]),
         }
         found = self.signatures["translate"](text=text, **sizes)
         texts, scores = found["text"].numpy(), found["score"].numpy()
         if self.options.nbest == 1:
             return [row[0].decode() for row in texts]
         best = slice(0, self.options.nbest)
+        lowest = tf.float32.min  # of a beam that found nothing
         return [
-            "\n".join(f"{n}\t{s:.4f}\t{t.decode()}" for s, t in zip(scores[i, best], texts[i, best], strict=True))
+            "\n".join(
+                f"{n}\t{-math.inf if s <= lowest else s:.4f}\t{t.decode()}"
+                for s, t in zip(scores[i, best], texts[i, best], strict=True)
+            )
             for i, n in enumerate(numbers)
         ]
 

@@ -196,8 +196,8 @@ def _sides(spec: TaskSpec, source: Any, written: Any) -> Iterator[tuple[tuple[st
 def sample(export_dir: Path, length: int = 500) -> str:
     """Text that an exported language model writes."""
     generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
-    numbers = {"length": length, "temperature": TEMPERATURE, "top_k": 0, "seed": 1}
-    text = generate(prompt=tf.constant([""]), **{name: tf.constant(value) for name, value in numbers.items()})
+    values = {"length": length, "temperature": TEMPERATURE, "top_k": 0, "seed": 1}
+    text = generate(prompt=tf.constant([""]), **{name: tf.constant([value]) for name, value in values.items()})
     return text["text"].numpy()[0].decode()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+import rnnzoo
 from rnnzoo.errors import UserError
 from rnnzoo.export import check
 from rnnzoo.export.serving import Serving
@@ -32,9 +33,10 @@ def export_saved_model(
     """Writes a model as a SavedModel that needs neither this package nor its data.
 
     `Serving`, `WritingServing` and `TreeServing` document the signatures.
-    `assets.extra/config.json` holds the model's configuration, the vocabulary included, and what `config` adds. The
-    SavedModel gets its name only after a fresh process without this package has loaded it and its answers equal the
-    model's.
+    `assets.extra/config.json` holds the model's configuration, the vocabulary and the version of this package
+    included, and what `config` adds. The SavedModel gets its name only after a fresh process without this package has
+    loaded it, as Python does and as servers do, and its answers equal the model's both times. Loaded by
+    `tf.saved_model.load` it has `weights`, a dictionary of variables by their path in the model.
 
     Raises:
         UserError: `path` holds something and `overwrite` is not set, or the model is not one of this zoo's.
@@ -55,10 +57,13 @@ def export_saved_model(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         made = Path(folder) / "saved_model"
         serving = next(kind for cls, kind in SERVING.items() if isinstance(model, cls))(model)
-        tf.saved_model.save(serving, str(made), signatures=serving.functions)
+        # no gradients: whoever loads it runs it, and what is not there cannot keep it from loading
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(serving.to_save(), str(made), signatures=serving.functions, options=options)
         extra = made / "assets.extra"
         extra.mkdir()
-        text = json.dumps({**(config or {}), **model.get_config()}, indent=1, ensure_ascii=False)
+        config = {**(config or {}), **model.get_config(), "rnnzoo": rnnzoo.__version__}
+        text = json.dumps(config, indent=1, ensure_ascii=False)
         (extra / "config.json").write_text(text, encoding="utf-8")
         _verify(serving, made, Path(folder))
         _put(made, path)

@@ -11,12 +11,46 @@ from rnnzoo.export.text import Codec
 from rnnzoo.layers.tick import plain_loop
 from rnnzoo.models import Network
 from rnnzoo.models.decoding import choose
-from rnnzoo.spec import SPECIAL
+from rnnzoo.spec import PAD, SPECIAL
+
+LONGEST = 1_000_000  # of what is generated: longer texts fill a server's memory
+BLOCK = 128  # random numbers that are drawn together
+LARGEST_EXPONENT = 88.0  # whose exponential float32 holds
 
 Signature = Callable[..., dict[str, tf.Tensor]]
 
 
-class Serving(tf.Module):
+class ServedModel:
+    """Signatures of a model, as a SavedModel has them: the base of the classes that make them.
+
+    Subclasses set `functions`, traced functions by the name of their signature, and `vocabulary`, what these functions
+    look strings up in. Every input and output has the batch as its first dimension, so that a server can send rows one
+    by one and put requests together; a value that could be one for all rows is `[n]` or `[1]`.
+    """
+
+    functions: dict[str, Any]
+    vocabulary: dict[str, Codec]
+
+    def __init__(self, model: Any):
+        self._model, self.spec = model, model.spec
+
+    def to_save(self) -> tf.Module:
+        """What `tf.saved_model.save` is to reach: the weights by path, the vocabulary, and nothing else.
+
+        The variables are those that the functions read. By way of a Keras model each would be written a second time,
+        and only loaders written in Python would fill the ones that are read.
+        """
+        saved = tf.Module()
+        saved.weights = {path: weight.value for path, weight in self._model.weights_by_path().items()}
+        saved.vocabulary = dict(self.vocabulary)
+        return saved
+
+    def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define probes")
+
+
+class Serving(ServedModel):
     """A model and its vocabulary behind signatures; every batch and time dimension is free.
 
     `serving_default`, for a language model: `text [n]` (strings) to `log_probability [n]` (nats)
@@ -25,21 +59,21 @@ class Serving(tf.Module):
     one's name, `[n]` or, empty at padding, `[n, time]`) or values: forecasts `[n, horizon, size]`.
     Features and forecasts are in the user's own units. `padded(features, lengths [n])` takes series of
     unequal lengths, padded behind.
-    `initial_state(batch_size)` gives `state_0 ...`; `step(inputs, state_0 ...)` takes one step of
-    a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also
+    `initial_state(rows [n])` gives `state_0 ...` of n rows, whatever the values; `step(inputs, state_0 ...)` takes one
+    step of a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also
     `generate(prompt, length, temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length`
-    characters or words, the likeliest ones at temperature 0, of the `top_k` likeliest if that is not
-    0; the same seed gives the same text.
+    characters or words (at most a million), the likeliest ones at temperature 0, of the `top_k` likeliest if that is
+    not 0. Each of the four is `[n]`, a value for each row, or `[1]`. A row's text depends on its own values alone:
+    row i of `[1]` seed draws from (seed, i), a row with a seed of its own as the first row of that seed.
     """
 
     def __init__(self, model: Network):
-        super().__init__()
-        self._model = model
-        self.spec = model.spec
+        super().__init__(model)
         spec = model.spec
         self._codec: Any = None
         if spec.vocabulary:
             self._codec = Codec(spec.vocabulary, spec.level, spec.characters, spec.word_length)
+        self.vocabulary = {} if self._codec is None else {"inputs": self._codec}
         self._states = model.initial_state(1)
         self.functions = self._make()
 
@@ -51,30 +85,28 @@ class Serving(tf.Module):
         one = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
         made = {}
         if self._model.causal:
-            made["initial_state"] = function(self._initial_state, [scalar(tf.int32, "batch_size")])
+            made["initial_state"] = function(self._initial_state, [row(tf.int32, "rows")])
             made["step"] = function(self._step, [one, *states])
         if spec.language_model:
-            strings = tf.TensorSpec([None], tf.string, "text")
-            made["serving_default"] = function(self._score, [strings])
-            arguments = [tf.TensorSpec([None], tf.string, "prompt"), scalar(tf.int32, "length")]
-            arguments += [scalar(tf.float32, "temperature"), scalar(tf.int32, "top_k"), scalar(tf.int32, "seed")]
-            made["generate"] = function(self._generate, arguments)
+            made["serving_default"] = function(self._score, [row(tf.string, "text")])
+            arguments = [row(tf.string, "prompt"), row(tf.int32, "length"), row(tf.float32, "temperature")]
+            made["generate"] = function(self._generate, [*arguments, row(tf.int32, "top_k"), row(tf.int32, "seed")])
         elif tokens:
-            made["serving_default"] = function(self._read, [tf.TensorSpec([None], tf.string, "text")])
+            made["serving_default"] = function(self._read, [row(tf.string, "text")])
         else:
             features = tf.TensorSpec([None, None, size], tf.float32, "features")
             made["serving_default"] = function(self._predict, [features])
-            made["padded"] = function(self._predict_padded, [features, tf.TensorSpec([None], tf.int32, "lengths")])
+            made["padded"] = function(self._predict_padded, [features, row(tf.int32, "lengths")])
         return made
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
         spec, rng = self.spec, np.random.default_rng(0)
         found: list[tuple[str, int, dict[str, Any]]] = []
         for batch, time in ((1, 5), (3, 17)):
             if "step" in self.functions:
-                state = self.functions["initial_state"](tf.constant(batch))
-                found.append(("initial_state", batch, {"batch_size": tf.constant(batch)}))
+                rows = tf.zeros([batch], tf.int32)
+                state = self.functions["initial_state"](rows)
+                found.append(("initial_state", batch, {"rows": rows}))
                 if spec.inputs == "tokens":
                     one: Any = rng.integers(len(SPECIAL), spec.input_size, batch).astype("int32")
                     if spec.word_length:
@@ -87,9 +119,9 @@ class Serving(tf.Module):
                 text = texts(rng, spec.vocabulary, spec.level, batch, time)
                 found.append(("serving_default", batch, {"text": text}))
             if spec.language_model:
-                numbers = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
-                constants = {key: tf.constant(value) for key, value in numbers.items()}
-                found.append(("generate", batch, {"prompt": text, **constants}))
+                values = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
+                one_each = {key: tf.constant([value]) for key, value in values.items()}
+                found.append(("generate", batch, {"prompt": text, **one_each}))
             if spec.inputs == "features":
                 features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
                 found.append(("serving_default", batch, {"features": tf.constant(features)}))
@@ -97,8 +129,8 @@ class Serving(tf.Module):
                 found.append(("padded", batch, {"features": tf.constant(features), "lengths": lengths}))
         return found
 
-    def _initial_state(self, batch_size: tf.Tensor) -> dict[str, tf.Tensor]:
-        return named(self._model.initial_state(batch_size))
+    def _initial_state(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        return named(self._model.initial_state(tf.shape(rows)[0]))
 
     def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs, new = self._model.step(self._scaled(inputs), list(states))
@@ -115,17 +147,17 @@ class Serving(tf.Module):
         return self._named(self._model(ids, mask=mask), mask)
 
     def _predict_padded(self, features: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
-        mask = tf.sequence_mask(lengths, tf.shape(features)[1])
+        time = tf.shape(features)[1]
+        lengths = per_row(lengths, tf.shape(features)[0], "lengths")
+        require((lengths >= 0) & (lengths <= time), "lengths must be at least 0 and at most the steps of the features")
+        mask = tf.sequence_mask(lengths, time)
         return self._named(self._model(self._scaled(features), mask=mask), mask)
 
     def _named(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """The predictions, and where they are of classes with names, the names."""
         if self.spec.outputs != "class" or not self.spec.labels:
             return {"predictions": self._unscaled(outputs)}
-        label = tf.gather(tf.constant(self.spec.labels), tf.argmax(outputs, -1))
-        if mask is not None and self.spec.per_step:
-            label = tf.where(mask, label, "")
-        return {"predictions": outputs, "label": label}
+        return {"predictions": outputs, "label": labels(self.spec, outputs, mask)}
 
     def _scaled(self, features: tf.Tensor) -> tf.Tensor:
         if not self.spec.input_scale:
@@ -137,7 +169,8 @@ class Serving(tf.Module):
         if not self.spec.output_scale:
             return outputs
         mean, deviation = (tf.constant(values) for values in self.spec.output_scale)
-        return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], -1, self.spec.input_size])
+        size = self.spec.input_size
+        return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], self.spec.output_size // size, size])
 
     def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._codec.encode(text)
@@ -146,33 +179,48 @@ class Serving(tf.Module):
         real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
         nats = tf.reduce_sum(losses * real, 1)
         mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
-        per_unit = {"bits_per_char": mean / math.log(2)} if self.spec.level == "char" else {"perplexity": tf.exp(mean)}
+        per_unit = {"bits_per_char": mean / math.log(2)} if self.spec.level == "char" else {"perplexity": tf.exp(tf.minimum(mean, LARGEST_EXPONENT))}
         return {"log_probability": -nats, **per_unit}
 
     def _generate(
         self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        batch = tf.shape(prompt)[0]
+        draws = seeds(seed, batch)
+        length, temperature, top_k, seed = (
+            per_row(value, batch, name)
+            for name, value in (("length", length), ("temperature", temperature), ("top_k", top_k), ("seed", seed))
+        )
+        require((length >= 0) & (length <= LONGEST), f"length must be at least 0 and at most {LONGEST}")
+        require(tf.math.is_finite(temperature) & (temperature >= 0), "temperature must be a finite number of at least 0")
+        require(top_k >= 0, "top_k must be at least 0, which stands for all symbols")
+        longest = tf.reduce_max(tf.concat([length, [0]], 0))
+        uniform = uniform_numbers(draws, longest)
         ids, lengths = self._codec.encode(prompt)
-        batch = tf.shape(ids)[0]
         mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
         logits, state = self._model.run(ids, self._model.initial_state(batch), mask=mask)
 
         def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.Tensor) -> tuple:
-            chosen = choose(logits, temperature, top_k, tf.stack([seed, t]))
+            chosen = choose(logits, uniform[t], temperature, top_k)
             logits, state = self._model.step(chosen, state)
             return t + 1, logits, state, tf.tensor_scatter_nd_update(written, [[t]], chosen[None])
 
         # at padding the last real step is repeated, so the last logits are those after the prompt
-        loop = (tf.constant(0), logits[:, -1], state, tf.zeros([length, batch], tf.int32))
-        *_, written = tf.while_loop(lambda t, *_: t < length, body, loop)
-        return {"text": self._codec.join(prompt, self._codec.decode(tf.transpose(written)))}
+        loop = (tf.constant(0), logits[:, -1], state, tf.zeros([longest, batch], tf.int32))
+        *_, written = tf.while_loop(lambda t, *_: t < longest, body, loop)
+        written = tf.where(tf.sequence_mask(length, longest), tf.transpose(written), PAD)
+        return {"text": self._codec.join(prompt, self._codec.decode(written))}
 
 
 def function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
-    """A traced function whose arguments have the names of the specs, as callers will use them."""
+    """A traced function whose arguments have the names of the specs, as callers will use them.
+
+    A function of numbers alone has loops that LiteRT converts; it has no use for one that reads strings.
+    """
+    portable = not any(spec.dtype == tf.string for spec in specs)
 
     def plain(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-        with plain_loop():
+        with plain_loop(portable):
             return call(*arguments)
 
     return tf.function(plain, input_signature=specs).get_concrete_function()
@@ -187,8 +235,48 @@ def texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, bat
     return tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
 
 
-def scalar(dtype: tf.DType, name: str) -> tf.TensorSpec:
-    return tf.TensorSpec([], dtype, name)
+def row(dtype: tf.DType, name: str) -> tf.TensorSpec:
+    """An input that has a value for each row."""
+    return tf.TensorSpec([None], dtype, name)
+
+
+def per_row(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
+    """An input `[n]`, or `[1]` for all rows, as `[n]`; another size is an invalid argument."""
+    size = tf.shape(values)[0]
+    require((size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
+    return tf.gather(values, tf.where(size == 1, tf.zeros([batch], tf.int32), tf.range(batch)))
+
+
+def require(condition: tf.Tensor, message: str) -> None:
+    """Answers a request with an invalid argument, and this message, unless the condition holds for all its values."""
+    tf.debugging.Assert(tf.reduce_all(condition), [message])
+
+
+def seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """The seed of each row `[n, 2]`: (seed, i) where there is one for all, (own seed, 0) where each row has its own."""
+    number = tf.where(tf.shape(seed)[0] == 1, tf.range(batch), tf.zeros([batch], tf.int32))
+    return tf.stack([tf.cast(per_row(seed, batch, "seed"), tf.int64), tf.cast(number, tf.int64)], 1)
+
+
+def uniform_numbers(draws: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Random numbers `[steps or more, n]`, at least 0 and below 1, of each row by its own seed of `draws [n, 2]`.
+
+    They are drawn in blocks, so that they do not depend on how many there are.
+    """
+    blocks, rows = (steps + BLOCK - 1) // BLOCK, tf.shape(draws)[0]
+    block = tf.tile(tf.range(blocks, dtype=tf.int64), [rows])
+    row, number = tf.unstack(tf.repeat(draws, blocks, 0), axis=1)
+    keys = tf.stack([row, number * 2**32 + block], 1)
+    drawn = tf.map_fn(lambda key: tf.random.stateless_uniform([BLOCK], key), keys, fn_output_signature=tf.float32)
+    return tf.transpose(tf.reshape(drawn, [rows, blocks * BLOCK]))
+
+
+def labels(spec: Any, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """The name of the likeliest class of `outputs [..., classes]`; empty at padding where each step has one."""
+    likeliest = tf.argmax(outputs, -1, tf.int32)
+    if mask is None or not spec.per_step:
+        return tf.gather(tf.constant(spec.labels), likeliest)
+    return tf.gather(tf.constant(("", *spec.labels)), tf.where(mask, likeliest + 1, 0))
 
 
 def named(states: list) -> dict[str, tf.Tensor]:

@@ -61,11 +61,9 @@ class Codec(tf.Module):
         return _split_words(text) if self._level == "word" else _split_tokens(text)
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
-        """Ids `[batch, time]` to strings `[batch]`."""
-        symbols = tf.gather(tf.constant(self._symbols), ids)
-        if self._level == "char":
-            return tf.strings.reduce_join(symbols, 1)
-        return tf.strings.regex_replace(tf.strings.reduce_join(symbols, 1, separator=" "), " *\n *", "\n")
+        """Ids `[batch, time]`, padded at the end, to strings `[batch]`."""
+        text = self.written(ids)
+        return text if self._level == "char" else tf.strings.regex_replace(text, " *\n *", "\n")
 
     def source(self, text: tf.Tensor) -> tf.Tensor:
         """Strings `[batch]`, spaces around them left out, to ids `[batch, places]` without a boundary.
@@ -84,13 +82,14 @@ class Codec(tf.Module):
         flat = tf.reshape(ids, [-1, tf.shape(ids)[-1]])
         units = tf.ragged.boolean_mask(self.units(flat), flat != PAD)
         joined = tf.strings.reduce_join(units, 1, separator="" if self._level == "char" else " ")
-        return tf.reshape(joined, tf.shape(ids)[:-1])
+        return tf.ensure_shape(tf.reshape(joined, tf.shape(ids)[:-1]), ids.shape[:-1])
 
     def join(self, prompt: tf.Tensor, continuation: tf.Tensor) -> tf.Tensor:
         """A prompt and what goes on from it."""
         if self._level == "char":
             return tf.strings.join([prompt, continuation])
-        between = tf.where((prompt == "") | tf.strings.regex_full_match(prompt, r"(?s).*\s"), "", " ")
+        together = (prompt == "") | (continuation == "") | tf.strings.regex_full_match(prompt, r"(?s).*\s")
+        between = tf.where(together, "", " ")
         return tf.strings.join([prompt, between, continuation])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.export.serving import function
+from rnnzoo.export.serving import ServedModel, function, labels
 from rnnzoo.export.text import Codec
 from rnnzoo.models import TreeNetwork
 from rnnzoo.spec import PAD, SPECIAL
@@ -14,7 +14,7 @@ from rnnzoo.tasks.trees import structure
 ARRAYS = ("parent", "place", "level")
 
 
-class TreeServing(tf.Module):
+class TreeServing(ServedModel):
     """A model of trees and its vocabulary behind one signature; the numbers of trees and of nodes are free.
 
     `serving_default(token, parent, place, level)`, each `[n, nodes]`, the nodes of a tree in any order:
@@ -30,15 +30,14 @@ class TreeServing(tf.Module):
     """
 
     def __init__(self, model: TreeNetwork):
-        super().__init__()
-        self._model, self.spec = model, model.spec
+        super().__init__(model)
         self._codec = Codec(model.spec.vocabulary, model.spec.level, lowercase=model.spec.lowercase)
+        self.vocabulary = {"inputs": self._codec}
         arrays = [tf.TensorSpec([None, None], tf.int32, name) for name in ARRAYS]
         specs = [tf.TensorSpec([None, None], tf.string, "token"), *arrays]
         self.functions = {"serving_default": function(self._predict, specs)}
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Arguments for the signature: small trees of random tokens."""
         rng, found = np.random.default_rng(0), []
         for batch, leaves in ((1, 2), (3, 5)):
             children: list[tuple[int, ...]] = [(), (), (0, 1)]
@@ -56,6 +55,4 @@ class TreeServing(tf.Module):
         outputs = self._model(tf.stack([ids, *arrays], -1))
         if self.spec.outputs != "class" or not self.spec.labels:
             return {"predictions": outputs}
-        label = tf.gather(tf.constant(self.spec.labels), tf.argmax(outputs, -1))
-        label = tf.where(arrays[-1] > 0, label, "") if self.spec.per_step else label
-        return {"predictions": outputs, "label": label}
+        return {"predictions": outputs, "label": labels(self.spec, outputs, arrays[-1] > 0)}

@@ -1,32 +1,33 @@
 """The signatures of an exported model that writes: text, or vectors, for each source."""
 
-import math
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from rnnzoo.cells.attention import Prepared
-from rnnzoo.export.serving import function, named, scalar, texts
+from rnnzoo.export.serving import ServedModel, function, named, per_row, require, row, texts
 from rnnzoo.export.text import Codec
 from rnnzoo.models import EncoderDecoder
 from rnnzoo.spec import BOUNDARY, PAD
 
-MEMORY = ("keys", "values", "there")
+MEMORY = ("keys", "values", "memory_mask")
+MOST_BEAMS = 1000
 
 
-class WritingServing(tf.Module):
+class WritingServing(ServedModel):
     """An encoder-decoder and its vocabularies behind signatures; every batch dimension and length is free.
 
     The source is `text [n]` (strings) or `features`, `[n, places, size]`, or `[n, size]` where each is one vector.
 
     `serving_default(source)`: `text [n]`, the likeliest symbol at each step, and `score [n]`, its log-probability
     (nats). `translate(source, beam_size, length_penalty)`: `text [n, beam_size]` and `score`, best first, of a beam
-    search (a beam that found nothing gives "" and -inf). `align(source)`: `attention [n, time, places]` over the
+    search; a beam that found nothing gives "" and the lowest finite score. `beam_size` and `length_penalty` are `[n]`
+    or `[1]`, the beam sizes all the same. `align(source)`: `attention [n, time, places]` over the
     `source [n, places]` at each step of what is written, `target [n, time]`, "" being its end.
 
     For callers who own the loop: `encode(source)` gives `state_0 ...` and, as the model has them, `keys`, `values`,
-    `there` (the memory) and `context`; `decode_step(inputs [n], ...)` takes all of those and the id of the
+    `memory_mask` (the memory) and `context`; `decode_step(inputs [n], ...)` takes all of those and the id of the
     symbol written last (2 to begin with, and at the end), to `log_probabilities [n, symbols]` and the new
     `state_0 ...`.
 
@@ -34,13 +35,14 @@ class WritingServing(tf.Module):
     """
 
     def __init__(self, model: EncoderDecoder):
-        super().__init__()
-        self._model = model
-        self.spec = spec = model.spec
+        super().__init__(model)
+        spec = model.spec
         self._reader: Any = None
         if spec.source == "tokens":
             self._reader = Codec(spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase)
         self._writer: Any = Codec(spec.vocabulary, spec.level) if spec.vocabulary else None
+        sides = {"source": self._reader, "target": self._writer}
+        self.vocabulary = {side: codec for side, codec in sides.items() if codec is not None}
         state, fixed = model.encode(model.example()[0])
         self._states = state
         self._fixed = {key: value for key, value in _flat(fixed).items() if value is not None}
@@ -53,12 +55,12 @@ class WritingServing(tf.Module):
         made = {
             "serving_default": function(self._greedy, [source]),
             "translate": function(
-                self._translate, [source, scalar(tf.int32, "beam_size"), scalar(tf.float32, "length_penalty")]
+                self._translate, [source, row(tf.int32, "beam_size"), row(tf.float32, "length_penalty")]
             ),
             "encode": function(self._encode, [source]),
         }
         states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
-        places = {"keys": [None, None], "values": [None, None], "there": [None, None], "context": [None]}
+        places = {"keys": [None, None], "values": [None, None], "memory_mask": [None, None], "context": [None]}
         fixed = [
             tf.TensorSpec([*places[key], *value.shape[len(places[key]) :]], value.dtype, key)
             for key, value in self._fixed.items()
@@ -69,7 +71,6 @@ class WritingServing(tf.Module):
         return made
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
         spec, rng = self.spec, np.random.default_rng(0)
         found: list[tuple[str, int, dict[str, Any]]] = []
         for batch, length in ((1, 5), (3, 17)):
@@ -81,7 +82,7 @@ class WritingServing(tf.Module):
             found.append(("serving_default", batch, source))
             if "translate" not in self.functions:
                 continue
-            numbers = {"beam_size": tf.constant(3), "length_penalty": tf.constant(0.6)}
+            numbers = {"beam_size": tf.constant([3]), "length_penalty": tf.constant([0.6])}
             found += [("translate", batch, {**source, **numbers}), ("encode", batch, source)]
             start = self.functions["encode"](*source.values())
             ordered = {name: start[name] for name in (*(f"state_{i}" for i in range(len(self._states))), *self._fixed)}
@@ -109,9 +110,16 @@ class WritingServing(tf.Module):
         return {"text": self._writer.written(ids), "score": score}
 
     def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, scores = self._model.beam_search(self._source(source), beam_size, length_penalty)
+        batch = tf.shape(source)[0]
+        beam_size, penalty = per_row(beam_size, batch, "beam_size"), per_row(length_penalty, batch, "length_penalty")
+        require((beam_size >= 1) & (beam_size <= MOST_BEAMS), f"beam_size must be at least 1 and at most {MOST_BEAMS}")
+        require(beam_size == beam_size[:1], "beam_size must be the same in all rows")
+        require(tf.math.is_finite(penalty) & (penalty >= 0), "length_penalty must be a finite number of at least 0")
+        width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
+        ids, scores = self._model.beam_search(self._source(source), width, penalty)
         ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
-        return {"text": tf.where(scores > -math.inf, self._writer.written(ids), ""), "score": scores}
+        text = tf.where(tf.math.is_finite(scores), self._writer.written(ids), "")
+        return {"text": text, "score": tf.maximum(scores, scores.dtype.min)}
 
     def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         state, fixed = self._model.encode(self._source(source))
@@ -129,7 +137,7 @@ class WritingServing(tf.Module):
         given = self._source(source)
         ids, _ = self._model.greedy(given)
         ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)  # a place for the end of the longest
-        longest = tf.reduce_max(tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1))
+        longest = tf.reduce_max(tf.concat([tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1), [0]], 0))
         begin = tf.fill([tf.shape(ids)[0], 1], BOUNDARY)
         attention = self._model.align(given, tf.concat([begin, ids], 1)[:, : longest + 1])
         shown = (

@@ -124,14 +124,13 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         expected, got = self._expected_batch_size, sequences.shape[0]
         if not self.stateful or expected is None:
             return
-        rule = (
-            f"{self.name} is stateful and has states for a batch of {int(expected)}: all batches must be of that size "
-            "(drop the remainder, or call reset_state and build anew)"
-        )
+        has = f"{self.name} is stateful and has states for a batch of {int(expected)}"
+        remedy = "every batch must be of that size, so drop or pad a smaller last one"
         if got is None:
-            tf.debugging.assert_equal(tf.shape(sequences)[0], int(expected), message=rule)
+            message = f"{has}, but was given another size: {remedy}"
+            tf.debugging.assert_equal(tf.shape(sequences)[0], int(expected), message=message)
         elif int(expected) != got:
-            raise ValueError(f"{rule}, but was given {got}")
+            raise ValueError(f"{has}, but was given {got}: {remedy}")
 
     def gates(
         self, inputs: Any, mask: Any = None, initial_state: Any = None, memory: Any = None

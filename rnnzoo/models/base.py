@@ -1,5 +1,6 @@
 """What all models of the zoo share: they are made from a specification and a recipe, and made again from them."""
 
+import re
 from typing import Any
 
 import keras
@@ -34,6 +35,26 @@ class ZooModel(keras.Model):
 
     def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
         return self.run(inputs, None, mask=mask, training=training)[0]
+
+    def weights_by_path(self) -> dict[str, Any]:
+        """The weights by their path in the model, which does not depend on what was built before: `{path: variable}`.
+
+        As `variable.path`, but for the numbers that Keras counts through a process: those are counted within a layer.
+        """
+        names: dict[str, dict[str, str]] = {}
+        found = {}
+        for variable in self.weights:
+            path = ""
+            for part in variable.path.split("/"):
+                known, base = names.setdefault(path, {}), re.sub(r"_\d+$", "", part)
+                if part not in known:
+                    number = sum(re.sub(r"_\d+$", "", other) == base for other in known)
+                    known[part] = f"{base}_{number}" if number else base
+                path = f"{path}/{known[part]}" if path else known[part]
+            found[path] = variable
+        if len(found) != len(self.weights):
+            raise RuntimeError(f"two weights of {self.name} have the same path")
+        return found
 
     def get_config(self) -> dict[str, Any]:
         name, options = self._recipe

@@ -33,7 +33,9 @@ def sample(
         state,
         batch,
         limit,
-        lambda logits, t: choose(logits, temperature, top_k, tf.stack([seed, t]), top_p, NEVER),
+        lambda logits, t: choose(
+            logits, tf.random.stateless_uniform([batch], tf.stack([seed, t])), temperature, top_k, top_p, NEVER
+        ),
     )
 
 
@@ -71,8 +73,8 @@ def beam_search(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The best sequences that `width` beams find: ids `[width, batch, limit]` and scores `[width, batch]`, best first.
 
-    Sequences are ranked by `score / ((5 + length) / 6) ** length_penalty` (Wu et al. 2016, arXiv 1609.08144);
-    the scores returned are the log-probabilities themselves, -inf for beams that found nothing.
+    Sequences are ranked by `score / ((5 + length) / 6) ** length_penalty` (Wu et al. 2016, arXiv 1609.08144),
+    the penalty being one value or one for each row of the batch; the scores returned are the log-probabilities themselves, -inf for beams that found nothing.
     The search ends when all beams have ended; of less than one beam it makes one.
     """
     width = tf.maximum(width, 1) if tf.is_tensor(width) else max(width, 1)
@@ -124,7 +126,8 @@ def mix(step: Step, state: list, previous: tf.Tensor, coins: tf.Tensor, seed: tf
 
     def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
         logits, state = step(mixed[t], state)
-        drawn = choose(logits, 1.0, 0, seed + tf.stack([t, 0]), never=NEVER)
+        uniform = tf.random.stateless_uniform(tf.shape(previous)[:1], seed + tf.stack([t, 0]))
+        drawn = choose(logits, uniform, never=NEVER)
         fed = tf.where(coins[:, t + 1], drawn, columns[t + 1])
         return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], fed[None])
 
@@ -133,28 +136,35 @@ def mix(step: Step, state: list, previous: tf.Tensor, coins: tf.Tensor, seed: tf
 
 
 def choose(
-    logits: tf.Tensor, temperature: Any, top_k: Any, seed: Any, top_p: Any = 1.0, never: tuple[int, ...] = (0, 1, 2)
+    logits: tf.Tensor,
+    uniform: tf.Tensor,
+    temperature: Any = 1.0,
+    top_k: Any = 0,
+    top_p: Any = 1.0,
+    never: tuple[int, ...] = (0, 1, 2),
 ) -> tf.Tensor:
-    """Draws a symbol `[batch]` from logits `[batch, symbols]`: at temperature 0 the likeliest one.
+    """A symbol `[batch]` from logits `[batch, symbols]`: at temperature 0 the likeliest one, else a sampled one.
 
-    Of the `top_k` likeliest if that is above 0, and of the fewest likeliest whose probabilities together reach `top_p`.
+    Sampled from the `top_k` likeliest if that is above 0, and from the fewest likeliest whose probabilities together
+    reach `top_p`. `uniform [batch]`, at least 0 and below 1, decides which: the symbol at whose probability the sum
+    over the likelier ones passes it. Temperature, `top_k` and `top_p` are one value or one for each row.
     """
     symbols = logits.shape[-1]
-    logits = logits + _forbidden(symbols, never)
-    k = tf.where(tf.less_equal(top_k, 0), symbols, tf.minimum(top_k, symbols))
-    ordered = tf.sort(logits, direction="DESCENDING")
-    least = tf.gather(ordered, k - 1, axis=1)[:, None]
-    scaled = ordered / tf.maximum(tf.cast(temperature, logits.dtype), 1e-6)
-    before = tf.cumsum(tf.nn.softmax(scaled), 1, exclusive=True)  # what those likelier have together
-    kept = tf.reduce_sum(tf.cast(before < top_p, tf.int32), 1)
-    least = tf.maximum(least, tf.gather(ordered, tf.maximum(kept - 1, 0), batch_dims=1)[:, None])
-    drawn = tf.random.stateless_categorical(
-        tf.where(logits < least, logits.dtype.min, logits / tf.maximum(tf.cast(temperature, logits.dtype), 1e-6)),
-        1,
-        seed,
-        tf.int32,
-    )[:, 0]
-    return tf.where(tf.greater(temperature, 0), drawn, tf.argmax(logits, -1, tf.int32))
+    temperature, top_k, top_p = (
+        tf.reshape(tf.cast(value, dtype), [-1, 1])
+        for value, dtype in ((temperature, logits.dtype), (top_k, tf.int32), (top_p, logits.dtype))
+    )
+    ordered, index = tf.math.top_k(logits + _forbidden(symbols, never), symbols)  # the likeliest first
+    p = tf.nn.softmax(ordered / tf.maximum(temperature, 1e-6))
+    rank = tf.range(symbols)
+    kept = (top_k <= 0) | (rank < top_k)
+    kept &= (tf.cumsum(p, 1, exclusive=True) < top_p) | (rank == 0)
+    p = tf.where(kept, p, 0.0)
+    total = tf.cumsum(p, 1)
+    place = tf.math.count_nonzero(total <= tf.cast(uniform, p.dtype)[:, None] * total[:, -1:], 1, dtype=tf.int32)
+    place = tf.minimum(place, tf.math.count_nonzero(p > 0, 1, dtype=tf.int32) - 1)  # where rounding goes past the last
+    place = tf.where(temperature[:, 0] > 0, place, 0)
+    return tf.gather(index, place, batch_dims=1)
 
 
 def _loop(going: Callable[..., tf.Tensor], body: Callable[..., tuple], first: tuple) -> tuple:

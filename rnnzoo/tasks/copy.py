@@ -47,6 +47,7 @@ class Copy(DrawnTask):
             loss="cross_entropy",
             metrics=("loss", "accuracy"),
             vocabulary=SYMBOLS,
+            labels=SYMBOLS[len(SPECIAL) :],
         )
 
     def baselines(self) -> dict[str, dict[str, float]]:

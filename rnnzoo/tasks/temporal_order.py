@@ -1,6 +1,7 @@
 """The temporal order problem: which symbols came, and in what order, long ago."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class TemporalOrder(DrawnTask):
             loss="cross_entropy",
             metrics=("loss", "accuracy"),
             vocabulary=SYMBOLS,
+            labels=tuple("".join(order) for order in itertools.product("XY", repeat=len(PLACES[options.variant]))),
         )
 
     def baselines(self) -> dict[str, dict[str, float]]:
