@@ -16,6 +16,7 @@ import rnnzoo
 from rnnzoo.errors import UserError
 from rnnzoo.export import check
 from rnnzoo.export.serving import Serving
+from rnnzoo.export.shorten import shorten_names
 from rnnzoo.export.trees import TreeServing
 from rnnzoo.export.writing import WritingServing
 from rnnzoo.models import EncoderDecoder, TreeNetwork, ZooModel
@@ -60,6 +61,7 @@ def export_saved_model(
         # no gradients: whoever loads it runs it, and what is not there cannot keep it from loading
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         tf.saved_model.save(serving.to_save(), str(made), signatures=serving.functions, options=options)
+        shorten_names(made)
         extra = made / "assets.extra"
         extra.mkdir()
         config = {**(config or {}), **model.get_config(), "rnnzoo": rnnzoo.__version__}

@@ -88,11 +88,12 @@ class Serving(ServedModel):
             made["initial_state"] = function(self._initial_state, [row(tf.int32, "rows")])
             made["step"] = function(self._step, [one, *states])
         if spec.language_model:
+            self._read = tf.function(self._read_text, input_signature=[row(tf.string, "text")])  # once for both
             made["serving_default"] = function(self._score, [row(tf.string, "text")])
             arguments = [row(tf.string, "prompt"), row(tf.int32, "length"), row(tf.float32, "temperature")]
             made["generate"] = function(self._generate, [*arguments, row(tf.int32, "top_k"), row(tf.int32, "seed")])
         elif tokens:
-            made["serving_default"] = function(self._read, [row(tf.string, "text")])
+            made["serving_default"] = function(self._predict_text, [row(tf.string, "text")])
         else:
             features = tf.TensorSpec([None, None, size], tf.float32, "features")
             made["serving_default"] = function(self._predict, [features])
@@ -139,7 +140,7 @@ class Serving(ServedModel):
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._named(self._model(self._scaled(features)))
 
-    def _read(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _predict_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._codec.encode(text)
         # a text without a symbol is one step of padding
         ids = tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.zeros_like(ids))
@@ -172,10 +173,15 @@ class Serving(ServedModel):
         size = self.spec.input_size
         return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], self.spec.output_size // size, size])
 
-    def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _read_text(self, text: tf.Tensor) -> tuple:
+        """Ids from the boundary on, their number without it, logits of what comes after each, and the states then."""
         ids, lengths = self._codec.encode(text)
-        logits = self._model(ids[:, :-1])
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids[:, 1:], logits=logits)
+        mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
+        return ids, lengths, *self._model.run(ids, None, mask=mask)
+
+    def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, lengths, logits, _ = self._read(text)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids[:, 1:], logits=logits[:, :-1])
         real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
         nats = tf.reduce_sum(losses * real, 1)
         mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
@@ -196,9 +202,7 @@ class Serving(ServedModel):
         require(top_k >= 0, "top_k must be at least 0, which stands for all symbols")
         longest = tf.reduce_max(tf.concat([length, [0]], 0))
         uniform = uniform_numbers(draws, longest)
-        ids, lengths = self._codec.encode(prompt)
-        mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
-        logits, state = self._model.run(ids, self._model.initial_state(batch), mask=mask)
+        *_, logits, state = self._read(prompt)
 
         def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.Tensor) -> tuple:
             chosen = choose(logits, uniform[t], temperature, top_k)

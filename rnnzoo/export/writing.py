@@ -50,6 +50,10 @@ class WritingServing(ServedModel):
 
     def _make(self) -> dict[str, Any]:
         source = self._source_spec()
+        # in functions of their own, so that the file holds them once
+        self._encoded = tf.function(lambda given: self._model.encode(self._source(given)), input_signature=[source])
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self._text = tf.function(lambda ids: self._writer.written(ids), input_signature=[ids])
         if self.spec.outputs != "token":
             return {"serving_default": function(self._unroll, [source])}
         made = {
@@ -106,8 +110,8 @@ class WritingServing(ServedModel):
         return {"predictions": self._model.unroll(self._source(source))}
 
     def _greedy(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, score = self._model.greedy(self._source(source))
-        return {"text": self._writer.written(ids), "score": score}
+        ids, score = self._model.greedy(source, encoded=self._encoded(source))
+        return {"text": self._text(ids), "score": score}
 
     def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = tf.shape(source)[0]
@@ -116,13 +120,14 @@ class WritingServing(ServedModel):
         require(beam_size == beam_size[:1], "beam_size must be the same in all rows")
         require(tf.math.is_finite(penalty) & (penalty >= 0), "length_penalty must be a finite number of at least 0")
         width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
-        ids, scores = self._model.beam_search(self._source(source), width, penalty)
+        ids, scores = self._model.beam_search(source, width, penalty, encoded=self._encoded(source))
         ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
-        text = tf.where(tf.math.is_finite(scores), self._writer.written(ids), "")
+        text = tf.reshape(self._text(tf.reshape(ids, [-1, tf.shape(ids)[2]])), tf.shape(scores))
+        text = tf.where(tf.math.is_finite(scores), text, "")
         return {"text": text, "score": tf.maximum(scores, scores.dtype.min)}
 
     def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        state, fixed = self._model.encode(self._source(source))
+        state, fixed = self._encoded(source)
         kept = {key: tf.identity(value) for key, value in _flat(fixed).items() if value is not None}
         return {**named(state), **kept}
 
@@ -134,17 +139,18 @@ class WritingServing(ServedModel):
         return {"log_probabilities": tf.nn.log_softmax(logits), **named(state)}
 
     def _align(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        given = self._source(source)
-        ids, _ = self._model.greedy(given)
+        encoded = self._encoded(source)
+        ids, _ = self._model.greedy(source, encoded=encoded)
         ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)  # a place for the end of the longest
         longest = tf.reduce_max(tf.concat([tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1), [0]], 0))
         begin = tf.fill([tf.shape(ids)[0], 1], BOUNDARY)
-        attention = self._model.align(given, tf.concat([begin, ids], 1)[:, : longest + 1])
-        shown = (
-            self._reader.units(given)
-            if self._reader is not None
-            else tf.strings.as_string(tf.range(tf.shape(given)[1]))
-        )
+        attention = self._model.align(source, tf.concat([begin, ids], 1)[:, : longest + 1], encoded=encoded)
+        given = self._source(source)
+        if self._reader is not None:
+            shown = self._reader.units(given)
+        else:
+            numbers = tf.strings.as_string(tf.range(tf.shape(given)[1]))
+            shown = tf.tile(numbers[None], [tf.shape(given)[0], 1])
         return {"attention": attention, "source": shown, "target": self._writer.units(ids[:, : longest + 1])}
 
 

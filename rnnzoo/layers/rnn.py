@@ -10,7 +10,7 @@ from keras import tree
 from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.layers import scan as loop
 from rnnzoo.cells.inputs import CheckedInputs, check_mask, check_states, sequence_spec
-from rnnzoo.layers.tick import bound, cast_weights
+from rnnzoo.layers.tick import IN_PLAIN_LOOP, bound, cast_weights
 from rnnzoo.serialization import SignatureConfig, parameters, set_constructor, signature_of
 
 
@@ -154,7 +154,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             return zeros
         given = [tf.convert_to_tensor(g) for g in tree.flatten(self.states if given is None else given)]
         check_states(self.name, given, zeros)
-        if not self.stateful:
+        if not self.stateful and not IN_PLAIN_LOOP.get():
             for state in given:
                 tf.debugging.assert_equal(
                     tf.shape(state)[0], tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"

@@ -138,13 +138,18 @@ class EncoderDecoder(ZooModel):
         hidden, state = self.decoder.step(self._enter(ids, fixed), state, fixed["memory"])
         return self._leave(hidden, False), state
 
-    def greedy(self, source: Any, limit: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """The likeliest symbol at each step: ids `[batch, limit]` and their log-probabilities `[batch]`."""
+    def greedy(self, source: Any, limit: Any = None, encoded: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """The likeliest symbol at each step: ids `[batch, limit]` and their log-probabilities `[batch]`.
+
+        In a graph, `encoded` may be what `encode` gave for the source.
+        """
 
         def search(source: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            step, state, batch = self._begin(source)
+            step, state, batch = self._begin(source, encoded)
             return decoding.greedy(step, state, batch, self._limit(limit))
 
+        if encoded is not None:
+            return search(source)
         return self._calls(("greedy", limit), lambda source: by_parts(search, source, 0), source)
 
     def sample(self, source: Any, seed: Any, limit: Any = None, **how: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -158,30 +163,35 @@ class EncoderDecoder(ZooModel):
         return self._calls(key, search, source, tf.convert_to_tensor(seed))
 
     def beam_search(
-        self, source: Any, width: Any, length_penalty: Any = 0.0, limit: Any = None
+        self, source: Any, width: Any, length_penalty: Any = 0.0, limit: Any = None, encoded: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The best of several beams: ids `[width, batch, limit]` and log-probabilities `[width, batch]`, best first."""
+        """The best of several beams: ids `[width, batch, limit]` and log-probabilities `[width, batch]`, best first.
+
+        In a graph, `encoded` may be what `encode` gave for the source, and the penalty a value for each row.
+        """
 
         def search(source: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            step, state, batch = self._begin(source)
+            step, state, batch = self._begin(source, encoded)
             return decoding.beam_search(step, state, batch, self._limit(limit), width, length_penalty)
 
+        if encoded is not None:
+            return search(source)
         key = ("beam", width, length_penalty, limit)
         return self._calls(key, lambda source: by_parts(search, source, 1), source)
 
-    def align(self, source: Any, previous: Any) -> tf.Tensor:
+    def align(self, source: Any, previous: Any, encoded: Any = None) -> tf.Tensor:
         """Where the attention looks at each step `[batch, time, places]`. Raises `ValueError` without attention."""
-        state, fixed = self.encode(source)
+        state, fixed = self.encode(source) if encoded is None else encoded
         return self.decoder.looks(self._enter_all(previous, fixed), fixed["memory"], state)
 
     def unroll(self, source: Any, limit: Any = None) -> tf.Tensor:
         """For a task of vectors: all that is written from a source, `[batch, limit, size]`."""
         return self((source, tf.zeros([tf.shape(source)[0], self._limit(limit), 0])))
 
-    def _begin(self, source: Any) -> tuple[decoding.Step, list, tf.Tensor]:
+    def _begin(self, source: Any, encoded: Any = None) -> tuple[decoding.Step, list, tf.Tensor]:
         if self.spec.outputs != "token":
             raise UserError("this model writes vectors, all at once: call unroll(source)")
-        state, fixed = self.encode(source)
+        state, fixed = self.encode(source) if encoded is None else encoded
         return (lambda ids, state: self.decode_step(ids, state, fixed)), state, tf.shape(source)[0]
 
     def _limit(self, limit: Any) -> Any:

@@ -1,0 +1,45 @@
+"""Short node names in the functions of a SavedModel."""
+
+from pathlib import Path
+from typing import Any
+
+from tensorflow.core.protobuf import saved_model_pb2
+
+
+def shorten_names(folder: Path) -> None:
+    """Renames the nodes of every function of a SavedModel by their operation and number, `MatMul_7`.
+
+    Nodes are named after the layers that made them, and every input repeats the whole name of the node it is from:
+    about a third of the file. Names of functions, arguments and results stay as they are.
+    """
+    path = folder / "saved_model.pb"
+    stored = saved_model_pb2.SavedModel()
+    stored.ParseFromString(path.read_bytes())
+    for graph in stored.meta_graphs:
+        for function in graph.graph_def.library.function:
+            _rename_nodes(function)
+    path.write_bytes(stored.SerializeToString(deterministic=True))
+
+
+def _rename_nodes(function: Any) -> None:
+    taken = {argument.name for argument in function.signature.input_arg}
+    names: dict[str, str] = {}
+    for number, node in enumerate(function.node_def):
+        name = f"{node.op}_{number}"
+        while name in taken:
+            name += "_"
+        names[node.name] = name
+
+    def renamed(reference: str) -> str:
+        """`node:output:0`, `^node` or the name of an argument."""
+        mark = "^" if reference.startswith("^") else ""
+        name, colon, rest = reference.removeprefix("^").partition(":")
+        return f"{mark}{names.get(name, name)}{colon}{rest}"
+
+    for node in function.node_def:
+        node.name = names[node.name]
+        node.input[:] = [renamed(reference) for reference in node.input]
+        node.attr.pop("_class", None)  # which names nodes to stand beside
+    for results in (function.ret, function.control_ret):
+        for key in list(results):
+            results[key] = renamed(results[key])
