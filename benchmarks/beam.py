@@ -34,7 +34,7 @@ def main():
         for first in range(0, len(task.pairs["test"]), 256):
             pairs = task.pairs["test"][first : first + 256]
             text = tf.constant([between.join(pair.source) for pair in pairs])
-            sizes = {"beam_size": tf.constant(beams), "length_penalty": tf.constant(options.length_penalty)}
+            sizes = {"beam_size": tf.constant([beams]), "length_penalty": tf.constant([options.length_penalty])}
             for pair, found in zip(pairs, translate(text=text, **sizes)["text"].numpy()[:, 0], strict=True):
                 got = list(found.decode()) if task.spec.level == "char" else found.decode().split()
                 distances = [(writing.edits(got, right), len(right)) for right in (pair.target, *pair.others)]

@@ -47,7 +47,7 @@ def main():
 
     def call(seed, length=options.length):
         numbers = {"length": length, "temperature": 1.0, "top_k": 0, "seed": seed}
-        return generate(prompt=tf.constant(["def "]), **{name: tf.constant(value) for name, value in numbers.items()})
+        return generate(prompt=tf.constant(["def "]), **{name: tf.constant([value]) for name, value in numbers.items()})
 
     call(0)
     start = time.perf_counter()

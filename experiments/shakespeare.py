@@ -47,10 +47,10 @@ def run(quick: bool) -> Found:
         scored = served["serving_default"](text=tf.constant([text[cut:]]))
         nats = -float(scored["log_probability"][0]) / (len(text) - cut)
         numbers = {
-            "length": tf.constant(400),
-            "temperature": tf.constant(0.7),
-            "top_k": tf.constant(0),
-            "seed": tf.constant(1),
+            "length": tf.constant([400]),
+            "temperature": tf.constant([0.7]),
+            "top_k": tf.constant([0]),
+            "seed": tf.constant([1]),
         }
         sample = served["generate"](prompt=tf.constant(["ROMEO:\n"]), **numbers)["text"].numpy()[0].decode()
     row = ("lstm", made.model.count_params(), STEPS, round(seconds), nats, nats / 0.6931471805599453)

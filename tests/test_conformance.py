@@ -239,7 +239,7 @@ def test_export_answers_like_the_model(name, kind, tmp_path):
     assert ("step" in signatures) == model.causal
     if not model.causal:
         return
-    state = signatures["initial_state"](batch_size=tf.constant(2))
+    state = signatures["initial_state"](rows=tf.zeros([2], tf.int32))
     for t in range(5):
         output = signatures["step"](inputs=tf.constant(x[:, t]), **state)
         state = {key: value for key, value in output.items() if key != "outputs"}

@@ -1,6 +1,7 @@
 """An export's answers to lines: every kind of text task, bad lines, pictures, files."""
 
 import io
+import dataclasses
 import json
 import os
 import subprocess
@@ -150,6 +151,10 @@ def test_labels_and_numbers(tmp_path):
     path = exported(tmp_path / "numbers", "elman", rnnzoo.create_task("adding"))
     with pytest.raises(rnnzoo.UserError, match="does not read text"):
         Predictor(path)
+    unlabelled = rnnzoo.create_task("copy")
+    unlabelled.spec = dataclasses.replace(unlabelled.spec, labels=())
     path = exported(tmp_path / "steps", "elman", rnnzoo.create_task("copy"))
+    assert answers(path, [b"12\n"])[0][0].split()  # the symbol at each step
+    path = exported(tmp_path / "bits", "elman", unlabelled)
     with pytest.raises(rnnzoo.UserError, match="answer with text"):
         Predictor(path)

@@ -78,8 +78,12 @@ class Cell(SignatureConfig, keras.layers.Layer):
 
         There noise is drawn anew at every step; `rnnzoo.layers.RNN` draws it as the cell asks.
         """
-        state = tuple(states) if isinstance(states, (list, tuple)) else (states,)
+        state = tuple(keras.tree.flatten(states))
         consts = self.constants(inputs, training=training, memory=memory)
         x = self.project(inputs, training=training)
         output, new_state = self.step(x, self.recurrent(state, consts), state, consts)
-        return output, list(new_state)
+        return output, keras.tree.pack_sequence_as(states, list(new_state)) if _nested(states) else list(new_state)
+
+
+def _nested(states: Any) -> bool:
+    return isinstance(states, (list, tuple)) and any(isinstance(s, (list, tuple)) for s in states)

@@ -49,10 +49,20 @@ def refuse_tensors(name: str, value: Any) -> None:
         raise ValueError(f"{name} expects numbers, but got strings: encode them first, as with keras.layers.StringLookup")
 
 
-def check_mask(name: str, sequences: Any, mask: Any) -> None:
-    """Raises `ValueError` for a mask that is not `[batch, time]` of these sequences."""
-    if mask is not None and not sequences.shape[:2].is_compatible_with(mask.shape):
+def mask_of(name: str, sequences: Any, mask: Any) -> Any:
+    """A mask `[batch, time]` of sequences, from one that is `[batch, time]` or, as Keras has it, `[batch, time, 1]`.
+
+    Raises:
+        ValueError: a mask of another shape.
+    """
+    if mask is None:
+        return None
+    mask = tf.convert_to_tensor(keras.tree.flatten(mask)[0])
+    if mask.shape.rank == 3 and mask.shape[-1] == 1:
+        mask = tf.squeeze(mask, -1)
+    if not sequences.shape[:2].is_compatible_with(mask.shape):
         raise ValueError(f"{name} expects a mask [batch, time] of shape {sequences.shape[:2]}, but got {mask.shape}")
+    return mask
 
 
 def check_states(name: str, states: Any, zeros: Any) -> None:

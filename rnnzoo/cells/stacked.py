@@ -18,8 +18,8 @@ class StackedCells(Cell):
     so that the products of the others with theirs are inside it: a `rnnzoo.layers.Stack` of layers, which gives the
     same numbers, is faster.
 
-    Shapes: inputs `[batch, time, features]`; states those of the cells, the lowest first; output that of the highest
-    cell; weights those of the cells, in their order.
+    Shapes: inputs `[batch, time, features]`; states those of the cells, the lowest first, in a list for a cell of
+    several, as in Keras; output that of the highest cell; weights those of the cells, in their order.
 
     Args:
         cells: the lowest first.
@@ -29,8 +29,9 @@ class StackedCells(Cell):
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = rnnzoo.layers.RNN([rnnzoo.cells.LSTMCell(4), rnnzoo.cells.GRUCell(3)], return_state=True)
-    >>> [t.shape[1] for t in layer(tf.zeros([2, 7, 5]))]
-    [3, 4, 4, 3]
+    >>> output, (h, c), h2 = layer(tf.zeros([2, 7, 5]))
+    >>> output.shape, c.shape
+    (TensorShape([2, 3]), TensorShape([2, 4]))
 
     El Hihi & Bengio (1996), Hierarchical recurrent neural networks for long-term dependencies, NIPS 8.
     """
@@ -45,9 +46,7 @@ class StackedCells(Cell):
                 "rnnzoo.layers.Stack([rnnzoo.layers.LSTM(...), ...])"
             )
         self.cells = list(cells)
-        sizes = [cell.state_size for cell in cells]
-        self.counts = [len(s) if isinstance(s, (list, tuple)) else 1 for s in sizes]
-        self.state_size = keras.tree.flatten(sizes)
+        self.state_size = [cell.state_size for cell in cells]
         self.output_size = _output_size(cells[-1])
         self.causal = all(cell.causal for cell in cells)
 
@@ -59,7 +58,8 @@ class StackedCells(Cell):
             shape = (*shape[:-1], _output_size(cell))
 
     def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
-        return [state for cell in self.cells for state in cell.get_initial_state(batch_size)]
+        states = [keras.tree.flatten(cell.get_initial_state(batch_size)) for cell in self.cells]
+        return keras.tree.pack_sequence_as(self.state_size, keras.tree.flatten(states))
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
         return self.cells[0].project(inputs, training)
@@ -94,7 +94,8 @@ class StackedCells(Cell):
     def _split(self, state: tuple) -> list[tuple]:
         """The states of each cell."""
         parts, first = [], 0
-        for count in self.counts:
+        for size in self.state_size:
+            count = len(keras.tree.flatten(size))
             parts.append(tuple(state[first : first + count]))
             first += count
         return parts

@@ -1,4 +1,4 @@
-"""Short node names in the functions of a SavedModel."""
+"""Short functions in a SavedModel: node names, and nothing that loaders infer."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 def shorten_names(folder: Path) -> None:
     """Renames the nodes of every function of a SavedModel by their operation and number, `MatMul_7`.
 
-    Nodes are named after the layers that made them, and every input repeats the whole name of the node it is from:
-    about a third of the file. Names of functions, arguments and results stay as they are.
+    Nodes are named after the layers that made them, and every input repeats the whole name of the node it is from;
+    that, and the shapes that any loader infers again, are half of the file. Names of functions, arguments and results,
+    and their shapes, stay as they are.
     """
     path = folder / "saved_model.pb"
     stored = saved_model_pb2.SavedModel()
@@ -40,6 +41,7 @@ def _rename_nodes(function: Any) -> None:
         node.name = names[node.name]
         node.input[:] = [renamed(reference) for reference in node.input]
         node.attr.pop("_class", None)  # which names nodes to stand beside
+        node.attr.pop("_output_shapes", None)
     for results in (function.ret, function.control_ret):
         for key in list(results):
             results[key] = renamed(results[key])

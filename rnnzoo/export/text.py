@@ -1,5 +1,7 @@
 """Text in and out of a graph: strings to ids and back, with the vocabulary inside."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, Level
@@ -30,9 +32,9 @@ class Codec(tf.Module):
         lowercase: bool = False,
     ):
         super().__init__()
-        self._table = _table(symbols)
+        self._table = Table(symbols)
         self._symbols, self._level, self._lowercase = symbols, level, lowercase
-        self._letters = _table(characters) if characters else None
+        self._letters = Table(characters) if characters else None
         self._word_length = word_length
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -111,7 +113,18 @@ def _split_tokens(text: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(tf.strings.regex_replace(text, f"({sign})", r" \1 "))
 
 
-def _table(symbols: tuple[str, ...]) -> tf.lookup.StaticHashTable:
-    ids = tf.range(len(SPECIAL), len(symbols), dtype=tf.int32)
-    initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(symbols[len(SPECIAL) :], tf.string), ids)
-    return tf.lookup.StaticHashTable(initializer, UNKNOWN)
+class Table(tf.Module):
+    """Ids of symbols, whatever their shape; UNKNOWN for those that are not there.
+
+    The table's own values are int64, which LiteRT and ONNX convert, as they do not int32.
+    """
+
+    def __init__(self, symbols: tuple[str, ...]):
+        super().__init__()
+        ids = tf.range(len(SPECIAL), len(symbols), dtype=tf.int64)
+        initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(symbols[len(SPECIAL) :], tf.string), ids)
+        self._table = tf.lookup.StaticHashTable(initializer, UNKNOWN)
+
+    def lookup(self, symbols: Any) -> Any:
+        """The ids of a tensor, or a ragged tensor, of symbols."""
+        return tf.cast(self._table.lookup(symbols), tf.int32)

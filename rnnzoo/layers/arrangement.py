@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.cells.inputs import CheckedInputs, check_mask, sequence_spec
-from rnnzoo.layers.rnn import RNN
+from rnnzoo.cells.inputs import CheckedInputs, mask_of, sequence_spec
+from rnnzoo.layers.rnn import RNN, flat_states
 from rnnzoo.serialization import SignatureConfig
 
 LIVE = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")  # may be set after construction
@@ -63,14 +63,12 @@ class Arrangement(CheckedInputs, SignatureConfig, keras.layers.Layer):
         """Sequences as a tensor, and their mask. Raises `ValueError` where they do not fit the layer."""
         if not hasattr(sequences, "_rnnzoo_lookup"):
             sequences = tf.convert_to_tensor(sequences)
-        mask = tree.flatten(mask)[0] if mask is not None else None
-        check_mask(self.name, sequences, mask)
-        return sequences, mask
+        return sequences, mask_of(self.name, sequences, mask)
 
     @property
     def states(self) -> list:
         """The states that are carried from batch to batch, in their order; none without `stateful`."""
-        return [state for part in self.parts for state in tree.flatten(part.states or [])]
+        return [state for part in self.parts for state in flat_states(part.states or [])]
 
     @property
     def state_size(self) -> list[int]:
@@ -133,7 +131,7 @@ class Arrangement(CheckedInputs, SignatureConfig, keras.layers.Layer):
 
 def sizes(layer: Any) -> list[int]:
     """The sizes of a layer's states, as a list."""
-    return list(layer.state_size) if isinstance(layer.state_size, (list, tuple)) else [layer.state_size]
+    return tree.flatten(layer.state_size)
 
 
 def ends(layer: Any, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:

@@ -9,7 +9,7 @@ from keras import tree
 
 from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.layers import scan as loop
-from rnnzoo.cells.inputs import CheckedInputs, check_mask, check_states, sequence_spec
+from rnnzoo.cells.inputs import CheckedInputs, check_states, mask_of, sequence_spec
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, bound, cast_weights
 from rnnzoo.serialization import SignatureConfig, parameters, set_constructor, signature_of
 
@@ -78,9 +78,8 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False, memory: Any = None
     ) -> Any:
-        mask = tree.flatten(mask)[0] if mask is not None else None
         sequences = self._cast(sequences)
-        check_mask(self.name, sequences, mask)
+        mask = mask_of(self.name, sequences, mask)
         self._check_batch(sequences)
         state = self._initial_state(sequences, initial_state)
         output, final = loop.scan(
@@ -98,9 +97,18 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         )
         output = tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
         if self.stateful:
-            for variable, value in zip(tree.flatten(self.states), final, strict=True):
+            for variable, value in zip(flat_states(self.states), final, strict=True):
                 variable.assign(tf.cast(value, variable.dtype))
-        return (output, *final) if self.return_state else output
+        if not self.return_state:
+            return output
+        return output, *tree.pack_sequence_as(_as_list(self.state_size), list(final))
+
+    def reset_state(self) -> None:
+        """Sets the states that a stateful layer carries from batch to batch back to zero."""
+        for state in flat_states(self.states or []):
+            state.assign(tf.zeros_like(state))
+
+    reset_states = reset_state
 
     @property
     def causal(self) -> bool:
@@ -124,7 +132,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         expected, got = self._expected_batch_size, sequences.shape[0]
         if not self.stateful or expected is None:
             return
-        has = f"{self.name} is stateful and has states for a batch of {int(expected)}"
+        has = f"{self.name} is stateful: its batch size is fixed, and it has states for a batch of {int(expected)}"
         remedy = "every batch must be of that size, so drop or pad a smaller last one"
         if got is None:
             message = f"{has}, but was given another size: {remedy}"
@@ -149,10 +157,10 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         return loop.gates(self.cell, inputs, state, mask, self.go_backwards, memory)
 
     def _initial_state(self, sequences: Any, given: Any) -> list[tf.Tensor]:
-        zeros = self.get_initial_state(batch_size=tf.shape(sequences)[0])
+        zeros = tree.flatten(self.get_initial_state(batch_size=tf.shape(sequences)[0]))
         if given is None and not self.stateful:
             return zeros
-        given = [tf.convert_to_tensor(g) for g in tree.flatten(self.states if given is None else given)]
+        given = [tf.convert_to_tensor(g) for g in flat_states(self.states if given is None else given)]
         check_states(self.name, given, zeros)
         if not self.stateful and not IN_PLAIN_LOOP.get():
             for state in given:
@@ -160,6 +168,17 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
                     tf.shape(state)[0], tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"
                 )
         return [tf.cast(g, z.dtype) for g, z in zip(given, zeros, strict=True)]
+
+
+def flat_states(states: Any) -> list:
+    """The states of a nest of lists, those that Keras tracks included, in one list."""
+    if isinstance(states, (list, tuple)):
+        return [state for part in states for state in flat_states(part)]
+    return [states]
+
+
+def _as_list(state_size: Any) -> list:
+    return list(state_size) if isinstance(state_size, (list, tuple)) else [state_size]
 
 
 def _one_cell(cell: Any) -> Cell:
@@ -187,7 +206,6 @@ class NamedRNN(RNN):
     """
 
     cell_class: type[Cell]
-    use_cudnn: Any = "auto"
 
     def __init_subclass__(cls, cell_class: type[Cell] | None = None, like: type = keras.layers.SimpleRNN, **kwargs):
         if cell_class is None:  # a user's subclass of a named layer
@@ -205,7 +223,8 @@ class NamedRNN(RNN):
             shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
             for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
             super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
-            self.use_cudnn = use_cudnn
+            if "use_cudnn" in signature.parameters:
+                self.use_cudnn = use_cudnn
 
         set_constructor(cls, __init__, signature)
         for name in parameters(cell_class):

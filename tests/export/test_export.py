@@ -27,7 +27,9 @@ def exported(tmp_path_factory):
 
 def write(signatures, prompts, length=12, temperature=1.0, top_k=0, seed=0):
     numbers = {"length": length, "temperature": temperature, "top_k": top_k, "seed": seed}
-    constants = {name: tf.constant(value) for name, value in numbers.items()}
+    constants = {name: tf.constant(np.atleast_1d(value)) for name, value in numbers.items()}
+    constants["temperature"] = tf.cast(constants["temperature"], tf.float32)
+    constants = {k: v if k == "temperature" else tf.cast(v, tf.int32) for k, v in constants.items()}
     texts = signatures["generate"](prompt=tf.constant(prompts), **constants)["text"].numpy()
     return [text.decode() for text in texts]
 
@@ -56,16 +58,17 @@ def test_generate_follows_the_model(exported):
     assert write(signatures, [""], length=8, temperature=0.0) == ["".join(SYMBOLS[i] for i in ids[1:])]
 
 
-def test_choose_draws_by_probability():
+def test_choose_samples_by_probability():
     logits = tf.math.log(tf.constant([[0.3, 0.1, 0.1, 0.1, 0.2, 0.2]] * 4000))
-    drawn = choose(logits, tf.constant(1.0), tf.constant(0), tf.constant([1, 2])).numpy()
-    assert set(drawn) == {3, 4, 5}
-    np.testing.assert_allclose(np.bincount(drawn, minlength=6)[3:] / 4000, [0.2, 0.4, 0.4], atol=0.03)
-    assert set(choose(logits, tf.constant(1.0), tf.constant(2), tf.constant([1, 2])).numpy()) == {4, 5}
-    cold = choose(
-        tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), tf.constant(0.05), tf.constant(0), tf.constant([1, 2])
-    ).numpy()
-    assert set(cold) == {4}
+    uniform = tf.random.stateless_uniform([4000], [1, 2])
+    chosen = choose(logits, uniform).numpy()
+    assert set(chosen) == {3, 4, 5}
+    np.testing.assert_allclose(np.bincount(chosen, minlength=6)[3:] / 4000, [0.2, 0.4, 0.4], atol=0.03)
+    assert set(choose(logits, uniform, top_k=2).numpy()) == {4, 5}
+    assert set(choose(tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), uniform, 0.05).numpy()) == {4}
+    # each row by its own values
+    own = choose(logits[:3], tf.constant([0.999, 0.999, 0.999]), [0.0, 1.0, 1.0], [0, 2, 0]).numpy()
+    assert own.tolist() == [4, 5, 3]
 
 
 def test_scores_of_strings(exported):
@@ -133,7 +136,7 @@ import tensorflow as tf
 sys.meta_path.insert(0, Refuse())
 s = tf.saved_model.load(sys.argv[1]).signatures
 args = dict(length=12, temperature=1.0, top_k=0, seed=0)
-args = {k: tf.constant(v) for k, v in args.items()}
+args = {k: tf.constant([v]) for k, v in args.items()}
 print(s["generate"](prompt=tf.constant(["ab"]), **args)["text"].numpy()[0].decode())
 """
     printed = fresh_python(code, exported[1], PYTHONIOENCODING="utf-8")
@@ -223,7 +226,7 @@ def test_tags_by_name_and_spelled_words(tmp_path):
     assert (found["label"].numpy().astype(str) == np.where(mask, best, "")).all()
     causal = rnnzoo.create_model("gru", spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(causal, tmp_path / "stream"))).signatures
-    state = signatures["initial_state"](batch_size=tf.constant(3))
+    state = signatures["initial_state"](rows=tf.zeros([3], tf.int32))
     for t in range(2):
         found = signatures["step"](inputs=tf.constant(ids[:, t]), **state)
         state = {name: value for name, value in found.items() if name != "outputs"}
