@@ -1,7 +1,7 @@
 """An export's answers to lines: every kind of text task, bad lines, pictures, files."""
 
-import io
 import dataclasses
+import io
 import json
 import os
 import subprocess

@@ -46,7 +46,9 @@ def refuse_tensors(name: str, value: Any) -> None:
             "tf.concat([tf.math.real(x), tf.math.imag(x)], -1)"
         )
     if kind in ("string", "object") or kind.startswith("str"):
-        raise ValueError(f"{name} expects numbers, but got strings: encode them first, as with keras.layers.StringLookup")
+        raise ValueError(
+            f"{name} expects numbers, but got strings: encode them first, as with keras.layers.StringLookup"
+        )
 
 
 def mask_of(name: str, sequences: Any, mask: Any) -> Any:

@@ -150,8 +150,8 @@ class Serving(ServedModel):
     def _predict_padded(self, features: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         time = tf.shape(features)[1]
         lengths = per_row(lengths, tf.shape(features)[0], "lengths")
-        require((lengths >= 0) & (lengths <= time), "lengths must be at least 0 and at most the steps of the features")
-        mask = tf.sequence_mask(lengths, time)
+        rule = "lengths must be at least 0 and at most the steps of the features"
+        mask = tf.sequence_mask(checked(lengths, (lengths >= 0) & (lengths <= time), rule), time)
         return self._named(self._model(self._scaled(features), mask=mask), mask)
 
     def _named(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -185,7 +185,11 @@ class Serving(ServedModel):
         real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
         nats = tf.reduce_sum(losses * real, 1)
         mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
-        per_unit = {"bits_per_char": mean / math.log(2)} if self.spec.level == "char" else {"perplexity": tf.exp(tf.minimum(mean, LARGEST_EXPONENT))}
+        per_unit = (
+            {"bits_per_char": mean / math.log(2)}
+            if self.spec.level == "char"
+            else {"perplexity": tf.exp(tf.minimum(mean, LARGEST_EXPONENT))}
+        )
         return {"log_probability": -nats, **per_unit}
 
     def _generate(
@@ -197,9 +201,11 @@ class Serving(ServedModel):
             per_row(value, batch, name)
             for name, value in (("length", length), ("temperature", temperature), ("top_k", top_k), ("seed", seed))
         )
-        require((length >= 0) & (length <= LONGEST), f"length must be at least 0 and at most {LONGEST}")
-        require(tf.math.is_finite(temperature) & (temperature >= 0), "temperature must be a finite number of at least 0")
-        require(top_k >= 0, "top_k must be at least 0, which stands for all symbols")
+        rule = f"length must be at least 0 and at most {LONGEST}"
+        length = checked(length, (length >= 0) & (length <= LONGEST), rule)
+        finite = tf.math.is_finite(temperature) & (temperature >= 0)
+        temperature = checked(temperature, finite, "temperature must be a finite number of at least 0")
+        top_k = checked(top_k, top_k >= 0, "top_k must be at least 0, which stands for all symbols")
         longest = tf.reduce_max(tf.concat([length, [0]], 0))
         uniform = uniform_numbers(draws, longest)
         *_, logits, state = self._read(prompt)
@@ -247,13 +253,14 @@ def row(dtype: tf.DType, name: str) -> tf.TensorSpec:
 def per_row(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
     """An input `[n]`, or `[1]` for all rows, as `[n]`; another size is an invalid argument."""
     size = tf.shape(values)[0]
-    require((size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
+    values = checked(values, (size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
     return tf.gather(values, tf.where(size == 1, tf.zeros([batch], tf.int32), tf.range(batch)))
 
 
-def require(condition: tf.Tensor, message: str) -> None:
-    """Answers a request with an invalid argument, and this message, unless the condition holds for all its values."""
-    tf.debugging.Assert(tf.reduce_all(condition), [message])
+def checked(values: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
+    """The values; a request for which the condition does not hold is answered with an invalid argument, the message."""
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(condition), [message])]):
+        return tf.identity(values)
 
 
 def seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:

@@ -81,10 +81,11 @@ class Codec(tf.Module):
 
     def written(self, ids: tf.Tensor) -> tf.Tensor:
         """Ids `[..., time]`, padded behind, to strings `[...]`."""
-        flat = tf.reshape(ids, [-1, tf.shape(ids)[-1]])
+        shape = tf.shape(ids)
+        flat = tf.reshape(ids, [tf.reduce_prod(shape[:-1]), shape[-1]])
         units = tf.ragged.boolean_mask(self.units(flat), flat != PAD)
         joined = tf.strings.reduce_join(units, 1, separator="" if self._level == "char" else " ")
-        return tf.ensure_shape(tf.reshape(joined, tf.shape(ids)[:-1]), ids.shape[:-1])
+        return tf.ensure_shape(tf.reshape(joined, shape[:-1]), ids.shape[:-1])
 
     def join(self, prompt: tf.Tensor, continuation: tf.Tensor) -> tf.Tensor:
         """A prompt and what goes on from it."""

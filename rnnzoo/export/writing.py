@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.cells.attention import Prepared
-from rnnzoo.export.serving import ServedModel, function, named, per_row, require, row, texts
+from rnnzoo.export.serving import ServedModel, checked, function, named, per_row, row, texts
 from rnnzoo.export.text import Codec
 from rnnzoo.models import EncoderDecoder
 from rnnzoo.spec import BOUNDARY, PAD
@@ -116,13 +116,15 @@ class WritingServing(ServedModel):
     def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = tf.shape(source)[0]
         beam_size, penalty = per_row(beam_size, batch, "beam_size"), per_row(length_penalty, batch, "length_penalty")
-        require((beam_size >= 1) & (beam_size <= MOST_BEAMS), f"beam_size must be at least 1 and at most {MOST_BEAMS}")
-        require(beam_size == beam_size[:1], "beam_size must be the same in all rows")
-        require(tf.math.is_finite(penalty) & (penalty >= 0), "length_penalty must be a finite number of at least 0")
+        rule = f"beam_size must be at least 1 and at most {MOST_BEAMS}"
+        beam_size = checked(beam_size, (beam_size >= 1) & (beam_size <= MOST_BEAMS), rule)
+        beam_size = checked(beam_size, beam_size == beam_size[:1], "beam_size must be the same in all rows")
+        finite = tf.math.is_finite(penalty) & (penalty >= 0)
+        penalty = checked(penalty, finite, "length_penalty must be a finite number of at least 0")
         width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
         ids, scores = self._model.beam_search(source, width, penalty, encoded=self._encoded(source))
         ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
-        text = tf.reshape(self._text(tf.reshape(ids, [-1, tf.shape(ids)[2]])), tf.shape(scores))
+        text = tf.reshape(self._text(tf.reshape(ids, [tf.size(scores), tf.shape(ids)[2]])), tf.shape(scores))
         text = tf.where(tf.math.is_finite(scores), text, "")
         return {"text": text, "score": tf.maximum(scores, scores.dtype.min)}
 

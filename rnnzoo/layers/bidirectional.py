@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid, returning
 from rnnzoo.cells.inputs import sequence_spec
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid, returning
 from rnnzoo.layers.rows import side_by_side
 
 MERGES = {
@@ -128,7 +128,8 @@ class Bidirectional(Arrangement):
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         sequences, mask = self.check_sequences(sequences, mask)
-        outputs, final = [], []
+        outputs: list = []
+        final: list = []
         for part, state in zip(self.parts, self.deal(initial_state), strict=True):
             with side_by_side(), self._returning(part, self.return_state):
                 returned = part(sequences, initial_state=state, mask=mask, training=training)

@@ -72,6 +72,7 @@ def portable_forward(cell: Cell, tick: Tick, given: Given, sequence: bool) -> tu
     rows = [tf.shape(state[0])[0], *like.shape[1:]]
     size = tf.maximum(tf.cast(tf.math.ceil(tf.sqrt(tf.cast(time, tf.float32))), tf.int32), 1)
     blocks = (time + size - 1) // size
+    steps = time * tf.minimum(rows[0], 1)  # nothing can be scattered into a batch of no rows
 
     def place(tensor: tf.Tensor, index: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.tensor_scatter_nd_update(tensor, [[index]], value[None]), tensor.shape)
@@ -82,16 +83,16 @@ def portable_forward(cell: Cell, tick: Tick, given: Given, sequence: bool) -> tu
 
     def block(k: tf.Tensor, state: tuple, whole: tf.Tensor) -> tuple:
         empty = tf.ensure_shape(tf.zeros([size, *rows], like.dtype), [None, None, *like.shape[1:]])
-        end = tf.minimum((k + 1) * size, time)
+        end = tf.minimum((k + 1) * size, steps)
         _, state, outputs = tf.while_loop(lambda t, *_: t < end, step, (k * size, state, empty))
         return k + 1, state, place(whole, k, outputs)
 
     with bound(cell, weights):
         if not sequence:
-            _, final = tf.while_loop(lambda t, *_: t < time, step, (tf.constant(0), tuple(state)))
+            _, final = tf.while_loop(lambda t, *_: t < steps, step, (tf.constant(0), tuple(state)))
             return final, Trace([], [], [], [])
         whole = tf.ensure_shape(tf.zeros([blocks, size, *rows], like.dtype), [None, None, None, *like.shape[1:]])
-        _, final, whole = tf.while_loop(lambda k, *_: k < blocks, block, (tf.constant(0), tuple(state), whole))
+        _, final, whole = tf.while_loop(lambda k, *_: k * size < steps, block, (tf.constant(0), tuple(state), whole))
     outputs = tf.reshape(whole, [blocks * size, *rows])[:time]
     return final, Trace([], [outputs], [], [])
 

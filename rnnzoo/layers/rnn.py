@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell, StackedCells
-from rnnzoo.layers import scan as loop
 from rnnzoo.cells.inputs import CheckedInputs, check_states, mask_of, sequence_spec
+from rnnzoo.layers import scan as loop
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, bound, cast_weights
 from rnnzoo.serialization import SignatureConfig, parameters, set_constructor, signature_of
 
@@ -66,7 +66,14 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             raise ValueError(f"truncate must be at least 1, or None, not {truncate!r}")
         kwargs.setdefault("autocast", False)  # a state of higher precision must not be cast on its way in
         super().__init__(
-            _one_cell(cell), return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask, **kwargs
+            _one_cell(cell),
+            return_sequences,
+            return_state,
+            go_backwards,
+            stateful,
+            unroll,
+            zero_output_for_mask,
+            **kwargs,
         )
         self.input_spec = sequence_spec()
         self.truncate = truncate

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.inputs import sequence_spec
 from rnnzoo.cells.ops import rearranged
 from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent, returning
-from rnnzoo.cells.inputs import sequence_spec
 from rnnzoo.layers.scan import without_masked, zero_masked
 
 
@@ -97,7 +97,8 @@ class Stack(Arrangement):
         if self.go_backwards:
             sequences = rearranged(sequences, lambda t: tf.reverse(t, [1]))
             mask = None if mask is None else tf.reverse(mask, [1])
-        dealt, final = self.deal(initial_state), []
+        dealt = self.deal(initial_state)
+        final: list = []
         for layer in self.layers:
             entered = sequences
             if self.between is not None and layer is not self.layers[0]:

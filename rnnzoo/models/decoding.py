@@ -74,8 +74,9 @@ def beam_search(
     """The best sequences that `width` beams find: ids `[width, batch, limit]` and scores `[width, batch]`, best first.
 
     Sequences are ranked by `score / ((5 + length) / 6) ** length_penalty` (Wu et al. 2016, arXiv 1609.08144),
-    the penalty being one value or one for each row of the batch; the scores returned are the log-probabilities themselves, -inf for beams that found nothing.
-    The search ends when all beams have ended; of less than one beam it makes one.
+    the penalty being one value or one for each row of the batch; the scores returned are the log-probabilities
+    themselves, -inf for beams that found nothing. The search ends when all beams have ended; of less than one beam it
+    makes one.
     """
     width = tf.maximum(width, 1) if tf.is_tensor(width) else max(width, 1)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.layers import GRU, LSTM, RNN, Bidirectional, DeepInput, DeepOutput, DeepTransition, ElmanRNN, Stack
-from tests import oracles
 from rnnzoo.layers.arrangement import returning
+from tests import oracles
 from tests.helpers import assert_close, gradients, normal, randomise
 
 MASK = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 0, 1], [0] * 6], bool)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnzoo
-from rnnzoo.layers.stack import Stack
 from rnnzoo.layers.arrangement import returning
+from rnnzoo.layers.stack import Stack
 from tests.helpers import UNITS, Repeat, assert_close, cell, fresh_python, gradients, normal, randomise
 
 CELLS = [*rnnzoo.list_cells(), "repeat"]
