@@ -1,5 +1,6 @@
 """Reading what others wrote, carefully: exports and `.keras` files, nothing that can run on being opened unasked."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+import rnnzoo
 from rnnzoo.errors import UserError
 
 # operations that touch files, processes or Python; the saver's own (SaveV2, RestoreV2 ...) are in every SavedModel
 DENIED = ("ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless", "PrintV2", "Print")
 DENIED_PARTS = ("FileSystem", "Dataset", "RecordReader", "LineReader", "WholeFileReader", "Debug", "LoadLibrary")
+FIRST_VERSION = (0, 2)  # whose exports are read
 WEIGHTS_ONLY = (".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy")
 
 
@@ -61,10 +64,27 @@ def _load_saved_model(path: Path) -> Any:
         raise UserError(f"{path / 'saved_model.pb'} is damaged: {_line(error)}") from error
     if refused:
         raise UserError(f"{path} holds operations that touch files or processes ({', '.join(refused)}); not loaded")
+    _refuse_earlier_version(path)
     try:
         return tf.saved_model.load(str(path))
     except Exception as error:
         raise UserError(f"{path} is not a whole SavedModel: {_line(error)}") from error
+
+
+def _refuse_earlier_version(path: Path) -> None:
+    """Raises `UserError` for an export of a version of this package whose signatures were others."""
+    try:
+        config = json.loads((path / "assets.extra" / "config.json").read_text(encoding="utf-8"))
+        version = config.get("rnnzoo", "0.1.0") if "spec" in config else None
+        numbers = tuple(int(part) for part in version.split(".")[:2]) if version else FIRST_VERSION
+    except (OSError, ValueError, AttributeError, TypeError):
+        return  # of another package, or none that predict could read
+    if numbers < FIRST_VERSION:
+        raise UserError(
+            f"{path} was exported by rnnzoo {version}, whose signatures are not those of rnnzoo {rnnzoo.__version__}: "
+            "export it again, with rnnzoo.export_saved_model(rnnzoo.load('runs/.../model.keras'), path) or "
+            "train.py --resume"
+        )
 
 
 def _load_keras(path: Path) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnzoo.errors import UserError
 from rnnzoo.export.saved_model import refuse_export, refuse_full
+from rnnzoo.serialization import current_names
 
 MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
 
@@ -54,9 +55,16 @@ class Places:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise UserError(f"--resume: {path} is not the configuration of a run") from None
-        for name, was, now in _differences(before, self.options):
+        for name, was, now in _differences(_current(before), self.options):
             raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
         return before.get("export_dir")
+
+
+def _current(options: Any) -> dict[str, Any]:
+    """The options of a run of any version, with the names of this one."""
+    parts = options.items() if isinstance(options, dict) else ()
+    flat = current_names("option", dict(parts))
+    return {name: current_names("option", part) if isinstance(part, dict) else part for name, part in flat.items()}
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

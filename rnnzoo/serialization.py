@@ -2,10 +2,38 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+
+# Every name that files of earlier versions hold and that is another one now: {kind: {old: new}}. `.keras` files,
+# checkpoints and the folders of runs are read by way of it; a rename is one line here and one in CHANGELOG.md.
+RENAMED: dict[str, dict[str, str]] = {
+    "class": {},  # registered layers, cells and models, without the package's name
+    "argument": {},  # of their constructors
+    "option": {},  # of models, tasks and training, as in `config.json` and in a model's recipe
+    "value": {},  # names of models, tasks, cells, scores ... that are values of options
+    "spec": {},  # fields of `TaskSpec`
+}
+
+
+def current_names(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration from a file of any version, with the names of this one."""
+    names = RENAMED[kind]
+    return {names.get(name, name): _current_value(kind, value) for name, value in values.items()}
+
+
+def _current_value(kind: str, value: Any) -> Any:
+    return RENAMED["value"].get(value, value) if kind == "option" and isinstance(value, str) else value
+
+
+def register_former_names() -> None:
+    """Lets Keras find the classes of this package by the names that they had in earlier versions."""
+    known = keras.saving.get_custom_objects()
+    for old, new in RENAMED["class"].items():
+        known[f"rnnzoo>{old}"] = known[f"rnnzoo>{new}"]
+
 
 _PLAIN = (str, int, float, bool, type(None))
 OF_KERAS = ("activity_regularizer", "use_cudnn")  # arguments of Keras's recurrent layers that no cell has
@@ -41,8 +69,7 @@ def signature_of(named: dict[str, inspect.Parameter], like: type | None = None) 
     order = positional_parameters(like) if like is not None else {}
     order = {name: p for name, p in order.items() if name in named or name in OF_KERAS}
     for name, parameter in order.items():
-        default = named[name].default if name in named else parameter.default
-        order[name] = parameter.replace(default=default, kind=parameter.POSITIONAL_OR_KEYWORD)
+        order[name] = named.get(name, parameter).replace(kind=parameter.POSITIONAL_OR_KEYWORD)
     if like is not None:
         rest = [p.replace(kind=p.KEYWORD_ONLY) for name, p in named.items() if name not in order]
         named = {**order, **{p.name: p for p in rest}}
@@ -116,6 +143,7 @@ class SignatureConfig:
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
+        config = current_names("argument", config)
         return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
 
 

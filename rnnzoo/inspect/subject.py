@@ -18,6 +18,7 @@ from rnnzoo.export.text import Codec
 from rnnzoo.loading import load
 from rnnzoo.models import TreeNetwork, ZooModel
 from rnnzoo.registry import TASKS
+from rnnzoo.serialization import RENAMED, current_names
 from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 from rnnzoo.tasks.base import Batch, Task
 
@@ -72,7 +73,8 @@ def open_run(folder: str | Path) -> Subject:
     folder = Path(folder).resolve()  # "." has a name too
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        name, options, seed = settings["task"], settings["task_options"], settings["training"]["seed"]
+        options = current_names("option", settings["task_options"])
+        name, seed = RENAMED["value"].get(settings["task"], settings["task"]), settings["training"]["seed"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder} is not the folder of a run: config.json cannot be read") from None
     if not (folder / "model.keras").is_file():

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rnnzoo import config
 from rnnzoo.registry import MODELS
+from rnnzoo.serialization import RENAMED, current_names
 from rnnzoo.spec import TaskSpec
 
 
@@ -71,7 +72,9 @@ class ZooModel(keras.Model):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(config.get("dtype") or policy)
         try:
-            model: Any = create_model(config["model"], TaskSpec.from_json(config["spec"]), **config["options"])
+            name = RENAMED["value"].get(config["model"], config["model"])
+            options = current_names("option", config["options"])
+            model: Any = create_model(name, TaskSpec.from_json(config["spec"]), **options)
         finally:
             keras.config.set_dtype_policy(policy)
         model.name = config["name"]
