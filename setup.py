@@ -7,7 +7,7 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").read_text(encoding="utf-8"))
 
 # the extras that tests use, so that none of them is left out
-test = ["pytest", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu"]
+test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu"]
 
 setup(
     name="rnnzoo",
@@ -30,6 +30,8 @@ setup(
         "mnist1d": ["mnist1d"],
         "safetensors": ["safetensors"],
         "tensorboard": ["tensorboard"],
+        "onnx": ["tf2onnx", "onnx", "onnxruntime"],
+        "litert": ["ai-edge-litert"],
         "bench": ["torch"],
     },
     entry_points={"console_scripts": ["rnnzoo-train = rnnzoo.cli:main"]},

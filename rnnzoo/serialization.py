@@ -107,7 +107,15 @@ def set_constructor(cls: Any, init: Callable, signature: inspect.Signature) -> N
     whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
     init.__signature__ = whole  # type: ignore[attr-defined]
     cls.__init__ = init
-    cls.__signature__ = signature
+
+
+class ConstructorSignature:
+    """The signature of a class, for `inspect.signature(cls)` and `help`; an instance is called by its `__call__`."""
+
+    def __get__(self, instance: Any, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("an instance has the signature of its __call__")
+        return signature_of(parameters(owner))
 
 
 class SignatureConfig:
@@ -118,11 +126,7 @@ class SignatureConfig:
     """
 
     _arguments: dict[str, Any]
-    __signature__: inspect.Signature
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        cls.__signature__ = signature_of(parameters(cls))
+    __signature__ = ConstructorSignature()
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
@@ -147,31 +151,51 @@ class SignatureConfig:
         return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
 
 
-def group_of_other_name(store: Any, count: int) -> Any:
-    """The group of a `.weights.h5` file that holds the `count` weights of the layer that Keras looks for in `store`.
+def weights_of_other_name(store: Any, variables: list[Any]) -> Any:
+    """What holds a layer's weights in a `.weights.h5` file: the store, or a group that is named after another class.
 
     Keras names the groups of such a file after classes, so a layer does not find the weights of its own subclass, of
-    its parent, or of the layer of Keras whose place it takes. Along the path, a name that the file does not have
-    stands for one of the same number (`lstm_1`, `my_lstm_1`) that leads to as many weights, if there is only one.
-    Returns None where there is none or more than one, or for a file of another kind.
+    its parent, or of the layer of Keras whose place it takes. Along the path, a name that the file does not have, under
+    any number, stands for one of the same number (`lstm_1`, `my_lstm_1`) that leads to as many weights of the same
+    shapes, if there is only one and no other layer has read it.
+
+    Raises:
+        ValueError: another layer has read the weights of this one's name.
     """
-    group, path = getattr(store, "h5_file", None), getattr(store, "_h5_entry_path", None)
-    if group is None or not path or not hasattr(group, "keys"):
-        return None
-    found = [group]
+    file: Any = getattr(store, "h5_file", None)
+    path: Any = getattr(store, "_h5_entry_path", None)
+    if not variables or not path or not hasattr(file, "keys"):
+        return store
+    used = vars(store).setdefault("_rnnzoo_used", set())
+    if len(store.keys()):
+        if path in used:
+            raise ValueError(
+                f"the weights of {path} have been read for a layer of another class already: load the file into a "
+                "model of the classes that it was saved from"
+            )
+        used.add(path)
+        return store
+    found: list[tuple[Any, str]] = [(file, "")]
     for part in path.split("/"):
-        found = [below for group in found for below in _alike(group, part)]
-    found = [group["vars"] for group in found if "vars" in group]
-    found = [group for group in found if len(group) == count]
-    return found[0] if len(found) == 1 else None
+        found = [below for group, at in found for below in _alike(group, at, part)]
+    shapes = [tuple(v.shape) for v in variables]
+    groups = [(group["vars"], at) for group, at in found if "vars" in group and at not in used]
+    groups = [(g, at) for g, at in groups if [tuple(g[str(i)].shape) for i in range(len(g))] == shapes]
+    if len(groups) != 1:
+        return store
+    used.add(groups[0][1])
+    return groups[0][0]
 
 
-def _alike(group: Any, name: str) -> list:
-    """The group of that name in a group, else those of the same number."""
+def _alike(group: Any, at: str, name: str) -> list:
+    """The group of that name in a group, else, where none is named after that class, those of the same number."""
     if name in group:
-        return [group[name]]
-    number = _number(name)
-    return [below for other, below in group.items() if hasattr(below, "keys") and _number(other) == number]
+        return [(group[name], f"{at}/{name}".lstrip("/"))]
+    number, base = _number(name), name.removesuffix(f"_{_number(name)}")
+    if any(other.removesuffix(f"_{_number(other)}") == base for other in group):
+        return []
+    groups = [(below, other) for other, below in group.items() if hasattr(below, "keys") and _number(other) == number]
+    return [(below, f"{at}/{other}".lstrip("/")) for below, other in groups]
 
 
 def _number(name: str) -> str:
@@ -180,6 +204,7 @@ def _number(name: str) -> str:
 
 
 TUPLE = "__tuple__"  # in place of a class name: JSON knows lists only
+DICTIONARY = "__dict__"  # and of dictionaries, those whose keys are strings
 
 
 def _serialize(value: Any) -> Any:
@@ -190,8 +215,11 @@ def _serialize(value: Any) -> Any:
         return {"class_name": TUPLE, "items": [_serialize(item) for item in value]}
     if isinstance(value, list):
         return [_serialize(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value) and "class_name" not in value:
         return {key: _serialize(item) for key, item in value.items()}
+    if isinstance(value, dict):
+        items = [[_serialize(key), _serialize(item)] for key, item in value.items()]
+        return {"class_name": DICTIONARY, "items": items}
     return keras.saving.serialize_keras_object(value)
 
 
@@ -202,6 +230,9 @@ def _restore(value: Any, custom_objects: Any) -> Any:
         return value
     if value.get("class_name") == TUPLE and "items" in value:
         return tuple(_restore(item, custom_objects) for item in value["items"])
+    if value.get("class_name") == DICTIONARY and "items" in value:
+        pairs = ([_restore(part, custom_objects) for part in pair] for pair in value["items"])
+        return dict(pairs)
     if "class_name" in value and "config" in value:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
     return {key: _restore(item, custom_objects) for key, item in value.items()}

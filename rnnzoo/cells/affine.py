@@ -136,7 +136,8 @@ class AffineCell(Cell):
         width = self.blocks * self.units
         shape = tf.concat([tf.shape(inputs)[:-1], [width]], 0)
         x = tf.broadcast_to(tf.zeros([width], self.compute_dtype) if b is None else b, shape)
-        return tf.ensure_shape(x, [*inputs.shape[:-1], width])
+        x.set_shape([*inputs.shape[:-1], width])  # not ensure_shape, which LiteRT does not know
+        return x
 
     def hide(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
         """The inputs as floating numbers, some of them hidden by `dropout` in training."""

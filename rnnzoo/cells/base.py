@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.serialization import SignatureConfig, group_of_other_name
+from rnnzoo.serialization import SignatureConfig, weights_of_other_name
 
 
 class Cell(SignatureConfig, keras.layers.Layer):
@@ -68,10 +68,8 @@ class Cell(SignatureConfig, keras.layers.Layer):
 
     def load_own_variables(self, store: Any) -> None:
         """Loads weights that Keras has saved, those of a layer or cell of another class but the same weights too."""
-        count = len(self._trainable_variables + self._non_trainable_variables)
-        if count and not len(store.keys()):
-            store = group_of_other_name(store, count) or store
-        super().load_own_variables(store)
+        own = self._trainable_variables + self._non_trainable_variables
+        super().load_own_variables(weights_of_other_name(store, own))
 
     def call(self, inputs: tf.Tensor, states: Any, training: Any = False, memory: Any = None) -> tuple[tf.Tensor, list]:
         """One tick by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.

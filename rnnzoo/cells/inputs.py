@@ -59,7 +59,7 @@ def mask_of(name: str, sequences: Any, mask: Any) -> Any:
     """
     if mask is None:
         return None
-    mask = tf.convert_to_tensor(keras.tree.flatten(mask)[0])
+    mask = tf.cast(keras.tree.flatten(mask)[0], tf.bool)
     if mask.shape.rank == 3 and mask.shape[-1] == 1:
         mask = tf.squeeze(mask, -1)
     if not sequences.shape[:2].is_compatible_with(mask.shape):

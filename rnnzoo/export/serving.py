@@ -134,6 +134,11 @@ class Serving(ServedModel):
         return named(self._model.initial_state(tf.shape(rows)[0]))
 
     def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = self.spec
+        if spec.inputs == "tokens":
+            sizes = [spec.input_size] + [len(spec.characters)] * spec.word_length
+            inputs = known_ids(inputs, sizes if spec.word_length else spec.input_size)
+        inputs = same_rows(inputs, states)
         outputs, new = self._model.step(self._scaled(inputs), list(states))
         return {"outputs": self._unscaled(outputs), **named(new)}
 
@@ -261,6 +266,18 @@ def checked(values: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
     """The values; a request for which the condition does not hold is answered with an invalid argument, the message."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(condition), [message])]):
         return tf.identity(values)
+
+
+def known_ids(ids: tf.Tensor, size: Any) -> tf.Tensor:
+    """Ids that are at least 0 and below a size, or the sizes of the columns; others are an invalid argument."""
+    return checked(ids, (ids >= 0) & (ids < size), f"inputs must be ids of at least 0 and below {size}")
+
+
+def same_rows(inputs: tf.Tensor, states: Any) -> tf.Tensor:
+    """The inputs, of which there is a row for each of the states; else that is an invalid argument."""
+    rows = [tf.shape(state)[0] for state in states]
+    rule = "each state must have as many rows as inputs"
+    return checked(inputs, tf.equal(tf.stack(rows), tf.shape(inputs)[0]), rule) if rows else inputs
 
 
 def seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.cells.attention import Prepared
-from rnnzoo.export.serving import ServedModel, checked, function, named, per_row, row, texts
+from rnnzoo.export.serving import ServedModel, checked, function, known_ids, named, per_row, row, same_rows, texts
 from rnnzoo.export.text import Codec
 from rnnzoo.models import EncoderDecoder
 from rnnzoo.spec import BOUNDARY, PAD
@@ -137,6 +137,7 @@ class WritingServing(ServedModel):
         state, given = list(rest[: len(self._states)]), dict(zip(self._fixed, rest[len(self._states) :], strict=True))
         memory = Prepared(*(given[key] for key in MEMORY)) if "keys" in given else ()
         fixed = {"memory": memory, "context": given.get("context", ())}
+        inputs = same_rows(known_ids(inputs, self.spec.output_size), rest)
         logits, state = self._model.decode_step(inputs, state, fixed)
         return {"log_probabilities": tf.nn.log_softmax(logits), **named(state)}
 

@@ -273,6 +273,18 @@ def test_bad_beams_and_lengths(export):
             padded(tf.zeros([2, 5, 2]), tf.constant(lengths))
 
 
+def test_steps_of_unknown_ids_and_of_other_rows(export):
+    functions = export("characters")[1].functions
+    states = list(functions["initial_state"](tf.zeros([1], tf.int32)).values())
+    for ids, message in (([-1], "inputs must be ids of at least 0"), ([99], "below 12"), ([3, 4], "as many rows")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            functions["step"](tf.constant(ids), *states)
+    serving = export("pairs with attention")[1]
+    (inputs,) = (given for name, batch, given in serving.probes() if name == "decode_step" and batch == 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="inputs must be ids of at least 0 and below 12"):
+        serving.functions["decode_step"](tf.constant([-1]), *list(inputs.values())[1:])
+
+
 def test_beams_that_find_nothing_have_a_finite_score(export):
     functions = export("pairs with attention")[1].functions
     found = functions["translate"](tf.constant(["ab"]), tf.constant([1000]), tf.constant([0.0]))
