@@ -31,6 +31,7 @@ def test_a_model_in_a_keras_file():
     assert model.count_params() > 100 and model.spec.language_model
 
 
+@pytest.mark.slow
 def test_a_run_goes_on(tmp_path):
     """A run of 0.1.0 that ended after 6 steps has the weights of a run of this version after them, and goes on."""
     (tmp_path / "book.txt").write_text(LINES)

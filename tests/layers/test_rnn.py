@@ -119,6 +119,7 @@ def test_keras_bidirectional(name):
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 @pytest.mark.parametrize("name", rnnzoo.list_cells())
 def test_precision(name, policy):
+    keras.utils.set_random_seed(1)
     layer = rnnzoo.layers.RNN(cell(name, dtype=policy), return_sequences=True, return_state=True, dtype=policy)
     variables = "float64" if policy == "float64" else "float32"
     model = keras.Sequential([keras.Input([None, 3]), layer, keras.layers.Lambda(lambda outputs: outputs[0])])
