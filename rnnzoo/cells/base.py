@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.serialization import SignatureConfig, weights_of_other_name
+from rnnzoo.cells.weights import weights_of_other_name
+from rnnzoo.serialization import SignatureConfig
 
 
 class Cell(SignatureConfig, keras.layers.Layer):

@@ -5,8 +5,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-FEATURES_LAST = "[batch, time, features]"
-
 
 class CheckedInputs:
     """Mixin before a Keras layer: a call refuses tensors that no layer of this package computes with.
@@ -81,3 +79,10 @@ def sequence_spec(shape: Any = None) -> keras.layers.InputSpec:
     """The specification of `[batch, time, features]`, with as many features as `shape`, if that says how many."""
     known = {} if shape is None or shape[-1] is None else {-1: shape[-1]}
     return keras.layers.InputSpec(ndim=3, axes=known)
+
+
+def flat_states(states: Any) -> list:
+    """The states of a nest of lists, those that Keras tracks included, in one list."""
+    if isinstance(states, (list, tuple)):
+        return [state for part in states for state in flat_states(part)]
+    return [states]

@@ -1,53 +1,20 @@
 """The signatures that an exported model of one sequence answers."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from rnnzoo.export.arguments import checked, known_ids, per_row, row, same_rows, seeds, uniform_numbers
+from rnnzoo.export.signatures import ServedModel, function, labels, named, texts
 from rnnzoo.export.text import Codec
-from rnnzoo.layers.tick import plain_loop
 from rnnzoo.models import Network
 from rnnzoo.models.decoding import choose
 from rnnzoo.spec import PAD, SPECIAL
 
 LONGEST = 1_000_000  # of what is generated: longer texts fill a server's memory
-BLOCK = 128  # random numbers that are drawn together
 LARGEST_EXPONENT = 88.0  # whose exponential float32 holds
-
-Signature = Callable[..., dict[str, tf.Tensor]]
-
-
-class ServedModel:
-    """Signatures of a model, as a SavedModel has them: the base of the classes that make them.
-
-    Subclasses set `functions`, traced functions by the name of their signature, and `vocabulary`, what these functions
-    look strings up in. Every input and output has the batch as its first dimension, so that a server can send rows one
-    by one and put requests together; a value that could be one for all rows is `[n]` or `[1]`.
-    """
-
-    functions: dict[str, Any]
-    vocabulary: dict[str, Codec]
-
-    def __init__(self, model: Any):
-        self._model, self.spec = model, model.spec
-
-    def to_save(self) -> tf.Module:
-        """What `tf.saved_model.save` is to reach: the weights by path, the vocabulary, and nothing else.
-
-        The variables are those that the functions read. By way of a Keras model each would be written a second time,
-        and only loaders written in Python would fill the ones that are read.
-        """
-        saved = tf.Module()
-        saved.weights = {path: weight.value for path, weight in self._model.weights_by_path().items()}
-        saved.vocabulary = dict(self.vocabulary)
-        return saved
-
-    def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
-        raise NotImplementedError(f"{type(self).__name__} does not define probes")
 
 
 class Serving(ServedModel):
@@ -190,29 +157,23 @@ class Serving(ServedModel):
         real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
         nats = tf.reduce_sum(losses * real, 1)
         mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
-        per_unit = (
-            {"bits_per_char": mean / math.log(2)}
-            if self.spec.level == "char"
-            else {"perplexity": tf.exp(tf.minimum(mean, LARGEST_EXPONENT))}
-        )
-        return {"log_probability": -nats, **per_unit}
+        if self.spec.level == "char":
+            return {"log_probability": -nats, "bits_per_char": mean / math.log(2)}
+        return {"log_probability": -nats, "perplexity": tf.exp(tf.minimum(mean, LARGEST_EXPONENT))}
 
     def _generate(
         self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         batch = tf.shape(prompt)[0]
-        draws = seeds(seed, batch)
-        length, temperature, top_k, seed = (
-            per_row(value, batch, name)
-            for name, value in (("length", length), ("temperature", temperature), ("top_k", top_k), ("seed", seed))
-        )
+        length, temperature = per_row(length, batch, "length"), per_row(temperature, batch, "temperature")
+        top_k = per_row(top_k, batch, "top_k")
         rule = f"length must be at least 0 and at most {LONGEST}"
         length = checked(length, (length >= 0) & (length <= LONGEST), rule)
         finite = tf.math.is_finite(temperature) & (temperature >= 0)
         temperature = checked(temperature, finite, "temperature must be a finite number of at least 0")
         top_k = checked(top_k, top_k >= 0, "top_k must be at least 0, which stands for all symbols")
         longest = tf.reduce_max(tf.concat([length, [0]], 0))
-        uniform = uniform_numbers(draws, longest)
+        uniform = uniform_numbers(seeds(seed, batch), longest)
         *_, logits, state = self._read(prompt)
 
         def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.Tensor) -> tuple:
@@ -225,87 +186,3 @@ class Serving(ServedModel):
         *_, written = tf.while_loop(lambda t, *_: t < longest, body, loop)
         written = tf.where(tf.sequence_mask(length, longest), tf.transpose(written), PAD)
         return {"text": self._codec.join(prompt, self._codec.decode(written))}
-
-
-def function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
-    """A traced function whose arguments have the names of the specs, as callers will use them.
-
-    A function of numbers alone has loops that LiteRT converts; it has no use for one that reads strings.
-    """
-    portable = not any(spec.dtype == tf.string for spec in specs)
-
-    def plain(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-        with plain_loop(portable):
-            return call(*arguments)
-
-    return tf.function(plain, input_signature=specs).get_concrete_function()
-
-
-def texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, batch: int, time: int) -> tf.Tensor:
-    """Texts of random symbols, each a little shorter than the one before."""
-    between = "" if level == "char" else " "
-    symbols = vocabulary[len(SPECIAL) :]
-    if level == "line":
-        return tf.constant([rng.choice(symbols) for _ in range(batch)])
-    return tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
-
-
-def row(dtype: tf.DType, name: str) -> tf.TensorSpec:
-    """An input that has a value for each row."""
-    return tf.TensorSpec([None], dtype, name)
-
-
-def per_row(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
-    """An input `[n]`, or `[1]` for all rows, as `[n]`; another size is an invalid argument."""
-    size = tf.shape(values)[0]
-    values = checked(values, (size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
-    return tf.gather(values, tf.where(size == 1, tf.zeros([batch], tf.int32), tf.range(batch)))
-
-
-def checked(values: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
-    """The values; a request for which the condition does not hold is answered with an invalid argument, the message."""
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(condition), [message])]):
-        return tf.identity(values)
-
-
-def known_ids(ids: tf.Tensor, size: Any) -> tf.Tensor:
-    """Ids that are at least 0 and below a size, or the sizes of the columns; others are an invalid argument."""
-    return checked(ids, (ids >= 0) & (ids < size), f"inputs must be ids of at least 0 and below {size}")
-
-
-def same_rows(inputs: tf.Tensor, states: Any) -> tf.Tensor:
-    """The inputs, of which there is a row for each of the states; else that is an invalid argument."""
-    rows = [tf.shape(state)[0] for state in states]
-    rule = "each state must have as many rows as inputs"
-    return checked(inputs, tf.equal(tf.stack(rows), tf.shape(inputs)[0]), rule) if rows else inputs
-
-
-def seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-    """The seed of each row `[n, 2]`: (seed, i) where there is one for all, (own seed, 0) where each row has its own."""
-    number = tf.where(tf.shape(seed)[0] == 1, tf.range(batch), tf.zeros([batch], tf.int32))
-    return tf.stack([tf.cast(per_row(seed, batch, "seed"), tf.int64), tf.cast(number, tf.int64)], 1)
-
-
-def uniform_numbers(draws: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Random numbers `[steps or more, n]`, at least 0 and below 1, of each row by its own seed of `draws [n, 2]`.
-
-    They are drawn in blocks, so that they do not depend on how many there are.
-    """
-    blocks, rows = (steps + BLOCK - 1) // BLOCK, tf.shape(draws)[0]
-    block = tf.tile(tf.range(blocks, dtype=tf.int64), [rows])
-    row, number = tf.unstack(tf.repeat(draws, blocks, 0), axis=1)
-    keys = tf.stack([row, number * 2**32 + block], 1)
-    drawn = tf.map_fn(lambda key: tf.random.stateless_uniform([BLOCK], key), keys, fn_output_signature=tf.float32)
-    return tf.transpose(tf.reshape(drawn, [rows, blocks * BLOCK]))
-
-
-def labels(spec: Any, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """The name of the likeliest class of `outputs [..., classes]`; empty at padding where each step has one."""
-    likeliest = tf.argmax(outputs, -1, tf.int32)
-    if mask is None or not spec.per_step:
-        return tf.gather(tf.constant(spec.labels), likeliest)
-    return tf.gather(tf.constant(("", *spec.labels)), tf.where(mask, likeliest + 1, 0))
-
-
-def named(states: list) -> dict[str, tf.Tensor]:
-    return {f"state_{i}": tf.identity(state) for i, state in enumerate(states)}

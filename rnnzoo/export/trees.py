@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.export.serving import ServedModel, function, labels
+from rnnzoo.export.signatures import ServedModel, function, labels
 from rnnzoo.export.text import Codec
 from rnnzoo.models import TreeNetwork
 from rnnzoo.spec import PAD, SPECIAL

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.cells.attention import Prepared
-from rnnzoo.export.serving import ServedModel, checked, function, known_ids, named, per_row, row, same_rows, texts
+from rnnzoo.export.arguments import checked, known_ids, per_row, row, same_rows
+from rnnzoo.export.signatures import ServedModel, function, named, texts
 from rnnzoo.export.text import Codec
 from rnnzoo.models import EncoderDecoder
 from rnnzoo.spec import BOUNDARY, PAD

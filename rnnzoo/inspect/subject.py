@@ -18,7 +18,7 @@ from rnnzoo.export.text import Codec
 from rnnzoo.loading import load
 from rnnzoo.models import TreeNetwork, ZooModel
 from rnnzoo.registry import TASKS
-from rnnzoo.serialization import RENAMED, current_names
+from rnnzoo.serialization import current_names, current_value
 from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 from rnnzoo.tasks.base import Batch, Task
 
@@ -74,7 +74,7 @@ def open_run(folder: str | Path) -> Subject:
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         options = current_names("option", settings["task_options"])
-        name, seed = RENAMED["value"].get(settings["task"], settings["task"]), settings["training"]["seed"]
+        name, seed = current_value(settings["task"]), settings["training"]["seed"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder} is not the folder of a run: config.json cannot be read") from None
     if not (folder / "model.keras").is_file():

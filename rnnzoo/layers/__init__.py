@@ -7,8 +7,9 @@ from rnnzoo.cells import Attention
 from rnnzoo.layers.bidirectional import Bidirectional
 from rnnzoo.layers.decoder import Bridge, Decoder
 from rnnzoo.layers.deep import DeepInput, DeepOutput, DeepTransition
+from rnnzoo.layers.named import NamedRNN
 from rnnzoo.layers.recursive import Recursive
-from rnnzoo.layers.rnn import RNN, NamedRNN
+from rnnzoo.layers.rnn import RNN
 from rnnzoo.layers.scan import scan
 from rnnzoo.layers.stack import Stack
 

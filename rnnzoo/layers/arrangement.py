@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.cells.inputs import CheckedInputs, mask_of, sequence_spec
-from rnnzoo.layers.rnn import RNN, flat_states
+from rnnzoo.cells.inputs import CheckedInputs, flat_states, mask_of, sequence_spec
+from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig
 
 LIVE = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")  # may be set after construction
@@ -61,8 +61,7 @@ class Arrangement(CheckedInputs, SignatureConfig, keras.layers.Layer):
 
     def check_sequences(self, sequences: Any, mask: Any) -> tuple[tf.Tensor, Any]:
         """Sequences as a tensor, and their mask. Raises `ValueError` where they do not fit the layer."""
-        if not hasattr(sequences, "_rnnzoo_lookup"):
-            sequences = tf.convert_to_tensor(sequences)
+        sequences = tf.convert_to_tensor(sequences)
         return sequences, mask_of(self.name, sequences, mask)
 
     @property

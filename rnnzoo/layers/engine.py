@@ -14,7 +14,8 @@ from keras import tree
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import transposed_once
-from rnnzoo.layers.loops import Given, Trace, backward, ends, forward, portable_forward, stacked
+from rnnzoo.layers.loops import Given, Trace, backward, ends, forward, stacked
+from rnnzoo.layers.portable import portable_forward
 from rnnzoo.layers.rows import Rows, joined
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, Tick, bound, cast_weights, floats, trace_tick
 from rnnzoo.layers.truncation import Ages

@@ -1,6 +1,5 @@
 """The two loops over time: forward by the equations of a cell, backward with the gradient of its states."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,6 +8,7 @@ from keras import tree
 from rnnzoo.cells import Cell
 from rnnzoo.cells.activations import Notes, noting
 from rnnzoo.cells.ops import in_xla
+from rnnzoo.layers.arrays import at_least_one_step, new_array, read, stack, while_loop, write
 from rnnzoo.layers.rows import Rows, joined
 from rnnzoo.layers.tick import Tick, bound, floats
 from rnnzoo.layers.truncation import Ages
@@ -37,22 +37,22 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
     """`(final_state, trace)` of some rows; with `save` the trace has all that the way back needs."""
     x, state, consts, weights, mask = given
     state, consts = rows.of((tuple(state), consts))
-    x, mask = _at_least_one_step((x, mask))
+    x, mask = at_least_one_step((x, mask))
     time = tf.shape(tree.flatten(given.x)[0])[0]
     trace = _blank(tick, state, time, save, sequence)
 
     def body(t: tf.Tensor, state: tuple, trace: Trace) -> tuple:
-        output, new, r, noted = _step(cell, (x, mask), rows, t, state, consts)
+        output, new, r, noted = run_step(cell, (x, mask), rows, t, state, consts)
         trace = Trace(
-            _write(trace.states, t + 1, list(new) if trace.states else []),
-            _write(trace.output, t, [_emitted(tick, output, new)] if trace.output else []),
-            _write(trace.r, t, tree.flatten(r) if trace.r else []),
-            _write(trace.noted, t, noted if trace.noted else []),
+            write(trace.states, t + 1, list(new) if trace.states else []),
+            write(trace.output, t, [emitted(tick, output, new)] if trace.output else []),
+            write(trace.r, t, tree.flatten(r) if trace.r else []),
+            write(trace.noted, t, noted if trace.noted else []),
         )
         return t + 1, new, trace
 
     with bound(cell, weights):
-        _, final, trace = _while(lambda t, *_: t < time, body, (tf.constant(0), state, trace), time)
+        _, final, trace = while_loop(lambda t, *_: t < time, body, (tf.constant(0), state, trace), time)
     if in_xla() or tf.executing_eagerly():  # the way back may be in another graph, which no array passes into
         batch = tf.shape(state[0])[0]
         states = [stack(array, batch, time + 1) for array in trace.states]
@@ -60,44 +60,7 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
     return final, trace
 
 
-def portable_forward(cell: Cell, tick: Tick, given: Given, sequence: bool) -> tuple[tuple, Trace]:
-    """`forward` by operations that LiteRT converts at any batch size and length; the trace has the outputs alone.
-
-    Outputs are scattered into a tensor, which TensorFlow copies each time. So they are gathered in blocks of about
-    `sqrt(time)` steps first: `time ** 1.5` rows are copied and not `time ** 2`.
-    """
-    x, state, consts, weights, mask = given
-    time = tf.shape(tree.flatten(x)[0])[0]
-    like = tick.output if tick.output_state is None else state[tick.output_state]
-    rows = [tf.shape(state[0])[0], *like.shape[1:]]
-    size = tf.maximum(tf.cast(tf.math.ceil(tf.sqrt(tf.cast(time, tf.float32))), tf.int32), 1)
-    blocks = (time + size - 1) // size
-    steps = time * tf.minimum(rows[0], 1)  # nothing can be scattered into a batch of no rows
-
-    def place(tensor: tf.Tensor, index: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.tensor_scatter_nd_update(tensor, [[index]], value[None]), tensor.shape)
-
-    def step(t: tf.Tensor, state: tuple, *block: tf.Tensor) -> tuple:
-        output, new, *_ = _step(cell, (x, mask), Rows(), t, state, consts)
-        return t + 1, new, *(place(b, t % size, _emitted(tick, output, new)) for b in block)
-
-    def block(k: tf.Tensor, state: tuple, whole: tf.Tensor) -> tuple:
-        empty = tf.ensure_shape(tf.zeros([size, *rows], like.dtype), [None, None, *like.shape[1:]])
-        end = tf.minimum((k + 1) * size, steps)
-        _, state, outputs = tf.while_loop(lambda t, *_: t < end, step, (k * size, state, empty))
-        return k + 1, state, place(whole, k, outputs)
-
-    with bound(cell, weights):
-        if not sequence:
-            _, final = tf.while_loop(lambda t, *_: t < steps, step, (tf.constant(0), tuple(state)))
-            return final, Trace([], [], [], [])
-        whole = tf.ensure_shape(tf.zeros([blocks, size, *rows], like.dtype), [None, None, None, *like.shape[1:]])
-        _, final, whole = tf.while_loop(lambda k, *_: k * size < steps, block, (tf.constant(0), tuple(state), whole))
-    outputs = tf.reshape(whole, [blocks * size, *rows])[:time]
-    return final, Trace([], [outputs], [], [])
-
-
-def _step(cell: Cell, sources: Any, rows: Rows, t: tf.Tensor, state: tuple, consts: Any) -> tuple:
+def run_step(cell: Cell, sources: Any, rows: Rows, t: tf.Tensor, state: tuple, consts: Any) -> tuple:
     """Time step t of some rows: `(output, new_state, r, activations)`; a masked row keeps its state."""
     x, mask = rows.of(tree.map_structure(lambda s: s[t], sources))
     r = cell.recurrent(state, consts)
@@ -110,27 +73,9 @@ def _step(cell: Cell, sources: Any, rows: Rows, t: tf.Tensor, state: tuple, cons
     return output, tuple(new), r, noted
 
 
-def _emitted(tick: Tick, output: tf.Tensor, new: tuple) -> tf.Tensor:
+def emitted(tick: Tick, output: tf.Tensor, new: tuple) -> tf.Tensor:
     """The output of a step as it is kept: where it is a state, that state, masked."""
     return output if tick.output_state is None else new[tick.output_state]
-
-
-def _while(condition: Callable, body: Callable, loop: tuple, steps: tf.Tensor) -> tuple:
-    """`tf.while_loop`; XLA wants to know how many iterations there are at most, ONNX converters must not."""
-    return tf.while_loop(condition, body, loop, maximum_iterations=steps if in_xla() else None)
-
-
-def _at_least_one_step(sources: Any) -> Any:
-    """The same sequences `[time, ...]`; under XLA, which compiles loops that never run, one step of zeros for none."""
-    if not in_xla():
-        return sources
-
-    def pad(t: tf.Tensor) -> tf.Tensor:
-        missing = 1 - tf.minimum(tf.shape(t)[0], 1)
-        padded = tf.pad(t, [[0, missing], *([0, 0] for _ in t.shape[1:])])
-        return tf.ensure_shape(padded, [None, *t.shape[1:]]) if t.shape[0] in (None, 0) else t
-
-    return tree.map_structure(pad, sources)
 
 
 def _blank(tick: Tick, state: tuple, time: tf.Tensor, save: bool, sequence: bool) -> Trace:
@@ -143,10 +88,10 @@ def _blank(tick: Tick, state: tuple, time: tf.Tensor, save: bool, sequence: bool
     # under XLA what goes into an array would be computed once more for it; eagerly nothing would be left out
     note = save and not (in_xla() or tf.executing_eagerly())
     return Trace(
-        [_array(first, time + 1).write(0, first) for first in state] if save else [],
-        [_array(like, time) for like in outputs],
-        [_array(spec, time) for spec in tree.flatten(tick.r)] if save else [],
-        [_array(spec, time) for spec in tick.noted] if note else [],
+        [new_array(first, time + 1).write(0, first) for first in state] if save else [],
+        [new_array(like, time) for like in outputs],
+        [new_array(spec, time) for spec in tree.flatten(tick.r)] if save else [],
+        [new_array(spec, time) for spec in tick.noted] if note else [],
     )
 
 
@@ -157,24 +102,24 @@ def backward(
     x, _, consts, weights, mask = given
     consts, d_final = rows.of((consts, tuple(d_final)))
     time = tf.shape(tree.flatten(x)[0])[0]
-    every = _at_least_one_step((x, d_output, mask))
+    every = at_least_one_step((x, d_output, mask))
     if in_xla():
-        trace = Trace(*(_at_least_one_step(part) for part in trace))
-    d_x = [] if tick.same_x_r else [_array(tf.TensorSpec([None, *t.shape[2:]], t.dtype), time) for t in floats(x)]
-    d_r = [_array(t, time) for t in tree.flatten(tick.r)]
-    d_new = [_array(s, time) for s in d_final] if tick.step_has_weights else []
+        trace = Trace(*(at_least_one_step(part) for part in trace))
+    d_x = [] if tick.same_x_r else [new_array(tf.TensorSpec([None, *t.shape[2:]], t.dtype), time) for t in floats(x)]
+    d_r = [new_array(t, time) for t in tree.flatten(tick.r)]
+    d_new = [new_array(s, time) for s in d_final] if tick.step_has_weights else []
 
     consts = ages.spread(consts)
 
     def body(t: tf.Tensor, d_state: tuple, d_x: list, d_r: list, d_new: list) -> tuple:
         x, d_y, mask = rows.of(tree.pack_sequence_as(every, [s[t] for s in tree.flatten(every)]))
-        state, r, noted = ([_read(kept, t) for kept in part] for part in (trace.states, trace.r, trace.noted))
+        state, r, noted = ([read(kept, t) for kept in part] for part in (trace.states, trace.r, trace.noted))
         x, r, state, mask, noted = ages.spread((x, tree.pack_sequence_as(tick.r, r), tuple(state), mask, noted))
         d_y = ages.entering(d_y)
         d_state, skipped = _enter(tick, d_state, d_y, mask)
         g_x, g_r, within = _tick_back(cell, tick, (x, r, state, consts), noted, d_y, d_state)
         d_x, d_r, d_new = (
-            _write(arrays, t, [ages.total(g) for g in part] if arrays else [])
+            write(arrays, t, [ages.total(g) for g in part] if arrays else [])
             for arrays, part in ((d_x, g_x), (d_r, g_r), (d_new, d_state))
         )
         before = tuple(_sum(d, ages.older(d), skip) for d, skip in zip(within, skipped, strict=True))
@@ -184,7 +129,7 @@ def backward(
 
     with bound(cell, weights):
         loop = (time - 1, ages.entering(d_final), d_x, d_r, d_new)
-        _, d_state, *arrays = _while(lambda t, *_: t >= 0, body, loop, time)
+        _, d_state, *arrays = while_loop(lambda t, *_: t >= 0, body, loop, time)
     batch = rows.count(tf.shape(tree.flatten(given.state)[0])[0])
     return [ages.total(d) for d in d_state], *([stack(array, batch, time) for array in part] for part in arrays)
 
@@ -211,21 +156,6 @@ def stacked(arrays: Any, given: Given, parts: Any) -> list:
     return [joined(of_parts, 1) for of_parts in zip(*found, strict=True)]
 
 
-def stack(array: Any, rows: Any, steps: Any) -> tf.Tensor:
-    """An array of `steps` tensors `[rows, ...]` as `[steps, rows, ...]`, also where there are no steps."""
-    if not isinstance(array, tf.TensorArray):
-        return array
-    inner = array.element_shape[1:]
-    if in_xla():
-        return array.stack()[:steps]  # there is one place at least
-    if tf.executing_eagerly():
-        return array.stack() if int(steps) else tf.zeros([0, rows, *inner], array.dtype)
-    # the shape of what is not there is asked for only where nothing is
-    shape = tf.stack([tf.where(steps > 0, -1, rows), *inner])
-    whole = tf.raw_ops.TensorListStack(input_handle=array.flow, element_shape=shape, element_dtype=array.dtype)
-    return tf.ensure_shape(whole, [None, *array.element_shape])
-
-
 def ends(tick: Tick, output: tf.Tensor, new: tuple, d_y: Any, d_new: Any) -> tuple[list, list]:
     """What a tick ends in, and its gradients; an output that is a state counts once, as that state."""
     if tick.output_state is not None:
@@ -241,20 +171,6 @@ def _enter(tick: Tick, d_state: tuple, d_y: Any, mask: Any) -> tuple[tuple, list
         return d_state, [None] * len(d_state)
     entering = tuple(d * tf.cast(tf.reshape(mask, [-1] + [1] * (d.shape.rank - 1)), d.dtype) for d in d_state)
     return entering, [d - e for d, e in zip(d_state, entering, strict=True)]
-
-
-def _array(like: Any, ticks: Any) -> tf.TensorArray:
-    places = tf.maximum(ticks, 1) if in_xla() else ticks  # XLA compiles writing even where nothing is written
-    return tf.TensorArray(like.dtype, places, clear_after_read=False, element_shape=like.shape)
-
-
-def _write(arrays: list, t: Any, values: list) -> list:
-    """The arrays with a value more, each."""
-    return [array.write(t, value) for array, value in zip(arrays, values, strict=True)]
-
-
-def _read(kept: Any, t: Any) -> tf.Tensor:
-    return kept.read(t) if isinstance(kept, tf.TensorArray) else kept[t]
 
 
 def _where(mask: tf.Tensor, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

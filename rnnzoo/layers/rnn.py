@@ -1,6 +1,5 @@
-"""Sequence layers: `RNN(cell)`, and a named layer for each cell."""
+"""The sequence layer: `RNN(cell)`."""
 
-import operator
 from typing import Any
 
 import keras
@@ -8,10 +7,11 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell, StackedCells
-from rnnzoo.cells.inputs import CheckedInputs, check_states, mask_of, sequence_spec
+from rnnzoo.cells.inputs import CheckedInputs, check_states, flat_states, mask_of, sequence_spec
+from rnnzoo.cells.ops import in_xla
 from rnnzoo.layers import scan as loop
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, bound, cast_weights
-from rnnzoo.serialization import SignatureConfig, parameters, set_constructor, signature_of
+from rnnzoo.serialization import SignatureConfig
 
 
 class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
@@ -141,10 +141,10 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             return
         has = f"{self.name} is stateful: its batch size is fixed, and it has states for a batch of {int(expected)}"
         remedy = "every batch must be of that size, so drop or pad a smaller last one"
-        if got is None:
+        if got is None and not in_xla():
             message = f"{has}, but was given another size: {remedy}"
             tf.debugging.assert_equal(tf.shape(sequences)[0], int(expected), message=message)
-        elif int(expected) != got:
+        if got is not None and int(expected) != got:
             raise ValueError(f"{has}, but was given {got}: {remedy}")
 
     def gates(
@@ -169,19 +169,12 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             return zeros
         given = [tf.convert_to_tensor(g) for g in flat_states(self.states if given is None else given)]
         check_states(self.name, given, zeros)
-        if not self.stateful and not IN_PLAIN_LOOP.get():
+        if not (self.stateful or IN_PLAIN_LOOP.get() or in_xla()):  # XLA only warns that it ignores an assertion
             for state in given:
                 tf.debugging.assert_equal(
                     tf.shape(state)[0], tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"
                 )
         return [tf.cast(g, z.dtype) for g, z in zip(given, zeros, strict=True)]
-
-
-def flat_states(states: Any) -> list:
-    """The states of a nest of lists, those that Keras tracks included, in one list."""
-    if isinstance(states, (list, tuple)):
-        return [state for part in states for state in flat_states(part)]
-    return [states]
 
 
 def _as_list(state_size: Any) -> list:
@@ -201,39 +194,3 @@ def _one_cell(cell: Any) -> Cell:
     if isinstance(cells, (list, tuple)):
         hint = "a list must hold cells alone; layers one on top of another are a rnnzoo.layers.Stack"
     raise ValueError(f"rnnzoo.layers.RNN runs cells of rnnzoo.cells, not {cell!r:.200}; {hint}")
-
-
-IGNORED = ("use_cudnn", "implementation")  # Keras's choices of a computation; none changes a number
-
-
-class NamedRNN(RNN):
-    """An `RNN` that makes its own cell: takes the arguments of both, and shows the cell's as its own.
-
-    Subclasses name `cell_class`, and the layer of Keras whose arguments they take by position.
-    """
-
-    cell_class: type[Cell]
-
-    def __init_subclass__(cls, cell_class: type[Cell] | None = None, like: type = keras.layers.SimpleRNN, **kwargs):
-        if cell_class is None:  # a user's subclass of a named layer
-            super().__init_subclass__(**kwargs)
-            return
-        cls.cell_class = cell_class
-        own = {name: p for name, p in parameters(RNN).items() if name != "cell"}
-        signature = signature_of({**parameters(cell_class), **own}, like)
-
-        def __init__(self, *args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments
-            given.update(given.pop("kwargs", {}))
-            use_cudnn = given.get("use_cudnn", "auto")
-            given = {name: value for name, value in given.items() if name not in IGNORED}
-            shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
-            for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
-            super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
-            if "use_cudnn" in signature.parameters:
-                self.use_cudnn = use_cudnn
-
-        set_constructor(cls, __init__, signature)
-        for name in parameters(cell_class):
-            setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
-        super().__init_subclass__(**kwargs)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rnnzoo import config
 from rnnzoo.registry import MODELS
-from rnnzoo.serialization import RENAMED, current_names
+from rnnzoo.serialization import current_names, current_value
 from rnnzoo.spec import TaskSpec
 
 
@@ -72,8 +72,7 @@ class ZooModel(keras.Model):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(config.get("dtype") or policy)
         try:
-            name = RENAMED["value"].get(config["model"], config["model"])
-            options = current_names("option", config["options"])
+            name, options = current_value(config["model"]), current_names("option", config["options"])
             model: Any = create_model(name, TaskSpec.from_json(config["spec"]), **options)
         finally:
             keras.config.set_dtype_policy(policy)

@@ -188,18 +188,3 @@ def _forbidden(symbols: int, never: tuple[int, ...] = NEVER) -> tf.Tensor:
 
 def _divisor(lengths: tf.Tensor, penalty: Any) -> tf.Tensor:
     return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** penalty
-
-
-class OneCall:
-    """Calls outside of a graph as one graph call each, traced once for each key."""
-
-    def __init__(self) -> None:
-        self._traced: dict[tuple, Any] = {}
-
-    def __call__(self, key: tuple, function: Callable[..., Any], *arguments: Any) -> Any:
-        if not tf.executing_eagerly():
-            return function(*arguments)
-        key = tuple(part.numpy() if isinstance(part, tf.Tensor) else part for part in key)
-        if key not in self._traced:
-            self._traced[key] = tf.function(function, reduce_retracing=True)
-        return self._traced[key](*map(tf.convert_to_tensor, arguments))

@@ -12,6 +12,7 @@ from rnnzoo.layers.rows import by_parts
 from rnnzoo.models import decoding
 from rnnzoo.models.base import ZooModel
 from rnnzoo.models.embedding import embed, table
+from rnnzoo.models.one_call import OneCall
 from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 
 
@@ -88,7 +89,7 @@ class EncoderDecoder(ZooModel):
             self.trained = self.add_weight(
                 shape=(), dtype="int64", initializer="zeros", trainable=False, name="trained", autocast=False
             )
-        self._calls = decoding.OneCall()
+        self._calls = OneCall()
         self(self.example())
 
     def example(self, batch_size: int = 1, places: int = 2, time: int = 2) -> tuple[tf.Tensor, tf.Tensor]:

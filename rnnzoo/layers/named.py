@@ -1,0 +1,44 @@
+"""Layers that make their own cell, such as `LSTM(units)`."""
+
+import operator
+
+import keras
+
+from rnnzoo.cells import Cell
+from rnnzoo.layers.rnn import RNN
+from rnnzoo.serialization import parameters, set_constructor, signature_of
+
+IGNORED = ("use_cudnn", "implementation")  # Keras's choices of a computation; none changes a number
+
+
+class NamedRNN(RNN):
+    """An `RNN` that makes its own cell: takes the arguments of both, and shows the cell's as its own.
+
+    Subclasses name `cell_class`, and the layer of Keras whose arguments they take by position.
+    """
+
+    cell_class: type[Cell]
+
+    def __init_subclass__(cls, cell_class: type[Cell] | None = None, like: type = keras.layers.SimpleRNN, **kwargs):
+        if cell_class is None:  # a user's subclass of a named layer
+            super().__init_subclass__(**kwargs)
+            return
+        cls.cell_class = cell_class
+        own = {name: p for name, p in parameters(RNN).items() if name != "cell"}
+        signature = signature_of({**parameters(cell_class), **own}, like)
+
+        def __init__(self, *args, **kwargs):
+            given = signature.bind(*args, **kwargs).arguments
+            given.update(given.pop("kwargs", {}))
+            use_cudnn = given.get("use_cudnn", "auto")
+            given = {name: value for name, value in given.items() if name not in IGNORED}
+            shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
+            for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
+            super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
+            if "use_cudnn" in signature.parameters:
+                self.use_cudnn = use_cudnn
+
+        set_constructor(cls, __init__, signature)
+        for name in parameters(cell_class):
+            setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
+        super().__init_subclass__(**kwargs)
