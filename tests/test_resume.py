@@ -137,6 +137,7 @@ def test_killed_while_writing_a_checkpoint(count, whole, tmp_path, monkeypatch):
     assert figures(folder) == whole
 
 
+@pytest.mark.slow
 def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
     """Ctrl-C and SIGTERM write a checkpoint; if the newest is damaged the one before serves; steps may grow."""
     folder = book(tmp_path)

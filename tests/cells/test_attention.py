@@ -105,7 +105,11 @@ def test_errors(make, message):
 
 @pytest.mark.parametrize(
     ("score", "cells"),
-    [("additive", ["lstm", "elman"]), ("general", ["gru"]), ("general", ["deep+elman", "lstm-layernorm"])],
+    [
+        pytest.param("additive", ["lstm", "elman"], marks=pytest.mark.slow),
+        ("general", ["gru"]),
+        pytest.param("general", ["deep+elman", "lstm-layernorm"], marks=pytest.mark.slow),
+    ],
 )
 def test_input_feeding_by_finite_differences(score, cells):
     """Gradients of all weights, states, inputs and of the memory, with masks on both sides."""

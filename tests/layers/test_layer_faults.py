@@ -290,10 +290,10 @@ class Mine(L.LSTM):
 def test_weights_files_never_load_the_weights_of_another_layer(tmp_path):
     def model(*classes):
         made = [cls(4, return_sequences=True) for cls in classes]
-        return keras.Sequential([keras.Input([None, 3]), *made])
+        return keras.Sequential([keras.Input([None, 4]), *made])  # all of the same shapes
 
     def same(first, second):
-        return np.array_equal(first(normal(2, 5, 3)), second(normal(2, 5, 3)))
+        return np.array_equal(first(normal(2, 5, 4)), second(normal(2, 5, 4)))
 
     path = tmp_path / "a.weights.h5"
     for saved, loaded, fits in [

@@ -63,7 +63,7 @@ def peaked():
     return model
 
 
-@pytest.mark.parametrize("case", often("additive, both ways", "input feeding", "bottlenecks", of=OPTIONS))
+@pytest.mark.parametrize("case", often("bottlenecks", of=OPTIONS))
 def test_options(case):
     check_all(model_for(**OPTIONS[case]), graph=case in COMPILED)
 
@@ -389,7 +389,7 @@ def test_decoder_writes_from_a_vector_and_from_a_label(tmp_path):
 
 
 @pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("case", ["additive, both ways", "from the end", "tied", "input feeding"])
+@pytest.mark.parametrize("case", often("tied", of=["additive, both ways", "from the end", "input feeding"]))
 def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
     """Where the vocabulary is smaller than a batch, its table is multiplied, not each of the vectors looked up."""
     model = model_for(**OPTIONS[case])
