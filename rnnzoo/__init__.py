@@ -6,12 +6,12 @@ from rnnzoo.export import export_saved_model
 from rnnzoo.loading import load
 from rnnzoo.models import create_model, list_models
 from rnnzoo.registry import CELLS, COMPOSITIONS, MODELS, TASKS
-from rnnzoo.serialization import register_former_names
+from rnnzoo.serialization import register_renamed_classes
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import create_task, list_tasks
 
 __version__ = "0.2.0"
-register_former_names()
+register_renamed_classes()
 list_cells = CELLS.list
 __all__ = ["CELLS", "COMPOSITIONS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "compositions"]
 __all__ += [

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnzoo.errors import UserError
 from rnnzoo.export.saved_model import refuse_export, refuse_full
-from rnnzoo.serialization import current_names
+from rnnzoo.serialization import apply_renames
 
 MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
 
@@ -63,8 +63,8 @@ class Places:
 def _current(options: Any) -> dict[str, Any]:
     """The options of a run of any version, with the names of this one."""
     parts = options.items() if isinstance(options, dict) else ()
-    flat = current_names("option", dict(parts))
-    return {name: current_names("option", part) if isinstance(part, dict) else part for name, part in flat.items()}
+    flat = apply_renames("option", dict(parts))
+    return {name: apply_renames("option", part) if isinstance(part, dict) else part for name, part in flat.items()}
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

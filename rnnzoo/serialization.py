@@ -17,20 +17,20 @@ RENAMED: dict[str, dict[str, str]] = {
 }
 
 
-def current_names(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration from a file of any version, with the names of this one."""
+def apply_renames(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Renames the keys of a configuration from an earlier version; of options, the values too."""
     names = RENAMED[kind]
     values = {names.get(name, name): value for name, value in values.items()}
-    return {name: current_value(value) for name, value in values.items()} if kind == "option" else values
+    return {name: apply_value_rename(value) for name, value in values.items()} if kind == "option" else values
 
 
-def current_value(value: Any) -> Any:
-    """The value of an option from a file of any version, as it is called in this one."""
+def apply_value_rename(value: Any) -> Any:
+    """Renames the value of an option from an earlier version."""
     return RENAMED["value"].get(value, value) if isinstance(value, str) else value
 
 
-def register_former_names() -> None:
-    """Lets Keras find the classes of this package by the names that they had in earlier versions."""
+def register_renamed_classes() -> None:
+    """Registers the classes of this package under their names in earlier versions too, so that Keras finds them."""
     known = keras.saving.get_custom_objects()
     for old, new in RENAMED["class"].items():
         known[f"rnnzoo>{old}"] = known[f"rnnzoo>{new}"]
@@ -84,8 +84,8 @@ def positional_parameters(cls: type) -> dict[str, inspect.Parameter]:
     return {p.name: p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD}
 
 
-def takes_positions_of(like: type) -> Callable[[type], type]:
-    """A class decorator: the constructor takes its arguments by position too, in the order of the class `like`."""
+def accept_positional(like: type) -> Callable[[type], type]:
+    """Class decorator: the constructor accepts positional arguments in the order of the class `like`."""
 
     def decorate(cls: type) -> type:
         init: Any = cls.__init__  # type: ignore[misc]
@@ -103,7 +103,7 @@ def takes_positions_of(like: type) -> Callable[[type], type]:
 
 
 def set_constructor(cls: Any, init: Callable, signature: inspect.Signature) -> None:
-    """Gives a class a constructor that is known to have this signature."""
+    """Sets the constructor of a class, with this signature."""
     receiver = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
     init.__signature__ = whole  # type: ignore[attr-defined]
@@ -148,7 +148,7 @@ class SignatureConfig:
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
-        config = current_names("argument", config)
+        config = apply_renames("argument", config)
         return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
 
 

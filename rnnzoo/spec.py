@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Literal
 
-from rnnzoo.serialization import current_names
+from rnnzoo.serialization import apply_renames
 
 PAD, UNKNOWN, BOUNDARY = 0, 1, 2
 SPECIAL = ("<pad>", "<unk>", "<s>")  # the first three symbols of every vocabulary
@@ -89,7 +89,7 @@ class TaskSpec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TaskSpec":
         """The inverse of `to_json`."""
-        return cls(**{name: _tuples(value) for name, value in current_names("spec", values).items()})
+        return cls(**{name: _tuples(value) for name, value in apply_renames("spec", values).items()})
 
 
 def _lists(value: Any) -> Any:

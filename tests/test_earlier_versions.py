@@ -91,7 +91,7 @@ def test_the_table_of_renames(tmp_path, monkeypatch):
     again.set_weights(model.get_weights())
     x = normal(2, 5, 2)
     np.testing.assert_array_equal(again(x), model(x))
-    serialization.register_former_names()
+    serialization.register_renamed_classes()
     try:
         found = keras.saving.deserialize_keras_object(
             {"class_name": "SimpleRecurrent", "config": layer.get_config(), "registered_name": "rnnzoo>SimpleRecurrent"}

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.weights import weights_of_other_name
+from rnnzoo.cells.weights import find_weights
 from rnnzoo.serialization import SignatureConfig
 
 
@@ -70,7 +70,7 @@ class Cell(SignatureConfig, keras.layers.Layer):
     def load_own_variables(self, store: Any) -> None:
         """Loads weights that Keras has saved, those of a layer or cell of another class but the same weights too."""
         own = self._trainable_variables + self._non_trainable_variables
-        super().load_own_variables(weights_of_other_name(store, own))
+        super().load_own_variables(find_weights(store, own))
 
     def call(self, inputs: tf.Tensor, states: Any, training: Any = False, memory: Any = None) -> tuple[tf.Tensor, list]:
         """One tick by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.

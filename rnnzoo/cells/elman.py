@@ -8,11 +8,11 @@ import tensorflow as tf
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.registry import CELLS
-from rnnzoo.serialization import takes_positions_of
+from rnnzoo.serialization import accept_positional
 
 
 @CELLS.register("elman")
-@takes_positions_of(keras.layers.SimpleRNNCell)
+@accept_positional(keras.layers.SimpleRNNCell)
 class ElmanCell(AffineCell):
     """The simple recurrent network: the hidden layer is fed back through a matrix.
 

@@ -9,11 +9,11 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
-from rnnzoo.serialization import takes_positions_of
+from rnnzoo.serialization import accept_positional
 
 
 @CELLS.register("gru")
-@takes_positions_of(keras.layers.GRUCell)
+@accept_positional(keras.layers.GRUCell)
 class GRUCell(AffineCell):
     """Gated recurrent unit: one gate says how much to keep, one what to forget in what is new.
 

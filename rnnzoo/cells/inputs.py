@@ -1,4 +1,4 @@
-"""Checks of what a layer is called with, so that a wrong input is named before TensorFlow stumbles over it."""
+"""Checks of the inputs of layers, with errors that name the layer, the expected input and the given one."""
 
 from typing import Any
 
@@ -49,8 +49,8 @@ def refuse_tensors(name: str, value: Any) -> None:
         )
 
 
-def mask_of(name: str, sequences: Any, mask: Any) -> Any:
-    """A mask `[batch, time]` of sequences, from one that is `[batch, time]` or, as Keras has it, `[batch, time, 1]`.
+def prepare_mask(name: str, sequences: Any, mask: Any) -> Any:
+    """Converts a mask `[batch, time]`, or `[batch, time, 1]` as Keras accepts it, to booleans `[batch, time]`.
 
     Raises:
         ValueError: a mask of another shape.

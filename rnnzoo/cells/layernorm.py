@@ -9,11 +9,11 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import weight
 from rnnzoo.registry import CELLS
-from rnnzoo.serialization import takes_positions_of
+from rnnzoo.serialization import accept_positional
 
 
 @CELLS.register("lstm-layernorm")
-@takes_positions_of(keras.layers.LSTMCell)
+@accept_positional(keras.layers.LSTMCell)
 class LayerNormLSTMCell(LSTMCell):
     """Long short-term memory whose sums are normalised over the units of the layer.
 

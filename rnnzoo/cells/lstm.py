@@ -9,11 +9,11 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import dot, in_xla
 from rnnzoo.registry import CELLS
-from rnnzoo.serialization import takes_positions_of
+from rnnzoo.serialization import accept_positional
 
 
 @CELLS.register("lstm")
-@takes_positions_of(keras.layers.LSTMCell)
+@accept_positional(keras.layers.LSTMCell)
 class LSTMCell(AffineCell):
     """Long short-term memory: gates decide what the cell forgets, takes in and shows.
 

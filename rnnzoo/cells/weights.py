@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 
-def weights_of_other_name(store: Any, variables: list[Any]) -> Any:
+def find_weights(store: Any, variables: list[Any]) -> Any:
     """What holds a layer's weights in a `.weights.h5` file: the store, or a group that is named after another class.
 
     Keras names the groups of such a file after classes, so a layer does not find the weights of its own subclass, of

@@ -1,56 +1,56 @@
-"""Inputs of signatures: a value for each row or one for all, checked, and random numbers of each row."""
+"""Arguments of signatures: one value for each row or one for all, with checks, and random numbers for each row."""
 
 from typing import Any
 
 import tensorflow as tf
 
-BLOCK = 128  # random numbers that are drawn together
+BLOCK = 128  # random numbers sampled at once
 
 
-def row(dtype: tf.DType, name: str) -> tf.TensorSpec:
-    """An input that has a value for each row."""
+def row_spec(dtype: tf.DType, name: str) -> tf.TensorSpec:
+    """The specification of an argument with one value for each row, `[n]`."""
     return tf.TensorSpec([None], dtype, name)
 
 
-def per_row(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
-    """An input `[n]`, or `[1]` for all rows, as `[n]`; another size is an invalid argument."""
+def broadcast_rows(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
+    """Broadcasts an argument of shape `[n]`, or `[1]` for all rows, to `[n]`; other sizes are an invalid argument."""
     size = tf.shape(values)[0]
-    values = checked(values, (size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
+    values = check_values(values, (size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
     return tf.gather(values, tf.where(size == 1, tf.zeros([batch], tf.int32), tf.range(batch)))
 
 
-def checked(values: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
-    """The values; a request for which the condition does not hold is answered with an invalid argument, the message."""
+def check_values(values: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns the values; answers the request with an invalid argument and the message if the condition fails."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(condition), [message])]):
         return tf.identity(values)
 
 
-def known_ids(ids: tf.Tensor, size: Any) -> tf.Tensor:
-    """Ids that are at least 0 and below a size, or the sizes of the columns; others are an invalid argument."""
-    return checked(ids, (ids >= 0) & (ids < size), f"inputs must be ids of at least 0 and below {size}")
+def check_ids(ids: tf.Tensor, size: Any) -> tf.Tensor:
+    """Checks that ids are at least 0 and below `size`, one number or one for each column."""
+    return check_values(ids, (ids >= 0) & (ids < size), f"inputs must be ids of at least 0 and below {size}")
 
 
-def same_rows(inputs: tf.Tensor, states: Any) -> tf.Tensor:
-    """The inputs, of which there is a row for each of the states; else that is an invalid argument."""
+def check_rows(inputs: tf.Tensor, states: Any) -> tf.Tensor:
+    """Checks that every state has as many rows as the inputs."""
     rows = [tf.shape(state)[0] for state in states]
     rule = "each state must have as many rows as inputs"
-    return checked(inputs, tf.equal(tf.stack(rows), tf.shape(inputs)[0]), rule) if rows else inputs
+    return check_values(inputs, tf.equal(tf.stack(rows), tf.shape(inputs)[0]), rule) if rows else inputs
 
 
-def seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-    """The seed of each row `[n, 2]`: (seed, i) where there is one for all, (own seed, 0) where each row has its own."""
+def row_seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """The seed of each row, `[n, 2]`: (seed, i) for one seed in all, (seed of the row, 0) for one in each row."""
     number = tf.where(tf.shape(seed)[0] == 1, tf.range(batch), tf.zeros([batch], tf.int32))
-    return tf.stack([tf.cast(per_row(seed, batch, "seed"), tf.int64), tf.cast(number, tf.int64)], 1)
+    return tf.stack([tf.cast(broadcast_rows(seed, batch, "seed"), tf.int64), tf.cast(number, tf.int64)], 1)
 
 
-def uniform_numbers(draws: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Random numbers `[steps or more, n]`, at least 0 and below 1, of each row by its own seed of `draws [n, 2]`.
+def sample_uniform(seeds: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Samples uniform numbers in [0, 1), `[steps or more, n]`, for each row from its own seed in `seeds [n, 2]`.
 
-    They are drawn in blocks, so that they do not depend on how many there are.
+    The numbers are sampled in blocks of fixed size, so that they do not depend on how many are asked for.
     """
-    blocks, rows = (steps + BLOCK - 1) // BLOCK, tf.shape(draws)[0]
+    blocks, rows = (steps + BLOCK - 1) // BLOCK, tf.shape(seeds)[0]
     block = tf.tile(tf.range(blocks, dtype=tf.int64), [rows])
-    row, number = tf.unstack(tf.repeat(draws, blocks, 0), axis=1)
-    keys = tf.stack([row, number * 2**32 + block], 1)
-    drawn = tf.map_fn(lambda key: tf.random.stateless_uniform([BLOCK], key), keys, fn_output_signature=tf.float32)
-    return tf.transpose(tf.reshape(drawn, [rows, blocks * BLOCK]))
+    seed, number = tf.unstack(tf.repeat(seeds, blocks, 0), axis=1)
+    keys = tf.stack([seed, number * 2**32 + block], 1)
+    sampled = tf.map_fn(lambda key: tf.random.stateless_uniform([BLOCK], key), keys, fn_output_signature=tf.float32)
+    return tf.transpose(tf.reshape(sampled, [rows, blocks * BLOCK]))

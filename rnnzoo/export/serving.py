@@ -6,8 +6,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.export.arguments import checked, known_ids, per_row, row, same_rows, seeds, uniform_numbers
-from rnnzoo.export.signatures import ServedModel, function, labels, named, texts
+from rnnzoo.export.arguments import (
+    broadcast_rows,
+    check_ids,
+    check_rows,
+    check_values,
+    row_seeds,
+    row_spec,
+    sample_uniform,
+)
+from rnnzoo.export.signatures import ServedModel, function, label_names, named, texts
 from rnnzoo.export.text import Codec
 from rnnzoo.models import Network
 from rnnzoo.models.decoding import choose
@@ -30,8 +38,8 @@ class Serving(ServedModel):
     step of a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also
     `generate(prompt, length, temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length`
     characters or words (at most a million), the likeliest ones at temperature 0, of the `top_k` likeliest if that is
-    not 0. Each of the four is `[n]`, a value for each row, or `[1]`. A row's text depends on its own values alone:
-    row i of `[1]` seed draws from (seed, i), a row with a seed of its own as the first row of that seed.
+    not 0. Each of the four is `[n]`, one value for each row, or `[1]`, one for all. The text of a row does not depend on
+    the other rows: with one seed, row i samples from (seed, i); with a seed for each row, it is the text of that row alone.
     """
 
     def __init__(self, model: Network):
@@ -52,19 +60,25 @@ class Serving(ServedModel):
         one = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
         made = {}
         if self._model.causal:
-            made["initial_state"] = function(self._initial_state, [row(tf.int32, "rows")])
+            made["initial_state"] = function(self._initial_state, [row_spec(tf.int32, "rows")])
             made["step"] = function(self._step, [one, *states])
         if spec.language_model:
-            self._read = tf.function(self._read_text, input_signature=[row(tf.string, "text")])  # once for both
-            made["serving_default"] = function(self._score, [row(tf.string, "text")])
-            arguments = [row(tf.string, "prompt"), row(tf.int32, "length"), row(tf.float32, "temperature")]
-            made["generate"] = function(self._generate, [*arguments, row(tf.int32, "top_k"), row(tf.int32, "seed")])
+            self._read = tf.function(self._read_text, input_signature=[row_spec(tf.string, "text")])  # once for both
+            made["serving_default"] = function(self._score, [row_spec(tf.string, "text")])
+            types = {
+                "prompt": tf.string,
+                "length": tf.int32,
+                "temperature": tf.float32,
+                "top_k": tf.int32,
+                "seed": tf.int32,
+            }
+            made["generate"] = function(self._generate, [row_spec(dtype, name) for name, dtype in types.items()])
         elif tokens:
-            made["serving_default"] = function(self._predict_text, [row(tf.string, "text")])
+            made["serving_default"] = function(self._predict_text, [row_spec(tf.string, "text")])
         else:
             features = tf.TensorSpec([None, None, size], tf.float32, "features")
             made["serving_default"] = function(self._predict, [features])
-            made["padded"] = function(self._predict_padded, [features, row(tf.int32, "lengths")])
+            made["padded"] = function(self._predict_padded, [features, row_spec(tf.int32, "lengths")])
         return made
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
@@ -104,8 +118,8 @@ class Serving(ServedModel):
         spec = self.spec
         if spec.inputs == "tokens":
             sizes = [spec.input_size] + [len(spec.characters)] * spec.word_length
-            inputs = known_ids(inputs, sizes if spec.word_length else spec.input_size)
-        inputs = same_rows(inputs, states)
+            inputs = check_ids(inputs, sizes if spec.word_length else spec.input_size)
+        inputs = check_rows(inputs, states)
         outputs, new = self._model.step(self._scaled(inputs), list(states))
         return {"outputs": self._unscaled(outputs), **named(new)}
 
@@ -121,16 +135,16 @@ class Serving(ServedModel):
 
     def _predict_padded(self, features: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         time = tf.shape(features)[1]
-        lengths = per_row(lengths, tf.shape(features)[0], "lengths")
+        lengths = broadcast_rows(lengths, tf.shape(features)[0], "lengths")
         rule = "lengths must be at least 0 and at most the steps of the features"
-        mask = tf.sequence_mask(checked(lengths, (lengths >= 0) & (lengths <= time), rule), time)
+        mask = tf.sequence_mask(check_values(lengths, (lengths >= 0) & (lengths <= time), rule), time)
         return self._named(self._model(self._scaled(features), mask=mask), mask)
 
     def _named(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """The predictions, and where they are of classes with names, the names."""
         if self.spec.outputs != "class" or not self.spec.labels:
             return {"predictions": self._unscaled(outputs)}
-        return {"predictions": outputs, "label": labels(self.spec, outputs, mask)}
+        return {"predictions": outputs, "label": label_names(self.spec, outputs, mask)}
 
     def _scaled(self, features: tf.Tensor) -> tf.Tensor:
         if not self.spec.input_scale:
@@ -146,7 +160,7 @@ class Serving(ServedModel):
         return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], self.spec.output_size // size, size])
 
     def _read_text(self, text: tf.Tensor) -> tuple:
-        """Ids from the boundary on, their number without it, logits of what comes after each, and the states then."""
+        """Ids from the boundary on, their lengths without it, the logits after each, and the final states."""
         ids, lengths = self._codec.encode(text)
         mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
         return ids, lengths, *self._model.run(ids, None, mask=mask)
@@ -165,15 +179,15 @@ class Serving(ServedModel):
         self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         batch = tf.shape(prompt)[0]
-        length, temperature = per_row(length, batch, "length"), per_row(temperature, batch, "temperature")
-        top_k = per_row(top_k, batch, "top_k")
+        length, temperature = broadcast_rows(length, batch, "length"), broadcast_rows(temperature, batch, "temperature")
+        top_k = broadcast_rows(top_k, batch, "top_k")
         rule = f"length must be at least 0 and at most {LONGEST}"
-        length = checked(length, (length >= 0) & (length <= LONGEST), rule)
+        length = check_values(length, (length >= 0) & (length <= LONGEST), rule)
         finite = tf.math.is_finite(temperature) & (temperature >= 0)
-        temperature = checked(temperature, finite, "temperature must be a finite number of at least 0")
-        top_k = checked(top_k, top_k >= 0, "top_k must be at least 0, which stands for all symbols")
+        temperature = check_values(temperature, finite, "temperature must be a finite number of at least 0")
+        top_k = check_values(top_k, top_k >= 0, "top_k must be at least 0, which stands for all symbols")
         longest = tf.reduce_max(tf.concat([length, [0]], 0))
-        uniform = uniform_numbers(seeds(seed, batch), longest)
+        uniform = sample_uniform(row_seeds(seed, batch), longest)
         *_, logits, state = self._read(prompt)
 
         def body(t: tf.Tensor, logits: tf.Tensor, state: list, written: tf.Tensor) -> tuple:

@@ -1,4 +1,4 @@
-"""Short functions in a SavedModel: node names, and nothing that loaders infer."""
+"""Shrinks a SavedModel: short node names, no shapes that loaders infer."""
 
 from pathlib import Path
 from typing import Any

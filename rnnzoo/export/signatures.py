@@ -1,4 +1,4 @@
-"""What all exports share: signatures as traced functions, and what a SavedModel is to hold."""
+"""Base class and helpers of the signatures of a SavedModel."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Signature = Callable[..., dict[str, tf.Tensor]]
 
 
 class ServedModel:
-    """Signatures of a model, as a SavedModel has them: the base of the classes that make them.
+    """Base class of the signature sets of exported models.
 
     Subclasses set `functions`, traced functions by the name of their signature, and `vocabulary`, what these functions
     look strings up in. Every input and output has the batch as its first dimension, so that a server can send rows one
@@ -28,10 +28,10 @@ class ServedModel:
         self._model, self.spec = model, model.spec
 
     def to_save(self) -> tf.Module:
-        """What `tf.saved_model.save` is to reach: the weights by path, the vocabulary, and nothing else.
+        """Returns the object to save: the weights by path and the vocabulary, and nothing else.
 
-        The variables are those that the functions read. By way of a Keras model each would be written a second time,
-        and only loaders written in Python would fill the ones that are read.
+        Its variables are those that the functions read. If the Keras model were saved, each would be written a second
+        time, and the session of a server would restore the copies only.
         """
         saved = tf.Module()
         saved.weights = {path: weight.value for path, weight in self._model.weights_by_path().items()}
@@ -66,7 +66,7 @@ def texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, bat
     return tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
 
 
-def labels(spec: Any, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+def label_names(spec: Any, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     """The name of the likeliest class of `outputs [..., classes]`; empty at padding where each step has one."""
     likeliest = tf.argmax(outputs, -1, tf.int32)
     if mask is None or not spec.per_step:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.export.signatures import ServedModel, function, labels
+from rnnzoo.export.signatures import ServedModel, function, label_names
 from rnnzoo.export.text import Codec
 from rnnzoo.models import TreeNetwork
 from rnnzoo.spec import PAD, SPECIAL
@@ -55,4 +55,4 @@ class TreeServing(ServedModel):
         outputs = self._model(tf.stack([ids, *arrays], -1))
         if self.spec.outputs != "class" or not self.spec.labels:
             return {"predictions": outputs}
-        return {"predictions": outputs, "label": labels(self.spec, outputs, arrays[-1] > 0)}
+        return {"predictions": outputs, "label": label_names(self.spec, outputs, arrays[-1] > 0)}

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.cells.attention import Prepared
-from rnnzoo.export.arguments import checked, known_ids, per_row, row, same_rows
+from rnnzoo.export.arguments import broadcast_rows, check_ids, check_rows, check_values, row_spec
 from rnnzoo.export.signatures import ServedModel, function, named, texts
 from rnnzoo.export.text import Codec
 from rnnzoo.models import EncoderDecoder
@@ -60,7 +60,7 @@ class WritingServing(ServedModel):
         made = {
             "serving_default": function(self._greedy, [source]),
             "translate": function(
-                self._translate, [source, row(tf.int32, "beam_size"), row(tf.float32, "length_penalty")]
+                self._translate, [source, row_spec(tf.int32, "beam_size"), row_spec(tf.float32, "length_penalty")]
             ),
             "encode": function(self._encode, [source]),
         }
@@ -116,12 +116,15 @@ class WritingServing(ServedModel):
 
     def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = tf.shape(source)[0]
-        beam_size, penalty = per_row(beam_size, batch, "beam_size"), per_row(length_penalty, batch, "length_penalty")
+        beam_size, penalty = (
+            broadcast_rows(beam_size, batch, "beam_size"),
+            broadcast_rows(length_penalty, batch, "length_penalty"),
+        )
         rule = f"beam_size must be at least 1 and at most {MOST_BEAMS}"
-        beam_size = checked(beam_size, (beam_size >= 1) & (beam_size <= MOST_BEAMS), rule)
-        beam_size = checked(beam_size, beam_size == beam_size[:1], "beam_size must be the same in all rows")
+        beam_size = check_values(beam_size, (beam_size >= 1) & (beam_size <= MOST_BEAMS), rule)
+        beam_size = check_values(beam_size, beam_size == beam_size[:1], "beam_size must be the same in all rows")
         finite = tf.math.is_finite(penalty) & (penalty >= 0)
-        penalty = checked(penalty, finite, "length_penalty must be a finite number of at least 0")
+        penalty = check_values(penalty, finite, "length_penalty must be a finite number of at least 0")
         width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
         ids, scores = self._model.beam_search(source, width, penalty, encoded=self._encoded(source))
         ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
@@ -138,7 +141,7 @@ class WritingServing(ServedModel):
         state, given = list(rest[: len(self._states)]), dict(zip(self._fixed, rest[len(self._states) :], strict=True))
         memory = Prepared(*(given[key] for key in MEMORY)) if "keys" in given else ()
         fixed = {"memory": memory, "context": given.get("context", ())}
-        inputs = same_rows(known_ids(inputs, self.spec.output_size), rest)
+        inputs = check_rows(check_ids(inputs, self.spec.output_size), rest)
         logits, state = self._model.decode_step(inputs, state, fixed)
         return {"log_probabilities": tf.nn.log_softmax(logits), **named(state)}
 

@@ -18,7 +18,7 @@ from rnnzoo.export.text import Codec
 from rnnzoo.loading import load
 from rnnzoo.models import TreeNetwork, ZooModel
 from rnnzoo.registry import TASKS
-from rnnzoo.serialization import current_names, current_value
+from rnnzoo.serialization import apply_renames, apply_value_rename
 from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 from rnnzoo.tasks.base import Batch, Task
 
@@ -73,8 +73,8 @@ def open_run(folder: str | Path) -> Subject:
     folder = Path(folder).resolve()  # "." has a name too
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        options = current_names("option", settings["task_options"])
-        name, seed = current_value(settings["task"]), settings["training"]["seed"]
+        options = apply_renames("option", settings["task_options"])
+        name, seed = apply_value_rename(settings["task"]), settings["training"]["seed"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder} is not the folder of a run: config.json cannot be read") from None
     if not (folder / "model.keras").is_file():

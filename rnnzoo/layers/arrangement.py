@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.cells.inputs import CheckedInputs, flat_states, mask_of, sequence_spec
+from rnnzoo.cells.inputs import CheckedInputs, flat_states, prepare_mask, sequence_spec
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig
 
@@ -30,10 +30,10 @@ def is_recurrent(layer: Any) -> bool:
 
 
 @contextlib.contextmanager
-def returning(layer: Any, **flags: bool) -> Iterator[None]:
-    """Context in which a recurrent layer has other values of `return_sequences`, `return_state` and the like.
+def override_flags(layer: Any, **flags: bool) -> Iterator[None]:
+    """Sets flags of a layer, such as `return_sequences`, within a context, and restores them afterwards.
 
-    A layer that is given to another one belongs to its owner: it is called with these, and left as it was.
+    Wrappers call the layers inside with it, so that layers given by the user stay as they were.
     """
     before = {name: getattr(layer, name) for name in flags}
     try:
@@ -62,7 +62,7 @@ class Arrangement(CheckedInputs, SignatureConfig, keras.layers.Layer):
     def check_sequences(self, sequences: Any, mask: Any) -> tuple[tf.Tensor, Any]:
         """Sequences as a tensor, and their mask. Raises `ValueError` where they do not fit the layer."""
         sequences = tf.convert_to_tensor(sequences)
-        return sequences, mask_of(self.name, sequences, mask)
+        return sequences, prepare_mask(self.name, sequences, mask)
 
     @property
     def states(self) -> list:

@@ -14,8 +14,8 @@ def while_loop(condition: Callable, body: Callable, loop: tuple, steps: tf.Tenso
     return tf.while_loop(condition, body, loop, maximum_iterations=steps if in_xla() else None)
 
 
-def at_least_one_step(sources: Any) -> Any:
-    """The same sequences `[time, ...]`; under XLA, which compiles loops that never run, one step of zeros for none."""
+def pad_empty(sources: Any) -> Any:
+    """Pads sequences `[time, ...]` without steps by one step of zeros under XLA, which compiles loops that never run."""
     if not in_xla():
         return sources
 

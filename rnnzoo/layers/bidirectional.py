@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.inputs import sequence_spec
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid, returning
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid, override_flags
 from rnnzoo.layers.rows import side_by_side
 
 MERGES = {
@@ -94,9 +94,9 @@ class Bidirectional(Arrangement):
         """The direction of the forward layer."""
         return self.forward_layer.go_backwards
 
-    def _returning(self, part: Any, state: bool) -> Any:
+    def _override(self, part: Any, state: bool) -> Any:
         sequences = self.return_sequences
-        return returning(part, return_sequences=sequences, return_state=state, zero_output_for_mask=sequences)
+        return override_flags(part, return_sequences=sequences, return_state=state, zero_output_for_mask=sequences)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -116,7 +116,7 @@ class Bidirectional(Arrangement):
     def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
         shapes = []
         for part in self.parts:
-            with self._returning(part, True):
+            with self._override(part, True):
                 shapes.append(part.compute_output_shape(tuple(sequences_shape)))
         (shape, *forward), (_, *backward) = shapes
         shape = tuple(shape)
@@ -131,7 +131,7 @@ class Bidirectional(Arrangement):
         outputs: list = []
         final: list = []
         for part, state in zip(self.parts, self.deal(initial_state), strict=True):
-            with side_by_side(), self._returning(part, self.return_state):
+            with side_by_side(), self._override(part, self.return_state):
                 returned = part(sequences, initial_state=state, mask=mask, training=training)
             output, *states = returned if self.return_state else (returned,)
             outputs.append(output)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Attention, AttentionCell
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, returning, sizes
+from rnnzoo.layers.arrangement import Arrangement, is_recurrent, override_flags, sizes
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import SignatureConfig
 
@@ -63,12 +63,12 @@ class Decoder(Arrangement):
         if self.attention is not None and not self.attention.built:
             if memory_shape is None:
                 raise ValueError(f"{self.name} has attention: give it the memory to look at")
-            with returning(self.layer, return_sequences=True, return_state=False):
+            with override_flags(self.layer, return_sequences=True, return_state=False):
                 size = self.layer.compute_output_shape(tuple(sequences_shape))[-1]
             self.attention.build((None, size), memory_shape)
 
     def compute_output_shape(self, sequences_shape: Any, memory_shape: Any = None) -> Any:
-        with returning(self.layer, return_sequences=True, return_state=True):
+        with override_flags(self.layer, return_sequences=True, return_state=True):
             shape, *states = self.layer.compute_output_shape(tuple(sequences_shape))
         if self.attention is not None:
             shape = (*shape[:-1], self.attention.units)
@@ -103,7 +103,7 @@ class Decoder(Arrangement):
 
     def _run(self, sequences: Any, prepared: Any, state: Any, training: Any, return_state: bool) -> tuple:
         given = {"memory": prepared} if self.fed else {}
-        with returning(self.layer, return_sequences=True, return_state=return_state):
+        with override_flags(self.layer, return_sequences=True, return_state=return_state):
             returned = self.layer(sequences, initial_state=state, training=training, **given)
         output, *states = returned if return_state else (returned,)
         return self._attend(output, prepared)[0], states
@@ -120,7 +120,7 @@ class Decoder(Arrangement):
             raise ValueError(f"{self.name} has no attention")
         if self.fed:
             return self.layer.gates(sequences, initial_state=state, memory=prepared)["attention"]
-        with returning(self.layer, return_sequences=True, return_state=False):
+        with override_flags(self.layer, return_sequences=True, return_state=False):
             return self._attend(self.layer(sequences, initial_state=state), prepared)[1]
 
     def _attend(self, output: tf.Tensor, prepared: Any) -> tuple:

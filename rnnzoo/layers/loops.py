@@ -8,7 +8,7 @@ from keras import tree
 from rnnzoo.cells import Cell
 from rnnzoo.cells.activations import Notes, noting
 from rnnzoo.cells.ops import in_xla
-from rnnzoo.layers.arrays import at_least_one_step, new_array, read, stack, while_loop, write
+from rnnzoo.layers.arrays import new_array, pad_empty, read, stack, while_loop, write
 from rnnzoo.layers.rows import Rows, joined
 from rnnzoo.layers.tick import Tick, bound, floats
 from rnnzoo.layers.truncation import Ages
@@ -37,7 +37,7 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
     """`(final_state, trace)` of some rows; with `save` the trace has all that the way back needs."""
     x, state, consts, weights, mask = given
     state, consts = rows.of((tuple(state), consts))
-    x, mask = at_least_one_step((x, mask))
+    x, mask = pad_empty((x, mask))
     time = tf.shape(tree.flatten(given.x)[0])[0]
     trace = _blank(tick, state, time, save, sequence)
 
@@ -45,7 +45,7 @@ def forward(cell: Cell, tick: Tick, given: Given, rows: Rows, save: bool, sequen
         output, new, r, noted = run_step(cell, (x, mask), rows, t, state, consts)
         trace = Trace(
             write(trace.states, t + 1, list(new) if trace.states else []),
-            write(trace.output, t, [emitted(tick, output, new)] if trace.output else []),
+            write(trace.output, t, [step_output(tick, output, new)] if trace.output else []),
             write(trace.r, t, tree.flatten(r) if trace.r else []),
             write(trace.noted, t, noted if trace.noted else []),
         )
@@ -73,8 +73,8 @@ def run_step(cell: Cell, sources: Any, rows: Rows, t: tf.Tensor, state: tuple, c
     return output, tuple(new), r, noted
 
 
-def emitted(tick: Tick, output: tf.Tensor, new: tuple) -> tf.Tensor:
-    """The output of a step as it is kept: where it is a state, that state, masked."""
+def step_output(tick: Tick, output: tf.Tensor, new: tuple) -> tf.Tensor:
+    """The output recorded for a step: the masked state, where the output is a state."""
     return output if tick.output_state is None else new[tick.output_state]
 
 
@@ -102,9 +102,9 @@ def backward(
     x, _, consts, weights, mask = given
     consts, d_final = rows.of((consts, tuple(d_final)))
     time = tf.shape(tree.flatten(x)[0])[0]
-    every = at_least_one_step((x, d_output, mask))
+    every = pad_empty((x, d_output, mask))
     if in_xla():
-        trace = Trace(*(at_least_one_step(part) for part in trace))
+        trace = Trace(*(pad_empty(part) for part in trace))
     d_x = [] if tick.same_x_r else [new_array(tf.TensorSpec([None, *t.shape[2:]], t.dtype), time) for t in floats(x)]
     d_r = [new_array(t, time) for t in tree.flatten(tick.r)]
     d_new = [new_array(s, time) for s in d_final] if tick.step_has_weights else []

@@ -4,7 +4,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.layers.loops import Given, Trace, emitted, run_step
+from rnnzoo.layers.loops import Given, Trace, run_step, step_output
 from rnnzoo.layers.rows import Rows
 from rnnzoo.layers.tick import Tick, bound
 
@@ -28,7 +28,7 @@ def portable_forward(cell: Cell, tick: Tick, given: Given, sequence: bool) -> tu
 
     def step(t: tf.Tensor, state: tuple, *block: tf.Tensor) -> tuple:
         output, new, *_ = run_step(cell, (x, mask), Rows(), t, state, consts)
-        return t + 1, new, *(place(b, t % size, emitted(tick, output, new)) for b in block)
+        return t + 1, new, *(place(b, t % size, step_output(tick, output, new)) for b in block)
 
     def block(k: tf.Tensor, state: tuple, whole: tf.Tensor) -> tuple:
         empty = tf.ensure_shape(tf.zeros([size, *rows], like.dtype), [None, None, *like.shape[1:]])

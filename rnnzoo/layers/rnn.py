@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell, StackedCells
-from rnnzoo.cells.inputs import CheckedInputs, check_states, flat_states, mask_of, sequence_spec
+from rnnzoo.cells.inputs import CheckedInputs, check_states, flat_states, prepare_mask, sequence_spec
 from rnnzoo.cells.ops import in_xla
 from rnnzoo.layers import scan as loop
 from rnnzoo.layers.tick import IN_PLAIN_LOOP, bound, cast_weights
@@ -86,7 +86,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False, memory: Any = None
     ) -> Any:
         sequences = self._cast(sequences)
-        mask = mask_of(self.name, sequences, mask)
+        mask = prepare_mask(self.name, sequences, mask)
         self._check_batch(sequences)
         state = self._initial_state(sequences, initial_state)
         output, final = loop.scan(

@@ -68,7 +68,7 @@ def _prepare(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bo
 
     if mask is not None:
         mask = tf.cast(mask, tf.bool)
-        inputs = without_masked(inputs, mask)
+        inputs = zero_masked(inputs, mask)
         mask = in_order(mask)
     inputs = rearranged(inputs, in_order)
     lookup = lookup_of(inputs)
@@ -111,20 +111,15 @@ def _outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, se
 
 
 def zero_masked(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """`values [batch, time, size]` with zeros at the masked steps."""
-    return tf.where(tf.expand_dims(tf.cast(mask, tf.bool), -1), values, tf.zeros([], values.dtype))
+    """`values [batch, time, ...]` with zeros at the masked steps, so that whatever was there has no effect.
 
-
-def without_masked(inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Inputs `[batch, time, ...]` that hold zeros at masked steps, so that what stood there cannot matter.
-
-    Vectors that will be looked up in a product with their table are left as they are: they are rows of weights.
+    Integers stay as they are, and so do embeddings that are looked up in the product of their table: rows of weights.
     """
-    lookup = lookup_of(inputs)
-    if not inputs.dtype.is_floating or (lookup is not None and lookup.pays()):
-        return inputs
-    valid = tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (inputs.shape.rank - 2)], 0))
-    return tf.where(valid, inputs, tf.zeros([], inputs.dtype))
+    lookup = lookup_of(values)
+    if not values.dtype.is_floating or (lookup is not None and lookup.pays()):
+        return values
+    valid = tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (values.shape.rank - 2)], 0))
+    return tf.where(valid, values, tf.zeros([], values.dtype))
 
 
 def _swap(tensor: tf.Tensor) -> tf.Tensor:

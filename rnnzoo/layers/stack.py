@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from rnnzoo.cells.inputs import sequence_spec
 from rnnzoo.cells.ops import rearranged
-from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent, returning
-from rnnzoo.layers.scan import without_masked, zero_masked
+from rnnzoo.layers.arrangement import Arrangement, ends, is_recurrent, override_flags
+from rnnzoo.layers.scan import zero_masked
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -93,7 +93,7 @@ class Stack(Arrangement):
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         sequences, mask = self.check_sequences(sequences, mask)
         if mask is not None and not is_recurrent(self.layers[0]):
-            sequences = without_masked(sequences, mask)
+            sequences = zero_masked(sequences, mask)
         if self.go_backwards:
             sequences = rearranged(sequences, lambda t: tf.reverse(t, [1]))
             mask = None if mask is None else tf.reverse(mask, [1])
@@ -108,7 +108,7 @@ class Stack(Arrangement):
                 continue
             i = self.parts.index(layer)
             whole = self.return_sequences or i + 1 < len(self.parts)
-            with returning(layer, return_sequences=whole, return_state=self.return_state):
+            with override_flags(layer, return_sequences=whole, return_state=self.return_state):
                 returned = layer(sequences, initial_state=dealt[i], mask=mask, training=training)
             sequences, *states = returned if self.return_state else (returned,)
             final += states
@@ -139,5 +139,5 @@ class Stack(Arrangement):
         """The shape of a layer's sequences."""
         if not is_recurrent(layer):
             return tuple(layer.compute_output_shape(shape))
-        with returning(layer, return_sequences=True, return_state=False):
+        with override_flags(layer, return_sequences=True, return_state=False):
             return tuple(layer.compute_output_shape(shape))

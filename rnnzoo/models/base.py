@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from rnnzoo import config
 from rnnzoo.registry import MODELS
-from rnnzoo.serialization import current_names, current_value
+from rnnzoo.serialization import apply_renames, apply_value_rename
 from rnnzoo.spec import TaskSpec
 
 
@@ -72,7 +72,7 @@ class ZooModel(keras.Model):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(config.get("dtype") or policy)
         try:
-            name, options = current_value(config["model"]), current_names("option", config["options"])
+            name, options = apply_value_rename(config["model"]), apply_renames("option", config["options"])
             model: Any = create_model(name, TaskSpec.from_json(config["spec"]), **options)
         finally:
             keras.config.set_dtype_policy(policy)

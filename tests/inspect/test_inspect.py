@@ -14,7 +14,7 @@ from rnnzoo.inspect import Given, Subject, given, trace
 from rnnzoo.inspect import __main__ as command
 from rnnzoo.inspect.gradients import measure as gradients
 from rnnzoo.inspect.pictures import clusters
-from rnnzoo.layers.arrangement import returning
+from rnnzoo.layers.arrangement import override_flags
 from rnnzoo.layers.watching import watching
 from tests.helpers import assert_close, normal, often, randomise
 
@@ -140,7 +140,7 @@ def test_states_and_their_tree():
     forward, backward = (found["layers"][f"layer 1, {way}"] for way in ("forward", "backward"))
     x = subject.model.embedding(read.inputs)
     both = subject.model.core.parts[0]
-    with returning(both.backward_layer, return_sequences=True):
+    with override_flags(both.backward_layer, return_sequences=True):
         h = both.backward_layer(x, mask=read.mask).numpy()[0][np.asarray(read.mask)[0][::-1]][::-1]
     assert_close(np.array(backward["values"]), h.T[backward["shown"]], absolute=1e-3)
     assert len(forward["values"][0]) == len(found["units"]) == len(read.units[0])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.layers import GRU, LSTM, RNN, Bidirectional, DeepInput, DeepOutput, DeepTransition, ElmanRNN, Stack
-from rnnzoo.layers.arrangement import returning
+from rnnzoo.layers.arrangement import override_flags
 from tests import oracles
 from tests.helpers import assert_close, gradients, normal, randomise
 
@@ -144,7 +144,7 @@ def test_bidirectional_over_a_stack_is_two_stacks():
     mask = tf.constant(MASK)
     y, *states = layer(X, mask=mask)
     forward, backward = layer.parts
-    with returning(forward, zero_output_for_mask=True), returning(backward, zero_output_for_mask=True):
+    with override_flags(forward, zero_output_for_mask=True), override_flags(backward, zero_output_for_mask=True):
         f, *f_states = forward(X, mask=mask)
         b, *b_states = backward(X, mask=mask)
     assert y.shape == (5, 6, 6)
@@ -223,7 +223,7 @@ def test_a_residual_adds_what_goes_with_each_direction():
     mask = tf.constant(MASK)
     got = layer(X, mask=mask)
     assert not any(part.return_sequences or part.return_state for part in parts)  # as they were given
-    with returning(parts[0], return_sequences=True):
+    with override_flags(parts[0], return_sequences=True):
         below = parts[0](X, mask=mask)
     above = parts[1](below, mask=mask)
     for row, valid in enumerate(MASK):
