@@ -21,6 +21,7 @@ from rnnzoo.models import Network
 from rnnzoo.models.decoding import choose
 from rnnzoo.spec import PAD, SPECIAL
 
+GENERATE = {"prompt": tf.string, "length": tf.int32, "temperature": tf.float32, "top_k": tf.int32, "seed": tf.int32}
 LONGEST = 1_000_000  # of what is generated: longer texts fill a server's memory
 LARGEST_EXPONENT = 88.0  # whose exponential float32 holds
 
@@ -38,8 +39,9 @@ class Serving(ServedModel):
     step of a stream, to `outputs, state_0 ...`; a model that reads ahead has neither. Language models also
     `generate(prompt, length, temperature, top_k, seed)` `text`: the prompts `[n]` continued by `length`
     characters or words (at most a million), the likeliest ones at temperature 0, of the `top_k` likeliest if that is
-    not 0. Each of the four is `[n]`, one value for each row, or `[1]`, one for all. The text of a row does not depend on
-    the other rows: with one seed, row i samples from (seed, i); with a seed for each row, it is the text of that row alone.
+    not 0. Each of the four is `[n]`, one value for each row, or `[1]`, one for all. The text of a row does not depend
+    on the others: with one seed, row i samples from (seed, i); with a seed for each row, it is the text of that row
+    alone.
     """
 
     def __init__(self, model: Network):
@@ -65,14 +67,7 @@ class Serving(ServedModel):
         if spec.language_model:
             self._read = tf.function(self._read_text, input_signature=[row_spec(tf.string, "text")])  # once for both
             made["serving_default"] = function(self._score, [row_spec(tf.string, "text")])
-            types = {
-                "prompt": tf.string,
-                "length": tf.int32,
-                "temperature": tf.float32,
-                "top_k": tf.int32,
-                "seed": tf.int32,
-            }
-            made["generate"] = function(self._generate, [row_spec(dtype, name) for name, dtype in types.items()])
+            made["generate"] = function(self._generate, [row_spec(dtype, name) for name, dtype in GENERATE.items()])
         elif tokens:
             made["serving_default"] = function(self._predict_text, [row_spec(tf.string, "text")])
         else:

@@ -15,7 +15,7 @@ def while_loop(condition: Callable, body: Callable, loop: tuple, steps: tf.Tenso
 
 
 def pad_empty(sources: Any) -> Any:
-    """Pads sequences `[time, ...]` without steps by one step of zeros under XLA, which compiles loops that never run."""
+    """Pads sequences `[time, ...]` of no steps by one of zeros under XLA, which compiles loops that never run."""
     if not in_xla():
         return sources
 
