@@ -17,9 +17,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnnzoo", "rnnzoo.*"]),
-    package_data={"rnnzoo": ["py.typed"]},
+    package_data={"rnnzoo": ["py.typed", "catalogue.json"]},
     python_requires=">=3.11",
-    install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py"],
+    install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={
         "test": test,
         "dev": [*test, "ruff>=0.14", "mypy>=1.18"],

@@ -1,30 +1,23 @@
 """rnnzoo: recurrent neural networks as Keras layers that train fast, resume exactly and export."""
 
-from rnnzoo import cells, compositions, inspect, interop, layers, models, tasks
-from rnnzoo.errors import UserError
-from rnnzoo.export import export_saved_model
-from rnnzoo.loading import load
-from rnnzoo.models import create_model, list_models
-from rnnzoo.registry import CELLS, COMPOSITIONS, MODELS, TASKS
-from rnnzoo.serialization import register_renamed_classes
-from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks import create_task, list_tasks
+import importlib.util
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
-register_renamed_classes()
-list_cells = CELLS.list
-__all__ = ["CELLS", "COMPOSITIONS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "compositions"]
-__all__ += [
-    "create_model",
-    "create_task",
-    "export_saved_model",
-    "inspect",
-    "interop",
-    "layers",
-    "list_cells",
-    "list_models",
-    "list_tasks",
-    "load",
-    "models",
-    "tasks",
-]
+from rnnzoo import startup
+
+__version__ = "0.3.0"
+
+if TYPE_CHECKING or not startup.is_command():
+    from rnnzoo.api import *  # noqa: F403
+    from rnnzoo.api import __all__ as __all__
+else:  # a command imports what it needs when it needs it
+    if startup.module() == "rnnzoo.inspect":  # a package, which Python imports before it runs its command
+        with startup.quiet():
+            import rnnzoo.api  # noqa: F401
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_") or importlib.util.find_spec(f"{__name__}.{name}"):  # modules are imported as such
+            raise AttributeError(f"module 'rnnzoo' has no attribute {name!r}")
+        from rnnzoo import api
+
+        return getattr(api, name)

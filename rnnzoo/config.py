@@ -6,11 +6,13 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from absl import flags
 
 from rnnzoo.errors import UserError
+
+Size = Literal["batch", "time", "units", "layers", "examples"]
 
 
 def option(
@@ -21,9 +23,14 @@ def option(
     maximum: float | None = None,
     below: float | None = None,
     choices: Iterable[str] | None = None,
+    size: Size | None = None,
 ) -> Any:
-    """A field of an options dataclass: its default, one line of help, and what values it may have."""
-    limits = {"minimum": minimum, "maximum": maximum, "below": below, "choices": tuple(choices) if choices else None}
+    """A field of an options dataclass: its default, one line of help, and what values it may have.
+
+    `size` says that memory grows with the value, and as what: `rnnzoo.estimate` refuses a run that cannot fit.
+    """
+    limits: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "below": below, "size": size}
+    limits["choices"] = tuple(choices) if choices else None
     return dataclasses.field(default=default, metadata={"help": help, **limits})
 
 
@@ -62,6 +69,10 @@ def check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{field.name} must be of type {wanted.__name__}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{field.name} must be a finite number, not {value!r}")
+    if value == "" and field.default != "":
+        raise UserError(f"{field.name} is empty; give a value, or leave it out")
+    if isinstance(value, str) and "\0" in value:
+        raise UserError(f"{field.name} holds a zero byte: {value!r}")
     minimum, below, choices = rule.get("minimum"), rule.get("below"), rule.get("choices")
     if minimum is not None and value < minimum:
         raise UserError(f"{field.name} must be at least {minimum}, not {value!r}")
@@ -73,15 +84,19 @@ def check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}")
 
 
-def define_flags(classes: Iterable[type], values: flags.FlagValues) -> None:
-    """Defines one absl flag for each option, unset until given: defaults stay in the dataclasses."""
-    define: dict[type, Any] = {
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        bool: flags.DEFINE_boolean,
-        str: flags.DEFINE_string,
+def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValues) -> None:
+    """Defines one absl flag for each `(name, type, help)`, unset until given: defaults stay in the dataclasses."""
+    define: dict[str, Any] = {
+        "int": flags.DEFINE_integer,
+        "float": flags.DEFINE_float,
+        "bool": flags.DEFINE_boolean,
+        "str": flags.DEFINE_string,
     }
-    for cls in classes:
-        for field in dataclasses.fields(cls):
-            if field.name not in values:
-                define[kind(field)](field.name, None, field.metadata["help"], flag_values=values)
+    for name, type_name, text in options:
+        if name not in values:
+            define[type_name](name, None, text, flag_values=values)
+
+
+def flags_of(cls: type) -> list[tuple[str, str, str]]:
+    """Name, type and help of the options of a dataclass."""
+    return [(f.name, kind(f).__name__, f.metadata["help"]) for f in dataclasses.fields(cls)]

@@ -5,13 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-from absl import flags
-
-from rnnzoo import config
+from rnnzoo import commands, config, startup
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
-from rnnzoo.loading import load
+
+USAGE = "usage: python -m rnnzoo.generate EXPORT [--prompt=TEXT --length=N --temperature=T --top_k=K --seed=S]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +28,8 @@ def generate(model: Any, **options: Any) -> str:
 
     Options are those of `GenerateOptions`. Raises `UserError` for a model that does not generate.
     """
+    import tensorflow as tf
+
     chosen = config.make(GenerateOptions, options, "generate")
     signatures = getattr(model, "signatures", {})
     if "generate" not in signatures:
@@ -48,19 +48,21 @@ def generate(model: Any, **options: Any) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     argv = list(sys.argv if argv is None else argv)
-    values = flags.FlagValues()
-    config.define_flags([GenerateOptions], values)
-    try:
-        paths = values(argv)[1:]
-        if len(paths) != 1:
-            raise UserError(
-                "usage: python -m rnnzoo.generate EXPORT [--prompt=TEXT --length=N --temperature=T --top_k=K --seed=S]"
-            )
-        given = {name: values[name].value for name in values if values[name].present}
-        text = generate(load(paths[0]), **given)
-    except (UserError, flags.Error) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    return commands.run(lambda: _main(argv))
+
+
+def _main(argv: list[str]) -> int:
+    given, switches, paths = commands.parse(argv, config.flags_of(GenerateOptions), {"help": "this text"})
+    if "help" in switches:
+        print(USAGE, *commands.help_lines(GenerateOptions), sep="\n")
+        return 0
+    if len(paths) != 1:
+        raise UserError(USAGE)
+    config.make(GenerateOptions, given, "generate")
+    with startup.quiet():
+        from rnnzoo.loading import load
+
+    text = generate(load(paths[0]), **given)
     sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
     return 0
 

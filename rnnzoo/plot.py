@@ -1,7 +1,6 @@
 """The course of a run for the eye: a picture if matplotlib is there, TensorBoard events if tensorboard is."""
 
 import importlib.util
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from rnnzoo.errors import UserError
 from rnnzoo.tasks import Batch
+from rnnzoo.training.log import read_log
 
 SHOWN = 15  # forecasts in a picture
 
@@ -21,12 +21,12 @@ def draw_curve(run_dir: Path) -> Path | None:
         return None
     from matplotlib.figure import Figure
 
-    log = [json.loads(line) for line in (run_dir / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    log, _ = read_log(run_dir / "log.jsonl")
     steps = [entry["step"] for entry in log]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot(steps, [entry["loss"] for entry in log], "k--", label="training (mean since the last evaluation)")
-    axes.plot(steps, [entry["validation"]["loss"] for entry in log], "k-", label="validation")
+    axes.plot(steps, [entry["validation"].get("loss") for entry in log], "k-", label="validation")
     axes.set(xlabel="step", ylabel="loss", title=_plain(run_dir.name))
     axes.legend()
     axes.grid(alpha=0.3)

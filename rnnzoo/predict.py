@@ -2,21 +2,21 @@
 
 import codecs
 import contextlib
-import dataclasses
 import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from absl import flags
-
-from rnnzoo import config
+from rnnzoo import commands, config, startup
 from rnnzoo.errors import UserError
-from rnnzoo.predictor import PredictOptions, Predictor
+from rnnzoo.predict_options import PredictOptions
 
-__all__ = ["PredictOptions", "Predictor", "main", "predict"]
+if TYPE_CHECKING:
+    from rnnzoo.predictor import Predictor
+
+__all__ = ["PredictOptions", "main", "predict"]
 
 USAGE = (
     "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
@@ -24,7 +24,7 @@ USAGE = (
 PROGRESS = 2.0  # seconds between lines about the progress
 
 
-def predict(predictor: Predictor, source: Iterable[bytes], sink: BinaryIO) -> list[str]:
+def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> list[str]:
     """Answers line by line; returns what was wrong with those that could not be read, whose answers are empty."""
     options, wrong, started = predictor.options, [], time.monotonic()
     plotted, shown = options.attention_plot is None, started
@@ -60,10 +60,15 @@ def predict(predictor: Predictor, source: Iterable[bytes], sink: BinaryIO) -> li
 
 
 @contextlib.contextmanager
-def _places(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]]:
+def _files(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]]:
     """What is read and written; a file has its name when all is written."""
     with contextlib.ExitStack() as stack:
-        source: Any = stack.enter_context(Path(options.input).open("rb")) if options.input else sys.stdin.buffer
+        source: Any = sys.stdin.buffer
+        if options.input:
+            try:
+                source = stack.enter_context(Path(options.input).open("rb"))
+            except OSError as error:
+                raise UserError(f"--input={options.input}: {error.strerror}") from None
         if options.output is None:
             yield source, sys.stdout.buffer
             return
@@ -71,6 +76,8 @@ def _places(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO
         if path.exists() and not path.is_file():  # a device or a pipe: nothing can take its place
             yield source, stack.enter_context(path.open("wb"))
             return
+        if not path.parent.is_dir():
+            raise UserError(f"--output={options.output}: there is no folder {path.parent}")
         beside = path.with_name(path.name + ".part")
         try:
             with beside.open("wb") as sink:
@@ -80,32 +87,34 @@ def _places(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO
             beside.unlink(missing_ok=True)
 
 
+def __getattr__(name: str) -> Any:
+    if name == "Predictor":  # imports TensorFlow, which `--help` does not need
+        from rnnzoo.predictor import Predictor
+
+        return Predictor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0, 1 if a line could not be read, 2 for bad input."""
     argv = list(sys.argv if argv is None else argv)
-    if {"--help", "-h"} & set(argv):
-        helps = (f"  --{f.name:15s} {f.metadata['help']}" for f in dataclasses.fields(PredictOptions))
-        print(USAGE, *helps, sep="\n")
+    return commands.run(lambda: _main(argv))
+
+
+def _main(argv: list[str]) -> int:
+    given, switches, paths = commands.parse(argv, config.flags_of(PredictOptions), {"help": "this text"})
+    if "help" in switches:
+        print(USAGE, *commands.help_lines(PredictOptions), sep="\n")
         return 0
-    values = flags.FlagValues()
-    config.define_flags([PredictOptions], values)
-    try:
-        paths = values(argv)[1:]
-        if len(paths) != 1:
-            raise UserError(USAGE)
-        given = {name: values[name].value for name in values if values[name].present}
-        options = config.make(PredictOptions, given, "predict")
-        predictor = Predictor(paths[0], options)
-        with _places(options) as (source, sink):
-            wrong = predict(predictor, source, sink)
-    except (UserError, flags.Error) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        return 2
+    if len(paths) != 1:
+        raise UserError(USAGE)
+    options = config.make(PredictOptions, given, "predict")
+    with startup.quiet():
+        from rnnzoo.predictor import Predictor
+
+    predictor = Predictor(paths[0], options)
+    with _files(options) as (source, sink):
+        wrong = predict(predictor, source, sink)
     for message in wrong:
         print(f"error: {message}", file=sys.stderr)
     return 1 if wrong else 0

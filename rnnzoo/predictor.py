@@ -1,10 +1,7 @@
 """What an exported model of text answers, from its folder to lines of text."""
 
-import codecs
 import contextlib
-import dataclasses
 import importlib.util
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,31 +9,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.config import option
 from rnnzoo.errors import UserError
+from rnnzoo.json_files import EXPORT_CONFIG, read_json
 from rnnzoo.loading import load
 from rnnzoo.plot import draw_attention
+from rnnzoo.predict_options import PredictOptions
 from rnnzoo.spec import SPECIAL, TaskSpec
+from rnnzoo.tasks.files import check_encoding
 from rnnzoo.tasks.syntax import read_python
 from rnnzoo.tasks.trees import Tree, arrays, parse, show
 
 PICTURES = (".png", ".svg", ".pdf")
 GRADES = "01234"  # labels that --binary makes two of
 ANSWERS = {"text", "label", "log_probability"}  # results that a line of text can hold
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictOptions:
-    """What to read, and how to answer."""
-
-    input: str | None = option(None, "file of lines; default: standard input")
-    output: str | None = option(None, "file for the answers, a line for each; default: standard output")
-    encoding: str = option("utf-8", "encoding of the lines")
-    batch_size: int = option(64, "lines at a time", minimum=1)
-    beam: int = option(1, "beams of the search; 1: the likeliest symbol at each step", minimum=1, below=1001)
-    nbest: int = option(1, "of what was found so many, best first: number of the line, score, text", minimum=1)
-    length_penalty: float = option(0.0, "with beams, how much texts gain by their length", minimum=0, below=10)
-    attention_plot: str | None = option(None, "picture of where it looks in the first line, greedily (.png)")
 
 
 class Predictor:
@@ -52,7 +37,8 @@ class Predictor:
             `attention_plot` for a model that has no such thing.
     """
 
-    def __init__(self, path: Any, options: PredictOptions = PredictOptions()):
+    def __init__(self, path: Any, options: PredictOptions | None = None):
+        options = options or PredictOptions()
         self.loaded = load(path)
         self.signatures: Any = getattr(self.loaded, "signatures", {})
         self.options, self.spec = options, _spec(Path(path))
@@ -152,12 +138,8 @@ class Predictor:
 
 def _encoding(name: str) -> str:
     """The encoding of lines. Raises `UserError` for one that is not known, or in which lines cannot be told apart."""
-    try:
-        known = codecs.lookup(name).name.removesuffix("-sig")
-        apart = "\n".encode(known) == b"\n"
-    except LookupError:
-        raise UserError(f"--encoding={name}: unknown encoding: {name}; try utf-8, latin-1") from None
-    if not apart:
+    known = check_encoding(name).removesuffix("-sig")
+    if "\n".encode(known) != b"\n":
         raise UserError(f"--encoding={name}: its lines cannot be told apart; convert the file to utf-8")
     return known
 
@@ -173,8 +155,7 @@ def _check_picture(path: Path) -> None:
 
 
 def _spec(path: Path) -> TaskSpec:
-    config_path = path / "assets.extra" / "config.json"
     try:
-        return TaskSpec.from_json(json.loads(config_path.read_text(encoding="utf-8"))["spec"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is not an export of this package: {config_path} cannot be read") from None
+        return TaskSpec.from_json(read_json(path / "assets.extra" / "config.json", EXPORT_CONFIG)["spec"])
+    except UserError as error:
+        raise UserError(f"{path} is not an export of this package: {error}") from None

@@ -10,6 +10,8 @@ from typing import Any, TextIO
 from rnnzoo.tasks import Task
 from rnnzoo.training import StepResult
 
+QUIET = 2.0  # seconds before the reading of data shows progress
+
 
 class Reporter:
     """Progress on a stream: one line that moves on a terminal, plain lines elsewhere."""
@@ -26,6 +28,21 @@ class Reporter:
         """A line of its own."""
         if self.verbosity:
             print(("\r\033[K" if self.moving else "") + text, file=self.stream, flush=True)
+
+    def reading(self, done: int, total: int, seconds: float) -> None:
+        """While data are read: shown after two seconds, on a terminal in a line that moves."""
+        now = time.monotonic()
+        if not self.verbosity or seconds < QUIET or now - self._last < (0.2 if self.moving else QUIET * 5):
+            return
+        self._last = now
+        rate = done / seconds
+        left = f", {_clock((total - done) / rate)} left" if done < total else ""
+        text = f"reading data: {min(1, done / max(1, total)):.0%}, {rate / 2**20:.1f} MiB/s{left}"
+        if self.moving:
+            self.stream.write(f"\r\033[K{text}")
+            self.stream.flush()
+        else:
+            self.say(text)
 
     def start(self, settings: dict[str, Any], task: Task, parameters: int, run_dir: Path) -> None:
         """What is about to be trained."""
@@ -59,7 +76,7 @@ class Reporter:
 
     def evaluation(self, entry: dict[str, Any]) -> None:
         """A line for each evaluation."""
-        found = "  ".join(f"{name} {value:.4f}" for name, value in entry["validation"].items() if name != "loss")
+        found = "  ".join(f"{name} {_cell(value)}" for name, value in entry["validation"].items() if name != "loss")
         self.say(f"step {entry['step']:6d}  {entry['seconds']:6.1f} s  loss {entry['loss']:.4f}  validation {found}")
 
     def end(self, result: dict[str, Any], run_dir: Path, sample: str | None) -> None:
@@ -89,7 +106,9 @@ def table(head: list[str], rows: Iterable[list]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def _clock(seconds: float) -> str:

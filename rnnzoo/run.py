@@ -1,33 +1,34 @@
 """One run from flags to files: where they go, and train, evaluate, export."""
 
 import dataclasses
-import importlib.util
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import rnnzoo
 from rnnzoo import config, inspect
 from rnnzoo.config import option
-from rnnzoo.errors import UserError
-from rnnzoo.estimate import refuse_what_does_not_fit
+from rnnzoo.errors import RunError, UserError, name_file
+from rnnzoo.estimate import refuse_sizes, refuse_what_does_not_fit
 from rnnzoo.export import export_saved_model
+from rnnzoo.json_files import write_json
 from rnnzoo.models.embedding import begin_at
-from rnnzoo.places import Places, write_json
-from rnnzoo.plot import Events, draw_attention, draw_curve, draw_forecast
+from rnnzoo.plot import Events, draw_curve
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
-from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
+from rnnzoo.run_directory import RunDirectory
+from rnnzoo.samples import draw_outputs, show_outputs
+from rnnzoo.tasks import files
 from rnnzoo.tasks.base import SPLITS, Task
 from rnnzoo.training import Interrupted, Session, Trainer, TrainingOptions, checkpoint
 
-TEMPERATURE = 0.5  # of the sample at the end of a run
-EXAMPLES = 5  # of what is written, where there are sources
+
+class RunLost(RunError):
+    """The folder of a run is gone, so that nothing of it could be kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,9 @@ class RunOptions:
         False, "at the end, pictures of gradients, gates, states ... to inspect/ in the run's folder"
     )
     overwrite: bool = option(False, "use run_dir and export_dir even if they hold something")
+    allow_changed_data: bool = option(
+        False, "with --resume: go on although the data changed, if the vocabulary did not"
+    )
     verbosity: int = option(1, "0: errors only, 1: progress, 2: the configuration too", minimum=0)
 
 
@@ -92,8 +96,25 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     if settings.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.training.seed)
-    places = Places(settings.run, settings.to_json())
-    task = TASKS[settings.run.task](settings.task)
+    refuse_sizes(settings.model, settings.task)
+    with RunDirectory(settings.run, settings.to_json()) as directory:
+        try:
+            return _execute(settings, directory, report, stop, started)
+        except OSError as error:
+            if directory.claimed and not directory.run_dir.is_dir():
+                raise RunLost(
+                    f"{directory.run_dir} was deleted while the run was going on: nothing of it is left"
+                ) from error
+            raise
+
+
+def _execute(
+    settings: RunConfig, directory: RunDirectory, report: Reporter, stop: Callable[[], bool], started: float
+) -> dict[str, Any]:
+    with files.record(report.reading) as read:
+        task = TASKS[settings.run.task](settings.task)
+    data = read.describe(task.spec)
+    directory.check_data(data, list(read.files))
     if settings.training.label_smoothing and task.spec.loss != "cross_entropy":
         raise UserError(f"--label_smoothing is of classes, and task '{settings.run.task}' has none")
     settings = _count_epochs(settings, task)
@@ -101,36 +122,43 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
     model = MODELS[settings.run.model](task.spec, settings.model)
     if task.vectors is not None:
         begin_at(model.embedding, *task.vectors)
-    places.claim()
-    try:
-        session = Session(Trainer(model, task, settings.training), places.run_dir, stop, report.say)
-        if settings.run.resume:
-            session.resume()
-        report.start(settings.to_json(), task, model.count_params(), places.run_dir)
-        events = Events(places.run_dir)
-        for event in session.run():
-            report.event(event, settings.training.steps, session.trainer.symbols)
-            if isinstance(event, dict):
-                events.write(event)
-        draw_curve(places.run_dir)
-        session.take_best()
-        _draw(places.run_dir, model, task)
-        metrics = {split: session.trainer.evaluate(split) for split in SPLITS}
-        model.save(places.run_dir / "model.keras")
-        if settings.run.inspect:
-            _inspect(settings, places.run_dir, model, task, report)
-            events.pictures(places.run_dir / "inspect", session.trainer.step)
-        if stop():
-            raise Interrupted("stopped before the export; all steps are done: export with --resume")
-        report.say(f"exporting to {places.export_dir}")
-        details = {**settings.to_json(), "metrics": metrics}
-        export_saved_model(model, places.export_dir, config=details, overwrite=True)
-    finally:
-        places.release()
-    result = _result(settings, session, task, places, metrics, started)
-    write_json(places.run_dir / "result.json", result)
-    report.end(result, places.run_dir, _shown(places.export_dir, model, task))
+    directory.claim(data)
+    session = Session(Trainer(model, task, settings.training), directory.run_dir, stop, report.say)
+    if settings.run.resume:
+        session.resume()
+    before = session.progress.seconds  # of the parts of the run before this one
+    report.start(settings.to_json(), task, model.count_params(), directory.run_dir)
+    metrics = _train(settings, session, directory.run_dir, report)
+    if stop():
+        raise Interrupted("stopped before the export; all steps are done: export with --resume")
+    directory.check_export()
+    report.say(f"exporting to {directory.export_dir}")
+    details = {**settings.to_json(), "metrics": metrics, "run_id": directory.run_id}
+    export_saved_model(model, directory.export_dir, config=details, overwrite=True)
+    result = _result(settings, session, task, metrics)
+    result |= {"seconds": round(before + time.monotonic() - started, 1), "export_dir": str(directory.export_dir)}
+    write_json(directory.run_dir / "result.json", result)
+    report.end(result, directory.run_dir, show_outputs(directory.export_dir, model, task))
     return result
+
+
+def _train(settings: RunConfig, session: Session, run_dir: Path, report: Reporter) -> dict[str, Any]:
+    """Trains, and leaves the best model in `run_dir`. Returns its metrics on each split."""
+    trainer, events = session.trainer, Events(run_dir)
+    for event in session.run():
+        report.event(event, settings.training.steps, trainer.symbols)
+        if isinstance(event, dict):
+            events.write(event)
+    draw_curve(run_dir)
+    session.take_best()
+    draw_outputs(run_dir, trainer.model, trainer.task)
+    metrics = {split: trainer.evaluate(split) for split in SPLITS}
+    with name_file(run_dir / "model.keras"):
+        trainer.model.save(run_dir / "model.keras")
+    if settings.run.inspect:
+        _inspect(settings, run_dir, trainer.model, trainer.task, report)
+        events.pictures(run_dir / "inspect", trainer.step)
+    return metrics
 
 
 def _inspect(settings: RunConfig, run_dir: Path, model: Any, task: Task, report: Reporter) -> None:
@@ -144,10 +172,8 @@ def _inspect(settings: RunConfig, run_dir: Path, model: Any, task: Task, report:
         report.say(f"inspect: {line}")
 
 
-def _result(
-    settings: RunConfig, session: Session, task: Task, places: Places, metrics: dict[str, Any], started: float
-) -> dict[str, Any]:
-    """What `result.json` holds."""
+def _result(settings: RunConfig, session: Session, task: Task, metrics: dict[str, Any]) -> dict[str, Any]:
+    """What `result.json` holds, but for the time and the export."""
     model = session.trainer.model
     return {
         "model": settings.run.model,
@@ -156,49 +182,8 @@ def _result(
         "parameters": model.count_params(),
         "metrics": metrics,
         "baselines": task.baselines(),
-        "seconds": round(time.monotonic() - started, 1),
-        "export_dir": str(places.export_dir),
         "weights_sha256": checkpoint.digest(model.weights),
     }
-
-
-def _draw(run_dir: Path, model: Any, task: Task) -> None:
-    """Pictures of what the model does with the first of the test."""
-    draw_forecast(run_dir, model, task.evaluation("test"))
-    if not task.spec.writes or model.decoder.attention is None or importlib.util.find_spec("matplotlib") is None:
-        return
-    source = next(iter(task.evaluation("test"))).inputs[0][:1]
-    ids = np.asarray(model.greedy(source)[0])
-    ids = ids[:, : int((ids != PAD).sum())]
-    attention = model.align(source, np.concatenate([[[BOUNDARY]], ids], 1))[0]
-    read, written = ([symbols[i] for i in row if i != PAD] for symbols, row in _sides(task.spec, source[0], ids[0]))
-    draw_attention(np.asarray(attention), read, written, run_dir / "attention.png")
-
-
-def _shown(export_dir: Path, model: Any, task: Task) -> str | None:
-    """What the trained model writes, if it does: a sample, or its answers to the first sources of the test."""
-    if task.spec.language_model:
-        return sample(export_dir)
-    if not task.spec.writes:
-        return None
-    batch = next(iter(task.evaluation("test")))
-    rows = zip(batch.inputs[0][:EXAMPLES], np.asarray(model.greedy(batch.inputs[0][:EXAMPLES])[0]), strict=True)
-    between = ["" if level == "char" else " " for level in (task.spec.source_level, task.spec.level)]
-    pairs = ([[s[i] for i in row if i != PAD] for s, row in _sides(task.spec, *pair)] for pair in rows)
-    return "\n".join(f"{between[0].join(source)}  ->  {between[1].join(text)}" for source, text in pairs if source)
-
-
-def _sides(spec: TaskSpec, source: Any, written: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Ids of both sides with their vocabularies."""
-    yield from ((spec.source_vocabulary, source), (spec.vocabulary, written))
-
-
-def sample(export_dir: Path, length: int = 500) -> str:
-    """Text that an exported language model writes."""
-    generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
-    values = {"length": length, "temperature": TEMPERATURE, "top_k": 0, "seed": 1}
-    text = generate(prompt=tf.constant([""]), **{name: tf.constant([value]) for name, value in values.items()})
-    return text["text"].numpy()[0].decode()
 
 
 def _count_epochs(settings: RunConfig, task: Task) -> RunConfig:

@@ -64,7 +64,7 @@ BAD = {
     "missing file": (["--data=nowhere.txt"], "there is no file nowhere.txt"),
     "folder": (["--data=void"], "holds no .txt file"),
     "not text": (["--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
-    "empty file": (["--data=empty.txt"], "too little text"),
+    "empty file": (["--data=empty.txt"], "empty.txt is empty"),
     "one character": (["--data=one.txt"], "too little text"),
     "run_dir in use": (["--run_dir=full", "--data=book.txt"], "full holds something already"),
     "export_dir in use": (["--export_dir=full", "--data=book.txt"], "full holds something already"),
@@ -111,7 +111,7 @@ BAD = {
     "missing test": (["--task=tag", "--data=tags.txt", "--test_data=no.txt"], "--test_data: there is no file no.txt"),
     "columns of words": (["--task=tag", "--data=tags.txt", "--columns=word,tag"], "must be two numbers"),
     "column beyond": (["--task=tag", "--data=tags.txt", "--columns=0,7"], "tags.txt, line 1: 2 columns, but"),
-    "no sentence": (["--task=tag", "--data=empty.txt"], "empty.txt holds no sentence"),
+    "no sentence": (["--task=tag", "--data=blank.txt"], "blank.txt holds no sentence"),
     "one sentence": (["--task=tag", "--data=tags.txt"], "nothing in the train split"),
     "tags not text": (["--task=tag", "--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
     "spelled characters": (["--task=tag", "--characters"], "--characters goes with --data"),
@@ -148,6 +148,7 @@ def test_bad_input_is_one_clear_line(case, folder, capsys):
     arguments, message = BAD[case]
     (folder / "latin.txt").write_bytes("caf\xe9 au lait".encode("latin-1"))
     (folder / "empty.txt").write_text("")
+    (folder / "blank.txt").write_text("\n\n")
     (folder / "one.txt").write_text("x")
     (folder / "tags.txt").write_text("the O\ncat O\n")
     (folder / "t.csv").write_text("a,b\n1,x\n2,x\n")

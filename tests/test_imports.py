@@ -8,8 +8,9 @@ from tests.helpers import fresh_python
 
 ROOT = Path(rnnzoo.__file__).parent
 ORDER = [
-    {"errors", "serialization"},
-    {"registry", "config", "spec"},
+    {"errors", "serialization", "startup"},
+    {"registry", "config", "spec", "json_files"},
+    {"commands", "locks"},
     {"cells"},
     {"compositions"},
     {"layers"},
@@ -19,7 +20,10 @@ ORDER = [
     {"export"},
     {"loading"},
     {"inspect"},
-    {"estimate", "generate", "predict", "predictor", "plot", "report", "places", "run", "cli"},
+    {"estimate", "plot", "predict_options", "report", "run_directory", "samples"},
+    {"generate", "predict", "predictor", "run"},
+    {"api"},
+    {"catalogue", "cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 APART = {("models", "tasks"), ("tasks", "models"), ("tasks", "layers"), ("tasks", "cells"), ("layers", "models")}

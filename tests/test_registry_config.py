@@ -7,7 +7,7 @@ import keras
 import pytest
 
 import rnnzoo
-from rnnzoo import cli, config, run
+from rnnzoo import catalogue, cli, config, run
 from rnnzoo.registry import Registry
 from rnnzoo.spec import TaskSpec
 
@@ -58,7 +58,7 @@ def test_a_cell_registered_later_is_a_model_and_serialisable():
 
 
 def settings(*arguments):
-    return run.configure(cli.given_options(cli.parse(["train.py", *arguments])))
+    return run.configure(cli.parse(["train.py", *arguments])[0])
 
 
 def test_flags_become_options_and_json():
@@ -80,13 +80,14 @@ def test_defaults_then_task_then_flags():
 
 
 def test_every_option_has_help_and_a_flag():
-    values = cli.parse(["train.py"])
+    found = catalogue.load()
+    flags = {name for name, _, _ in catalogue.flags_of(found)}
     pairs = [(model, "char_lm") for model in rnnzoo.MODELS] + [("lstm", task) for task in rnnzoo.TASKS]
     for model, task in pairs:
-        text = cli.usage(model, task)
+        text = cli.usage(found, model, task)
         for entry in (rnnzoo.MODELS[model], rnnzoo.TASKS[task], None):
             for field in dataclasses.fields(config.options_class(entry) if entry else run.RunOptions):
-                assert field.metadata["help"] and field.name in values
+                assert field.metadata["help"] and field.name in flags
                 assert f"--{field.name}" in text
 
 

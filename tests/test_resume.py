@@ -34,13 +34,20 @@ def book(folder):
     return folder
 
 
-# the export has tests of its own: here a stand-in, to be quick
+def stand_in(model, path, config, **_):
+    """For the export, which has tests of its own."""
+    (path / "saved_model.pb").write_text("")
+    (path / "assets.extra").mkdir(exist_ok=True)
+    (path / "assets.extra/config.json").write_text(json.dumps({"spec": {}, "run_id": config["run_id"]}))
+
+
 MAIN = """
 import sys
 from rnnzoo import run
 from rnnzoo.cli import main
-run.export_saved_model = lambda model, path, **_: (path / "saved_model.pb").write_text("")
-run.sample = lambda path: "\\u03bb \\U0001f642"
+from tests.test_resume import stand_in
+run.export_saved_model = stand_in
+run.show_outputs = lambda *_: "\\u03bb \\U0001f642"
 sys.exit(main())
 """
 
@@ -158,13 +165,9 @@ def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with a book, where runs end with a stand-in for the export, which has tests of its own."""
-
-    def export(model, path, **_):
-        (path / "saved_model.pb").write_text("")
-
-    monkeypatch.setattr(run, "export_saved_model", export)
-    monkeypatch.setattr(run, "sample", lambda path: "")
+    """A folder with a book, where runs end with a stand-in for the export."""
+    monkeypatch.setattr(run, "export_saved_model", stand_in)
+    monkeypatch.setattr(run, "show_outputs", lambda *_: "")
     monkeypatch.chdir(book(tmp_path))
     return tmp_path
 

@@ -1,11 +1,15 @@
 """Writing a SavedModel: to a temporary folder, read again in a fresh process, compared, then renamed."""
 
+import contextlib
+import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +17,21 @@ import numpy as np
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.errors import UserError
+from rnnzoo.errors import RunError, UserError, name_file
 from rnnzoo.export import check
 from rnnzoo.export.serving import Serving
 from rnnzoo.export.shorten import shorten_names
 from rnnzoo.export.trees import TreeServing
 from rnnzoo.export.writing import WritingServing
+from rnnzoo.json_files import EXPORT_CONFIG, read_json
+from rnnzoo.locks import FolderLock, is_empty, is_locked
 from rnnzoo.models import EncoderDecoder, TreeNetwork, ZooModel
 
+OLD = "old"  # in the temporary folder: the export that is being replaced
 SERVING: dict[type, Any] = {EncoderDecoder: WritingServing, TreeNetwork: TreeServing, ZooModel: Serving}
 
 
-class ExportError(RuntimeError):
+class ExportError(RunError):
     """The SavedModel that was written does not answer as the model does; it was not kept."""
 
 
@@ -55,8 +62,9 @@ def export_saved_model(
     path = Path(path)
     refuse_export(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        made = Path(folder) / "saved_model"
+    sweep_leftovers(path)
+    with _locked_folder(path) as folder, name_file(path):
+        made = folder / "saved_model"
         serving = next(kind for cls, kind in SERVING.items() if isinstance(model, cls))(model)
         # no gradients: whoever loads it runs it, and what is not there cannot keep it from loading
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
@@ -67,30 +75,65 @@ def export_saved_model(
         config = {**(config or {}), **model.get_config(), "rnnzoo": rnnzoo.__version__}
         text = json.dumps(config, indent=1, ensure_ascii=False)
         (extra / "config.json").write_text(text, encoding="utf-8")
-        _verify(serving, made, Path(folder))
+        _verify(serving, made, folder)
+        refuse_export(path, overwrite)  # another process may have written one meanwhile
         _put(made, path)
     return path
 
 
+@contextlib.contextmanager
+def _locked_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside an export, locked: what a killed process leaves is without a lock, and swept."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True) as name:
+        lock = FolderLock(Path(name))
+        lock.acquire()
+        try:
+            yield Path(name)
+        finally:
+            lock.release()
+
+
+def sweep_leftovers(path: Path) -> None:
+    """Removes what killed exports to `path` left beside it.
+
+    An earlier export that was moved aside when the process died, before the new one had its name, gets its name back.
+    """
+    for folder in sorted(path.parent.glob(f".{glob.escape(path.name)}-*")):
+        temporary = re.fullmatch(rf"\.{re.escape(path.name)}-(old-)?[a-z0-9_]{{8}}", folder.name)
+        if temporary is None or not folder.is_dir() or is_locked(folder):
+            continue
+        old = folder if temporary[1] else folder / OLD  # the first as versions before 0.3 had it
+        if (old / "saved_model.pb").is_file() and (not path.exists() or is_empty(path)):
+            shutil.rmtree(path, ignore_errors=True)
+            old.rename(path)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _put(made: Path, path: Path) -> None:
-    """Gives a folder its name; what had the name goes only when that is done."""
-    if not path.exists():
-        made.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
-    path.rename(old)
+    """Gives a folder its name; what had the name goes, with the temporary folder, only when that is done."""
+    old = made.with_name(OLD)
+    if path.exists():
+        path.rename(old)
     try:
         made.rename(path)
     except OSError:
-        old.rename(path)
+        if old.exists():
+            old.rename(path)
         raise
-    shutil.rmtree(old)
+
+
+def read_export_config(path: Path) -> dict[str, Any]:
+    """What an export says of itself; empty if there is none, or it is not of this package."""
+    try:
+        return read_json(path / "assets.extra" / "config.json", EXPORT_CONFIG)
+    except UserError:
+        return {}
 
 
 def refuse_export(path: Path, overwrite: bool) -> None:
     """Raises `UserError` if a folder holds something, unless that is a SavedModel that may be overwritten."""
     refuse_full(path, overwrite)
-    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+    if path.is_dir() and not is_empty(path) and not (path / "saved_model.pb").is_file():
         raise UserError(
             f"{path} holds something that is not a SavedModel; it will not be replaced, choose another name"
         )
@@ -98,7 +141,7 @@ def refuse_export(path: Path, overwrite: bool) -> None:
 
 def refuse_full(path: Path, overwrite: bool) -> None:
     """Raises `UserError` if a folder that must not be overwritten holds something."""
-    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not overwrite):
+    if (path.exists() and not path.is_dir()) or (path.is_dir() and not is_empty(path) and not overwrite):
         raise UserError(f"{path} holds something already; choose another name or add --overwrite")
 
 

@@ -5,9 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import flags
-
-from rnnzoo import config
+from rnnzoo import commands, config
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.inspect import WHAT
@@ -15,6 +13,7 @@ from rnnzoo.inspect.report import write
 from rnnzoo.inspect.subject import open_run
 
 USAGE = "usage: python -m rnnzoo.inspect RUN_DIR [RUN_DIR ...] [--what=WHAT,... --out=DIR --text=TEXT]; WHAT is of: "
+USAGE += ", ".join(WHAT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,34 +28,27 @@ class InspectOptions:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, or 2 for bad input."""
+    """The command line; returns the exit status: 0, 2 for bad input, 1 for what went wrong."""
     argv = list(sys.argv if argv is None else argv)
-    if {"--help", "-h"} & set(argv):
-        helps = (f"  --{f.name:5s} {f.metadata['help']}" for f in dataclasses.fields(InspectOptions))
-        print(USAGE + ", ".join(WHAT), *helps, sep="\n")
+    return commands.run(lambda: _main(argv))
+
+
+def _main(argv: list[str]) -> int:
+    given, switches, runs = commands.parse(argv, config.flags_of(InspectOptions), {"help": "this text"})
+    if "help" in switches:
+        print(USAGE, *commands.help_lines(InspectOptions), sep="\n")
         return 0
-    values = flags.FlagValues()
-    config.define_flags([InspectOptions], values)
-    try:
-        runs = values(argv)[1:]
-        if not runs:
-            raise UserError(USAGE + ", ".join(WHAT))
-        given = {name: values[name].value for name in values if values[name].present}
-        options = config.make(InspectOptions, given, "inspect")
-        wanted = [name.strip() for name in options.what.split(",") if name.strip()]
-        for name in wanted:
-            if name not in WHAT:
-                raise UserError(f"--what={name}: there is no such thing to look at; there are {', '.join(WHAT)}")
-        subjects = [open_run(run) for run in runs]
-        out = Path(options.out) if options.out else Path(runs[0]) / "inspect"
-        for line in write(subjects, out, wanted, options.text):
-            print(line)
-    except (UserError, flags.Error) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        return 2
+    if not runs:
+        raise UserError(USAGE)
+    options = config.make(InspectOptions, given, "inspect")
+    wanted = [name.strip() for name in options.what.split(",") if name.strip()]
+    for name in wanted:
+        if name not in WHAT:
+            raise UserError(f"--what={name}: there is no such thing to look at; there are {', '.join(WHAT)}")
+    subjects = [open_run(run) for run in runs]
+    out = Path(options.out) if options.out else Path(runs[0]) / "inspect"
+    for line in write(subjects, out, wanted, options.text):
+        print(line)
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from keras import tree
 from rnnzoo import config
 from rnnzoo.errors import UserError
 from rnnzoo.export.text import Codec
+from rnnzoo.json_files import RUN_CONFIG, read_json
 from rnnzoo.loading import load
 from rnnzoo.models import TreeNetwork, ZooModel
 from rnnzoo.registry import TASKS
@@ -72,11 +72,13 @@ def open_run(folder: str | Path) -> Subject:
     """The trained model of a run's folder. Raises `UserError` if there is none, or it cannot be looked at."""
     folder = Path(folder).resolve()  # "." has a name too
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        options = apply_renames("option", settings["task_options"])
-        name, seed = apply_value_rename(settings["task"]), settings["training"]["seed"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder} is not the folder of a run: config.json cannot be read") from None
+        settings = read_json(folder / "config.json", RUN_CONFIG)
+    except UserError as error:
+        raise UserError(f"{folder} is not the folder of a run: {error}") from None
+    options, name = apply_renames("option", settings["task_options"]), apply_value_rename(settings["task"])
+    seed = settings["training"].get("seed")
+    if not isinstance(seed, int):
+        raise UserError(f"{folder / 'config.json'} is damaged: its training has no seed")
     if not (folder / "model.keras").is_file():
         raise UserError(f"{folder} holds no model.keras: let the run end first (train.py --resume --run_dir={folder})")
 

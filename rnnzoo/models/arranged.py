@@ -44,7 +44,10 @@ def any_cell_options(name: str, fields: Fields) -> type:
     every: dict[str, Any] = {}
     for cell in CELLS:
         for key, kind, own in own_options(CELLS[cell]):
-            every.setdefault(key, (key, kind | None, option(None, f"{own.metadata['help']} (cell {cell})")))
+            every.setdefault(
+                key,
+                (key, kind | None, option(None, **{**own.metadata, "help": f"{own.metadata['help']} (cell {cell})"})),
+            )
     return make_options(name, [*fields, *every.values()])
 
 
@@ -78,8 +81,7 @@ def _fields(defaults: dict[str, Any]) -> Fields:
     fields: Fields = [("cell", str, option("elman" if "merge_mode" not in defaults else "lstm", "name of the cell"))]
     for field in RecurrentOptions.__dataclass_fields__.values():
         if field.name in defaults:
-            limits = {name: field.metadata[name] for name in ("minimum", "below", "choices")}
-            own = option(defaults[field.name], field.metadata["help"], **limits)
+            own = option(defaults[field.name], **field.metadata)
             fields.append((field.name, field.type, own))
     return [*fields, ("merge_mode", str, MERGE)] if "merge_mode" in defaults else fields
 

@@ -24,16 +24,22 @@ from rnnzoo.spec import TaskSpec
 class RecurrentOptions:
     """Options of every recurrent model; a cell adds its own."""
 
-    units: int = option(256, "units of each recurrent layer", minimum=1)
-    layers: int = option(1, "recurrent layers, one on top of another", minimum=1)
+    units: int = option(256, "units of each recurrent layer", minimum=1, size="units")
+    layers: int = option(1, "recurrent layers, one on top of another", minimum=1, size="layers")
     residual: bool = option(False, "each layer but the first adds its input to its output")
-    input_depth: int = option(1, "layers between input and hidden state; 1: the cell's own", minimum=1)
-    transition_depth: int = option(1, "layers between a hidden state and the next; 1: the cell's own", minimum=1)
+    input_depth: int = option(1, "layers between input and hidden state; 1: the cell's own", minimum=1, size="layers")
+    transition_depth: int = option(
+        1, "layers between a hidden state and the next; 1: the cell's own", minimum=1, size="layers"
+    )
     shortcut: bool = option(False, "the previous state also goes past the inner layers of a deep transition")
-    output_depth: int = option(1, "layers between hidden state and output; 1: a linear one", minimum=1)
-    hidden_units: int | None = option(None, "units of each such layer on the way in or out; default: units", minimum=1)
-    embedding: int = option(64, "size of the embedding of tokens", minimum=1)
-    character_units: int = option(25, "units, each way, of the network over the characters of a word", minimum=1)
+    output_depth: int = option(1, "layers between hidden state and output; 1: a linear one", minimum=1, size="layers")
+    hidden_units: int | None = option(
+        None, "units of each such layer on the way in or out; default: units", minimum=1, size="units"
+    )
+    embedding: int = option(64, "size of the embedding of tokens", minimum=1, size="units")
+    character_units: int = option(
+        25, "units, each way, of the network over the characters of a word", minimum=1, size="units"
+    )
     activation: str | None = option(None, "activation function, by its Keras name; default: the cell's own")
     dropout: float = option(0.0, "fraction of each layer's inputs hidden in training", minimum=0, below=1)
     recurrent_dropout: float = option(0.0, "fraction of the previous state hidden in training", minimum=0, below=1)
@@ -41,7 +47,10 @@ class RecurrentOptions:
         0.0, "fraction of each layer's outputs hidden in training, drawn anew at each step", minimum=0, below=1
     )
     truncate: int = option(
-        0, "steps that the gradient of a step's loss goes back, its own included (1: as Elman 1990); 0: all", minimum=0
+        0,
+        "steps that the gradient of a step's loss goes back, its own included (1: as Elman 1990); 0: all",
+        minimum=0,
+        size="time",
     )
 
 
@@ -54,7 +63,8 @@ def own_options(cell_class: type[Cell]) -> list[tuple[str, Any, Any]]:
     for name, parameter in parameters(cell_class).items():
         plain = parameter.annotation in (int, float, bool, str, int | None, float | None, str | None)
         if plain and name not in COMMON and name not in parameters(AffineCell):
-            fields.append((name, parameter.annotation, option(parameter.default, _help(cell_class, name))))
+            size: Any = "units" if parameter.annotation in (int, int | None) else None
+            fields.append((name, parameter.annotation, option(parameter.default, _help(cell_class, name), size=size)))
     return fields
 
 

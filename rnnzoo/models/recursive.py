@@ -24,8 +24,8 @@ class RecursiveOptions:
     """Options of the recursive model."""
 
     composition: str = option("tree-lstm-binary", "how children make a parent", choices=tuple(COMPOSITIONS.list()))
-    units: int = option(128, "units of a node", minimum=1)
-    embedding: int | None = option(None, "size of the embedding of tokens; default: units", minimum=1)
+    units: int = option(128, "units of a node", minimum=1, size="units")
+    embedding: int | None = option(None, "size of the embedding of tokens; default: units", minimum=1, size="units")
     dropout: float = option(0.0, "fraction of a node's inputs hidden in training", minimum=0, below=1)
     layer_dropout: float = option(0.0, "fraction of what enters the head hidden in training", minimum=0, below=1)
 

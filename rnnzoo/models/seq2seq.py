@@ -35,8 +35,16 @@ SEQ2SEQ: Fields = [
     *DECODER,
     ("both_ways", bool, option(False, "the encoder reads forward and backward")),
     ("reverse_source", bool, option(False, "the encoder reads from the end of the source (Sutskever et al. 2014)")),
-    ("decoder_units", int | None, option(None, "units of each layer of the decoder; default: units", minimum=1)),
-    ("decoder_layers", int | None, option(None, "recurrent layers of the decoder; default: layers", minimum=1)),
+    (
+        "decoder_units",
+        int | None,
+        option(None, "units of each layer of the decoder; default: units", minimum=1, size="units"),
+    ),
+    (
+        "decoder_layers",
+        int | None,
+        option(None, "recurrent layers of the decoder; default: layers", minimum=1, size="layers"),
+    ),
     ("attention", str, option("general", "how the decoder compares itself with the source", choices=NAMED)),
     ("input_feeding", bool, option(False, "what attention has read enters the next step of the decoder")),
     ("feed_context", bool, option(False, "the context enters every step of the decoder, not only the first state")),

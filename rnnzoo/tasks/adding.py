@@ -16,10 +16,10 @@ RIGHT = 0.04  # Hochreiter & Schmidhuber count an output as wrong from this erro
 class AddingOptions:
     """Options of the adding problem."""
 
-    seq_length: int = option(100, "length of the sequences (hs97: the shortest)", minimum=10)
-    batch_size: int = option(50, "sequences a step", minimum=1)
+    seq_length: int = option(100, "length of the sequences (hs97: the shortest)", minimum=10, size="time")
+    batch_size: int = option(50, "sequences a step", minimum=1, size="batch")
     variant: str = option("bai2018", "bai2018 (values in [0, 1]) or hs97", choices=("bai2018", "hs97"))
-    eval_size: int = option(2560, "sequences in each held-out split", minimum=1)
+    eval_size: int = option(2560, "sequences in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("adding")

@@ -60,6 +60,10 @@ class Task:
         """What needs no model, on the test split: `{baseline: {metric: value}}`."""
         return {}
 
+    def prompts(self) -> list[str]:
+        """Three beginnings of text for a language model to go on from."""
+        return [""] * 3
+
     def summary(self) -> str:
         """One line about the data."""
         return ""

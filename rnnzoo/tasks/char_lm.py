@@ -22,8 +22,8 @@ class TextOptions:
     encoding: str = option("utf-8", "encoding of --data")
     data_size: int = option(0, "most characters of the standard library to train on; 0: all", minimum=0)
     held_out: float = option(0.1, "fraction of --data held out for validation and test", minimum=0.001, below=1)
-    seq_length: int = option(100, "units a step that the gradient goes back through", minimum=1)
-    batch_size: int = option(64, "streams of text read side by side", minimum=1)
+    seq_length: int = option(100, "units a step that the gradient goes back through", minimum=1, size="time")
+    batch_size: int = option(64, "streams of text read side by side", minimum=1, size="batch")
 
     def documents(self) -> tuple[corpus.Splits, str]:
         """The text, and where it is from."""
@@ -54,6 +54,9 @@ class CharLM(LanguageModel):
     def vocabulary(self, counts: Counts) -> list[str]:
         kept = (c for c, n in counts.items() if n >= self.options.min_count)
         return sorted(kept, key=lambda c: (-counts[c], c))
+
+    def prompts(self) -> list[str]:
+        return super().prompts() if self.options.data else ["def ", "class ", "import "]
 
     def baselines(self) -> dict[str, dict[str, float]]:
         found = super().baselines()

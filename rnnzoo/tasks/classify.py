@@ -27,7 +27,7 @@ class ClassifyOptions(FileOptions):
     text_column: str = option("text", "name or number (0: the first) of the column of texts")
     label_column: str = option("label", "name or number of the column of labels")
     level: str = option("token", "units: char, or token (words and signs)", choices=("char", "token"))
-    seq_length: int = option(300, "most units of a text; the rest is cut off", minimum=1)
+    seq_length: int = option(300, "most units of a text; the rest is cut off", minimum=1, size="time")
     vocabulary_size: int = option(5000, "most units to know; the rest become <unk>", minimum=1)
     min_count: int = option(2, "units seen less often in training become <unk>", minimum=1)
 

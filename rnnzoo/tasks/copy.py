@@ -19,9 +19,9 @@ ZERO = len(SPECIAL)
 class CopyOptions:
     """Options of the copy memory problem."""
 
-    seq_length: int = option(100, "T, the steps of silence", minimum=1)
-    batch_size: int = option(32, "sequences a step", minimum=1)
-    eval_size: int = option(1000, "sequences in each held-out split", minimum=1)
+    seq_length: int = option(100, "T, the steps of silence", minimum=1, size="time")
+    batch_size: int = option(32, "sequences a step", minimum=1, size="batch")
+    eval_size: int = option(1000, "sequences in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("copy")

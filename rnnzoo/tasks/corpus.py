@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.errors import UserError
+from rnnzoo.tasks.files import check_encoding, existing, expand, not_text, open_binary, record_file, refuse_wide
 
 PIECE = 1 << 20  # bytes read at a time
+PASSES = 4  # over each file: its length, its vocabulary, and the ids of its parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,7 @@ def standard_library(size: int) -> Splits:
             length = min(length, size - kept) if size else length
             kept += length
         if length:
+            record_file(path, "data", PASSES, path.relative_to(root).as_posix())
             splits[split].append(Document(path, encoding, end=length))
     if not all(splits.values()):
         raise UserError(f"no Python sources found in {root}; name a text file with --data")
@@ -84,13 +87,8 @@ def files(names: str, encoding: str, held_out: float) -> Splits:
     `held_out` is the fraction, half of it for validation and half for the test. Raises `UserError`
     for what is not there, is not text of that encoding, or is too short.
     """
-    try:
-        "".encode(codecs.lookup(encoding).name)
-    except LookupError:
-        raise UserError(
-            f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16, gb18030"
-        ) from None
-    encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+    name = check_encoding(encoding)
+    encoding = "utf-8-sig" if name == "utf-8" else encoding
     splits: Splits = {"train": [], "validation": [], "test": []}
     for path in _paths(names):
         length = sum(map(len, _pieces(path, encoding)))
@@ -105,29 +103,37 @@ def files(names: str, encoding: str, held_out: float) -> Splits:
 
 
 def _paths(names: str) -> list[Path]:
+    """The files that names, folders and globs stand for. Raises `UserError`."""
     found: list[Path] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
-        path = Path(name).expanduser()
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*.txt") if p.is_file())
-            if not inside:
-                raise UserError(
-                    f"--data: the folder {path} holds no .txt file; name files, or a glob such as '{path}/*'"
-                )
-            found += inside
-        elif path.exists():
-            found.append(path)
-        elif any(sign in name for sign in "*?["):
-            base = Path(path.anchor or ".")
-            matches = sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
-            if not matches:
-                raise UserError(f"--data: no file matches {name}")
-            found += matches
+        path = expand(name, "data")
+        try:
+            matches = _matches(name, path)
+        except (OSError, ValueError) as error:  # a pattern that is none, a name that is too long
+            raise UserError(f"--data: cannot read {name!r}: {getattr(error, 'strerror', None) or error}") from None
+        if matches is None:
+            found.append(existing(name, "data", PASSES))
+        elif not matches and path.is_dir():
+            raise UserError(f"--data: the folder {path} holds no .txt file; name files, or a glob such as '{path}/*'")
+        elif not matches:
+            raise UserError(f"--data: no file matches {name}")
         else:
-            raise UserError(f"--data: there is no file {path}")
+            for match in matches:
+                record_file(match, "data", PASSES)
+            found += matches
     if not found:
         raise UserError("--data names no file")
     return found
+
+
+def _matches(name: str, path: Path) -> list[Path] | None:
+    """The text files in a folder, or those that match a glob; None for the name of a file."""
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*.txt") if p.is_file())
+    if path.exists() or not any(sign in name for sign in "*?["):
+        return None
+    base = Path(path.anchor or ".")
+    return sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
 
 
 def _pieces(path: Path, encoding: str) -> Iterator[str]:
@@ -135,7 +141,8 @@ def _pieces(path: Path, encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)()
     at, held = 0, ""
     try:
-        with path.open("rb") as file:
+        refuse_wide(path, encoding)
+        with open_binary(path) as file:
             while True:
                 raw = file.read(PIECE)
                 pending = len(decoder.getstate()[0])
@@ -148,10 +155,8 @@ def _pieces(path: Path, encoding: str) -> Iterator[str]:
                 if not raw:
                     return
     except UnicodeDecodeError as error:
-        offset = at - pending + error.start
-        name = encoding.removesuffix("-sig")
-        raise UserError(
-            f"--data: {path} is not {name} text (byte {offset}); name its encoding, such as --encoding=latin-1"
-        ) from None
+        raise not_text(path, encoding, f" (byte {at - pending + error.start})") from None
+    except UnicodeError:
+        raise not_text(path, encoding) from None
     except OSError as error:
         raise UserError(f"--data: cannot read {path}: {error.strerror}") from None

@@ -69,9 +69,9 @@ class DrawnPairs(DrawnTask):
 class ReverseOptions:
     """Options of reversing."""
 
-    seq_length: int = option(20, "letters of the longest sequence", minimum=1)
-    batch_size: int = option(64, "sequences a step", minimum=1)
-    eval_size: int = option(1000, "sequences in each held-out split", minimum=1)
+    seq_length: int = option(20, "letters of the longest sequence", minimum=1, size="time")
+    batch_size: int = option(64, "sequences a step", minimum=1, size="batch")
+    eval_size: int = option(1000, "sequences in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("reverse")
@@ -105,8 +105,8 @@ class DatesOptions:
 
     first_year: int = option(1900, "of the dates", minimum=1000, below=9999)
     last_year: int = option(2099, "of the dates", minimum=1000, below=10_000)
-    batch_size: int = option(64, "dates a step", minimum=1)
-    eval_size: int = option(2000, "dates in each held-out split", minimum=1)
+    batch_size: int = option(64, "dates a step", minimum=1, size="batch")
+    eval_size: int = option(2000, "dates in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("dates")

@@ -12,6 +12,7 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import signals, table
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
+from rnnzoo.tasks.files import existing
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
 
@@ -22,14 +23,14 @@ class ForecastOptions:
 
     data: str | None = option(None, "CSV of numeric columns, oldest row first; default: the Mackey-Glass equation")
     columns: str = option("", "names or numbers of the columns, comma-separated; default: all but a first one of dates")
-    window: int = option(50, "steps that are seen", minimum=1)
-    horizon: int = option(10, "steps that are forecast", minimum=1)
+    window: int = option(50, "steps that are seen", minimum=1, size="time")
+    horizon: int = option(10, "steps that are forecast", minimum=1, size="time")
     season: int = option(0, "steps of a season, for the baseline; 0: found in the training part", minimum=0)
     held_out: float = option(
         0.2, "last fraction of the series, half for validation, half for the test", minimum=0.01, below=1
     )
     encoding: str = option("utf-8", "encoding of the file")
-    batch_size: int = option(64, "windows a step", minimum=1)
+    batch_size: int = option(64, "windows a step", minimum=1, size="batch")
 
 
 @TASKS.register("forecast")
@@ -142,7 +143,7 @@ def _ends(length: int, options: ForecastOptions) -> dict[str, tuple[int, int]]:
 
 
 def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
-    path = table.existing(options.data or "")
+    path = existing(options.data or "")
     rows = table.read(path, options.encoding)
     headed = _is_header(rows)
     header = rows[0] if headed else [str(i) for i in range(len(rows[0]))]

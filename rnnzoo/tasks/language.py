@@ -1,5 +1,6 @@
 """Language modelling of any text, whatever its units."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -11,6 +12,10 @@ from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN, TaskSpec
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
 from rnnzoo.tasks.corpus import Splits
 from rnnzoo.tasks.units import Characters, Counts, Encoded, Words
+
+UNITS = {"char": "characters", "word": "words"}
+FEWEST = {"char": 100, "word": 20}  # units to train on: fewer than a line of text teaches nothing
+PROMPT = 2  # words of a prompt
 
 
 class LanguageModel(Task):
@@ -29,7 +34,13 @@ class LanguageModel(Task):
 
     def __init__(self, options: Any, documents: Splits, origin: str):
         self.options, self.documents, self.origin = options, documents, origin
-        symbols = (*SPECIAL, *self.vocabulary(self.units.count(documents["train"])))
+        counts = self.units.count(documents["train"])
+        if counts.total() < FEWEST[self.level]:
+            raise UserError(
+                f"{origin} holds too little text: {counts.total()} {UNITS[self.level]} to train on, and at least "
+                f"{FEWEST[self.level]} are needed"
+            )
+        symbols = (*SPECIAL, *self.vocabulary(counts))
         self.encoded = {s: Encoded(documents[s], self.units, symbols, options.seq_length) for s in SPLITS}
         for split in SPLITS:
             if not self.encoded[split].windows:
@@ -78,6 +89,13 @@ class LanguageModel(Task):
         accuracy = float(test[counts.argmax()] / test.sum())
         return {"unigram": {**self.known(nats), "accuracy": accuracy}}
 
+    def prompts(self) -> list[str]:
+        """The first words of three lines of the test."""
+        text = "".join(itertools.islice(self.documents["test"][0].pieces(), 1))
+        lines = [line for line in text.split("\n") if line.strip()] or [""]
+        chosen = (lines[i * (len(lines) - 1) // 2] for i in range(3))
+        return [" ".join(line.split(" ")[:PROMPT])[: PROMPT * 10] for line in chosen]
+
     def known(self, nats: float) -> dict[str, float]:
         """The metrics that follow from a loss."""
         every = {"loss": nats, "bits_per_char": nats / math.log(2), "perplexity": math.exp(nats)}
@@ -87,8 +105,8 @@ class LanguageModel(Task):
         sizes = ", ".join(f"{split} {self.encoded[split].counts.sum():,}" for split in SPLITS)
         test = self.encoded["test"].counts
         unknown = test[UNKNOWN] / test.sum()
-        unit = {"char": "characters", "word": "words"}[self.level]
-        return f"{self.origin}: {unit} {sizes}; {len(self.spec.vocabulary)} symbols, {unknown:.3%} of the test unknown"
+        known = f"{len(self.spec.vocabulary)} symbols, {unknown:.3%} of the test unknown"
+        return f"{self.origin}: {UNITS[self.level]} {sizes}; {known}"
 
     def _cut(self, split: str, windows: np.ndarray) -> Batch:
         ids, there, first = self.encoded[split].cut(windows)

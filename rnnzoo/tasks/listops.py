@@ -13,6 +13,7 @@ from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.classes import ClassTask, class_spec
+from rnnzoo.tasks.files import existing
 from rnnzoo.tasks.stored import FileOptions, hold_out
 from rnnzoo.tasks.trees import Tree, example, parse
 
@@ -33,10 +34,12 @@ class ListOpsOptions(FileOptions):
     """Options of ListOps."""
 
     data: str | None = option(None, "TSV of results and expressions in brackets; default: generated")
-    batch_size: int = option(64, "expressions a step", minimum=1)
-    train_size: int = option(20_000, "expressions generated for training", minimum=1)
-    eval_size: int = option(2_000, "expressions generated for validation, and as many for the test", minimum=1)
-    longest: int = option(200, "symbols of the longest expression generated for training", minimum=5)
+    batch_size: int = option(64, "expressions a step", minimum=1, size="batch")
+    train_size: int = option(20_000, "expressions generated for training", minimum=1, size="examples")
+    eval_size: int = option(
+        2_000, "expressions generated for validation, and as many for the test", minimum=1, maximum=10_000_000
+    )
+    longest: int = option(200, "symbols of the longest expression generated for training", minimum=5, size="time")
     flat: bool = option(False, "read as a sequence, without brackets: for models of sequences")
 
 
@@ -83,7 +86,7 @@ def _read_all(options: ListOpsOptions) -> dict[str, Found]:
     """The expressions of each split, none in two."""
     given = {"train": "data", "validation": "valid_data", "test": "test_data"}
     found = {
-        s: _read(table.existing(path, name), options.encoding)
+        s: _read(existing(path, name), options.encoding)
         for s, name in given.items()
         if (path := getattr(options, name))
     }

@@ -12,6 +12,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import SPLITS
+from rnnzoo.tasks.files import existing
 from rnnzoo.tasks.stored import Example, StoredTask, check_splits
 
 NOTES = 88
@@ -30,7 +31,7 @@ class MusicOptions:
     """Options of polyphonic music."""
 
     data: str | None = option(None, "piano rolls, .mat or .npz; default: chord progressions made up here")
-    batch_size: int = option(16, "pieces a step", minimum=1)
+    batch_size: int = option(16, "pieces a step", minimum=1, size="batch")
 
 
 @TASKS.register("music")
@@ -49,9 +50,9 @@ class Music(StoredTask):
 
     def __init__(self, options: MusicOptions):
         self.origin = options.data or "chord progressions"
-        rolls = _made_up() if options.data is None else _read(Path(options.data).expanduser())
+        rolls = _made_up() if options.data is None else _read(existing(options.data))
         examples = {s: [Example(r[:-1], r[1:]) for r in rolls[s] if len(r) > 1] for s in SPLITS}
-        check_splits(examples)
+        check_splits(examples, self.origin)
         notes, *others = {e.inputs.shape[1] for s in SPLITS for e in examples[s]}
         if others:
             raise UserError(f"--data: rolls have different numbers of notes: {sorted([notes, *others])}")
@@ -93,8 +94,6 @@ def _nll(frames: np.ndarray, p: np.ndarray) -> float:
 
 
 def _read(path: Path) -> dict[str, list[np.ndarray]]:
-    if not path.is_file():
-        raise UserError(f"--data: there is no file {path}")
     if path.suffix not in (".mat", ".npz"):
         raise UserError(f"--data: {path} is neither a .mat nor an .npz file of piano rolls")
     try:

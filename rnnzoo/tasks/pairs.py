@@ -32,7 +32,7 @@ class PairsOptions(FileOptions):
     target_max: int = option(100, "pairs that are longer to write are dropped", minimum=1)
     lowercase: bool = option(False, "all text in lower case")
     bleu: bool = option(False, "report bleu and chrf too (needs sacrebleu)")
-    batch_size: int = option(64, "pairs a step", minimum=1)
+    batch_size: int = option(64, "pairs a step", minimum=1, size="batch")
 
 
 @TASKS.register("pairs")

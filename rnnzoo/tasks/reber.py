@@ -24,9 +24,9 @@ GRAMMAR = {
 class ReberOptions:
     """Options of the embedded Reber grammar."""
 
-    batch_size: int = option(32, "strings a step", minimum=1)
-    max_length: int = option(50, "longest string; longer ones are drawn again", minimum=20)
-    eval_size: int = option(512, "strings in each held-out split", minimum=1)
+    batch_size: int = option(32, "strings a step", minimum=1, size="batch")
+    max_length: int = option(50, "longest string; longer ones are drawn again", minimum=20, size="time")
+    eval_size: int = option(512, "strings in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("reber")

@@ -26,7 +26,7 @@ class ScanOptions(FileOptions):
 
     data: str | None = option(None, "file of `IN: ... OUT: ...` lines; default: all pairs, made from the grammar")
     split: str = option("simple", "what is held out", choices=("simple", "length", "add-jump", "turn-left"))
-    batch_size: int = option(64, "commands a step", minimum=1)
+    batch_size: int = option(64, "commands a step", minimum=1, size="batch")
 
 
 @TASKS.register("scan")

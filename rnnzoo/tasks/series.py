@@ -46,7 +46,7 @@ class Series(ClassTask):
         need_data(options)
         self.origin = options.data or "cylinder, bell, funnel"
         found = _made_up() if options.data is None else _files(options)
-        check_splits(found)
+        check_splits(found, self.origin)
         labels = tuple(sorted({label for s in SPLITS for _, label in found[s]}))
         if len(labels) < 2:
             raise UserError(f"--data: all series have the label '{labels[0]}': there is nothing to tell apart")

@@ -10,8 +10,8 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
+from rnnzoo.tasks.files import existing
 
 T = TypeVar("T")
 BUCKETS = (0.5, 0.8, 0.95, 1.0)  # lengths are padded to one of these quantiles: XLA compiles once for each
@@ -33,7 +33,7 @@ class StoredTask(Task):
 
     def __init__(self, options: Any, examples: dict[str, list[Example]], spec: TaskSpec):
         self.options, self.examples, self.spec = options, examples, spec
-        check_splits(examples)
+        check_splits(examples, getattr(options, "data", None) or "the data")
         self.lengths = {s: np.array([self.measure(e) for e in examples[s]]) for s in SPLITS}
         every = np.concatenate(list(self.lengths.values()))
         self.sizes = np.unique(np.quantile(every, BUCKETS, method="higher"))
@@ -92,11 +92,11 @@ class StoredTask(Task):
         return Batch(inputs, targets, mask=None if len(self.sizes) == 1 and whole else mask, weights=weights)
 
 
-def check_splits(found: dict[str, list]) -> None:
+def check_splits(found: dict[str, list], origin: str) -> None:
     """Raises `UserError` if a split is empty."""
     for split in SPLITS:
-        if not found[split]:
-            raise UserError(f"there is nothing in the {split} split: the data is too small to be split")
+        if not found.get(split):
+            raise UserError(f"{origin}: there is nothing in the {split} split: the data is too small to be split")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FileOptions:
     test_data: str | None = option(None, "the same, for the test; default: held out of --data")
     encoding: str = option("utf-8", "encoding of the files")
     held_out: float = option(0.2, "fraction of --data held out where no other file is given", minimum=0.01, below=1)
-    batch_size: int = option(32, "sequences a step", minimum=1)
+    batch_size: int = option(32, "sequences a step", minimum=1, size="batch")
 
 
 def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: bool = True) -> dict[str, list[T]]:
@@ -119,9 +119,9 @@ def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: b
     """
     names = {"train": "data", "validation": "valid_data", "test": "test_data"}
     given = {split: getattr(options, name) for split, name in names.items()}
-    found = {s: read(table.existing(path, names[s])) for s, path in given.items() if path}
+    found = {s: read(existing(path, names[s])) for s, path in given.items() if path}
     found = hold_out(found, options.held_out, shuffle)
-    check_splits(found)
+    check_splits(found, options.data or "the data")
     return found
 
 

@@ -29,7 +29,7 @@ class SyntaxOptions:
     longest: int = option(600, "nodes of the largest tree; larger ones are left out", minimum=3)
     vocabulary_size: int = option(5000, "most kinds and names to know; the rest become <unk>", minimum=1)
     min_count: int = option(2, "names seen less often in training become <unk>", minimum=1)
-    batch_size: int = option(32, "trees a step", minimum=1)
+    batch_size: int = option(32, "trees a step", minimum=1, size="batch")
 
 
 @TASKS.register("ast")

@@ -1,44 +1,25 @@
 """Tables from CSV and TSV files, with errors that name file, line and remedy."""
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.errors import UserError
+from rnnzoo.tasks.files import not_text, open_text
 
 csv.field_size_limit(2**31 - 1)  # a whole text may be in a cell
 SEPARATORS = ",;\t"
 
 
-def existing(name: str, flag: str = "data") -> Path:
-    """The path of a file that is there. Raises `UserError`."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise UserError(f"--{flag}: {path} is a folder; name a file")
-    if not path.is_file():
-        raise UserError(f"--{flag}: there is no file {path}")
-    return path
-
-
 def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tuple[int, str]]:
     """Numbered lines of a text file, their ends too if `newline` is "". Raises `UserError` for bytes of no text."""
     try:
-        name = codecs.lookup(encoding).name
-        "".encode(name)  # refused for a codec that is of no text, such as hex
-    except LookupError:
-        raise UserError(f"--encoding={encoding}: there is no such encoding; try utf-8, latin-1, utf-16") from None
-    try:
-        with path.open(encoding="utf-8-sig" if name == "utf-8" else name, newline=newline) as file:
+        with open_text(path, encoding, newline) as file:
             yield from enumerate((line if newline == "" else line.rstrip("\n") for line in file), 1)
     except UnicodeError as error:
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-        with path.open("rb") as raw:
-            likely = "utf-16" if raw.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
-        raise UserError(
-            f"{path} is not {encoding} text{where}; name its encoding, such as --encoding={likely}"
-        ) from None
+        raise not_text(path, encoding, where) from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 

@@ -26,8 +26,8 @@ class TagOptions(FileOptions):
     columns: str = option("0,-1", "of the word and of its tag; 0: the first, -1: the last")
     min_count: int = option(2, "words of --data seen less often in training become <unk>", minimum=1)
     characters: bool = option(False, "a network over its characters inside the embedding of each word")
-    word_length: int = option(20, "characters of a word that it sees", minimum=1)
-    seq_length: int = option(200, "characters in a piece of source code", minimum=1)
+    word_length: int = option(20, "characters of a word that it sees", minimum=1, size="time")
+    seq_length: int = option(200, "characters in a piece of source code", minimum=1, size="time")
     data_size: int = option(400_000, "characters of source code to train on; 0: all", minimum=0)
 
 

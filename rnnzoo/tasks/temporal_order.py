@@ -20,9 +20,9 @@ class TemporalOrderOptions:
     """Options of the temporal order problem."""
 
     variant: str = option("6a", "6a: two symbols, four classes; 6b: three symbols, eight classes", choices=("6a", "6b"))
-    seq_length: int = option(100, "length of the shortest sequences; places scale with it", minimum=10)
-    batch_size: int = option(50, "sequences a step", minimum=1)
-    eval_size: int = option(2560, "sequences in each held-out split", minimum=1)
+    seq_length: int = option(100, "length of the shortest sequences; places scale with it", minimum=10, size="time")
+    batch_size: int = option(50, "sequences a step", minimum=1, size="batch")
+    eval_size: int = option(2560, "sequences in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("temporal_order")

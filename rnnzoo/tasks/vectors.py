@@ -8,6 +8,7 @@ import numpy as np
 from rnnzoo.errors import UserError
 from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import table
+from rnnzoo.tasks.files import existing
 
 
 class Vectors(NamedTuple):
@@ -26,7 +27,7 @@ def read(name: str, symbols: tuple[str, ...]) -> Vectors:
         UserError: there is no such file, a line of another length or with something else than numbers, or no
             symbol in it.
     """
-    path = table.existing(name, "vectors")
+    path = existing(name, "vectors")
     wanted = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
     size = 0
     found: dict[int, np.ndarray] = {}

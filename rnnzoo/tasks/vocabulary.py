@@ -1,13 +1,14 @@
 """Vocabularies of units that are counted in memory, and ids by them."""
 
 import collections
-import functools
 from collections.abc import Iterable
 
 import numpy as np
 
 from rnnzoo.errors import UserError
 from rnnzoo.spec import SPECIAL, UNKNOWN
+
+MOST_TABLES = 8
 
 
 def vocabulary(texts: Iterable[Iterable[str]], size: int | None = None, min_count: int = 1) -> tuple[str, ...]:
@@ -23,9 +24,18 @@ def check_known(symbols: tuple[str, ...], min_count: int) -> None:
         raise UserError(f"--data: nothing is seen {min_count} times in training; give --min_count=1")
 
 
-@functools.lru_cache(maxsize=8)
+_tables: dict[int, tuple[tuple[str, ...], dict[str, int]]] = {}  # by the identity of the vocabulary, which they hold
+
+
 def _table(symbols: tuple[str, ...]) -> dict[str, int]:
-    return {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
+    """Ids by symbol, made once for a vocabulary: to hash all its symbols at every text would take most of the time."""
+    held, table = _tables.get(id(symbols), (None, {}))
+    if held is not symbols:
+        if len(_tables) >= MOST_TABLES:
+            _tables.clear()
+        table = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
+        _tables[id(symbols)] = symbols, table
+    return table
 
 
 def ids_of(units: Iterable[str], symbols: tuple[str, ...]) -> np.ndarray:

@@ -14,10 +14,10 @@ from rnnzoo.tasks.base import Batch, DrawnTask
 class WaveformOptions:
     """Options of waves."""
 
-    samples: int = option(60, "of a wave", minimum=2)
+    samples: int = option(60, "of a wave", minimum=2, size="time")
     cycles: float = option(3.0, "most cycles in a wave", minimum=0.5)
-    batch_size: int = option(64, "waves a step", minimum=1)
-    eval_size: int = option(1000, "waves in each held-out split", minimum=1)
+    batch_size: int = option(64, "waves a step", minimum=1, size="batch")
+    eval_size: int = option(1000, "waves in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("waveform")

@@ -13,8 +13,8 @@ from rnnzoo.tasks.units import Counts, Words
 class WordLMOptions(TextOptions):
     """Options of word-wise language modelling."""
 
-    seq_length: int = option(35, "units a step that the gradient goes back through", minimum=1)
-    batch_size: int = option(32, "streams of text read side by side", minimum=1)
+    seq_length: int = option(35, "units a step that the gradient goes back through", minimum=1, size="time")
+    batch_size: int = option(32, "streams of text read side by side", minimum=1, size="batch")
     vocabulary_size: int = option(10_000, "words to know, the most frequent; others become <unk>", minimum=1)
 
 

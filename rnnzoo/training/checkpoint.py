@@ -9,28 +9,36 @@ from typing import Any
 
 import numpy as np
 
-from rnnzoo.errors import UserError
+from rnnzoo.errors import UserError, name_file
+from rnnzoo.json_files import parse_json
 
 
 def save(path: Path, groups: Mapping[str, Sequence[Any]], meta: dict[str, Any]) -> None:
     """Writes the arrays of each group, and `meta` as JSON, in place of what `path` held."""
     arrays: Any = {f"{name}/{i:04d}": np.asarray(a) for name, group in groups.items() for i, a in enumerate(group)}
     beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
-        np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    with name_file(path):
+        with beside.open("wb") as file:
+            np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
 
 
-def load(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
-    """`(groups, meta)` as they were saved. Raises `UserError` for a file that is not a whole checkpoint."""
+def load(path: Path, schema: Any = dict) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
+    """`(groups, meta)` as they were saved.
+
+    Raises:
+        UserError: it is not a whole checkpoint, or `meta` is not as the schema says.
+    """
     groups: dict[str, list[np.ndarray]] = {}
     try:
         with np.load(path, allow_pickle=False) as stored:
-            meta = json.loads(str(stored["meta"]))
+            meta = parse_json(str(stored["meta"]), schema, str(path))
             for key in sorted(k for k in stored.files if k != "meta"):
                 groups.setdefault(key.rpartition("/")[0], []).append(stored[key])
+    except UserError:
+        raise
     except FileNotFoundError:
         raise UserError(f"there is no checkpoint {path}") from None
     except Exception as error:
@@ -38,10 +46,17 @@ def load(path: Path) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
     return groups, meta
 
 
-def assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
-    """Sets variables. Raises `UserError` unless each value has its variable's shape."""
+def refuse_misfit(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    """Raises `UserError` unless each value is a number array of its variable's shape."""
     if [tuple(v.shape) for v in variables] != [a.shape for a in values]:
         raise UserError("the checkpoint is of another model: its weights have other shapes")
+    if not all(a.dtype.kind in "fiubV" for a in values):
+        raise UserError("the checkpoint is damaged: it holds values that are no numbers")
+
+
+def assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    """Sets variables. Raises `UserError` unless each value has its variable's shape."""
+    refuse_misfit(variables, values)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.errors import RunError
 from rnnzoo.tasks.base import Batch, Task
 from rnnzoo.training import checkpoint, metrics
 from rnnzoo.training.options import TrainingOptions
@@ -22,7 +23,7 @@ class StepResult(NamedTuple):
     gradient_norm: float
 
 
-class NotFinite(ArithmeticError):
+class NotFinite(RunError, ArithmeticError):
     """The loss is not a finite number. The message names the step and, where known, the weight."""
 
 
@@ -66,7 +67,8 @@ class Trainer:
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
-                raise NotFinite(f"the loss is {result.loss} at step {result.step}: {self._culprit(batch, before)}")
+                wrong = "gradient is not finite" if math.isfinite(result.loss) else f"loss is {result.loss}"
+                raise NotFinite(f"the {wrong} at step {result.step}: {self._culprit(batch, before)}")
             yield result
 
     def evaluate(self, split: str) -> dict[str, float]:
@@ -98,8 +100,10 @@ class Trainer:
 
     def restore(self, groups: dict[str, list], step: int) -> None:
         """The inverse of `variables`. Raises `UserError` unless they are of this model and optimizer."""
-        checkpoint.assign(list(self.model.variables), groups["model"])
-        checkpoint.assign(list(self.optimizer.variables), groups["optimizer"])
+        for name in ("model", "optimizer"):
+            checkpoint.refuse_misfit(self.variables()[name], groups.get(name, []))
+        for name in ("model", "optimizer"):
+            checkpoint.assign(self.variables()[name], groups[name])
         self.state = [tf.constant(s) for s in groups["state"]] if "state" in groups else None
         self.step = step
 

@@ -1,7 +1,6 @@
 """A run as files: log, checkpoints, best weights; stopping and going on exactly."""
 
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,9 @@ from typing import Any
 
 from rnnzoo.errors import UserError
 from rnnzoo.training import checkpoint
+from rnnzoo.training.log import append_entry, repair_log
 from rnnzoo.training.loop import StepResult, Trainer
+from rnnzoo.training.progress import BEST, CHECKPOINT, Progress
 
 EXPLODES = 100.0  # norm of the gradient before clipping, by the root of the loss where that is above 1
 VANISHES = 1e-6  # norm of the gradient by the weights of a layer, of that of the layer where it is largest
@@ -19,17 +20,6 @@ KEPT = 2  # checkpoints: the newest, and the one before in case that one is dama
 
 class Interrupted(Exception):
     """The run was asked to stop, and has written a checkpoint."""
-
-
-@dataclasses.dataclass
-class Progress:
-    """What a run carries on besides weights and states; part of every checkpoint."""
-
-    best: float = math.inf
-    stale: int = 0  # evaluations since the best
-    loss_sum: float = 0.0  # since the last evaluation
-    loss_count: int = 0
-    seconds: float = 0.0
 
 
 class Session:
@@ -63,12 +53,13 @@ class Session:
         paths = sorted(self.checkpoints.glob("step-*.npz"), reverse=True)
         for path in paths:
             try:
-                groups, meta = checkpoint.load(path)
+                groups, meta = checkpoint.load(path, CHECKPOINT)
+                progress = Progress.from_json(meta["progress"], str(path))
             except UserError as error:
                 self.warn(f"warning: {error}; using the one before")
                 continue
             self.trainer.restore(groups, meta["step"])
-            self.progress = Progress(**meta["progress"])
+            self.progress = progress
             break
         else:
             if paths:
@@ -76,10 +67,40 @@ class Session:
         wanted, reached = self.trainer.options.steps, self.trainer.step
         if wanted < reached:
             raise UserError(f"--resume: the run is at step {reached} already; --steps={wanted} would go back")
+        self._restore_best()
+        self._warn_of_rate()
+        if damaged := repair_log(self.folder / "log.jsonl", reached):
+            self.warn(f"warning: {damaged} damaged lines of {self.folder / 'log.jsonl'} are left out")
+
+    def _restore_best(self) -> None:
+        """Takes note of the best metric so far; where its file is damaged, of that of the checkpoint, saved anew."""
         best = self.checkpoints / "best.npz"
-        if best.exists():  # it may be of a later step than the checkpoint: still never replaced by a worse one
-            self.progress.best = min(self.progress.best, checkpoint.load(best)[1]["best"])
-        self._cut_log()
+        if not best.exists():
+            return
+        try:
+            groups, meta = checkpoint.load(best, BEST)
+            checkpoint.refuse_misfit(self.trainer.model.weights, groups.get("model", []))
+            # it may be of a later step than the checkpoint: still never replaced by a worse one
+            self.progress.best = min(self.progress.best, meta["best"])
+        except UserError as error:
+            found = self.trainer.evaluate("validation")[self.trainer.task.spec.metrics[0]]
+            self.warn(f"warning: {error}; the weights of step {self.trainer.step} take its place")
+            self._save_best(self.trainer.step, found)
+
+    def _save_best(self, step: int, metric: float) -> None:
+        self.progress.best, self.progress.stale = metric, 0
+        checkpoint.save(
+            self.checkpoints / "best.npz", {"model": self.trainer.model.weights}, {"step": step, "best": metric}
+        )
+
+    def _warn_of_rate(self) -> None:
+        """Warns where the schedule, which is that of the new number of steps, makes the learning rate jump."""
+        before, now = self.progress.learning_rate, float(self.trainer.optimizer.learning_rate)
+        if before is not None and abs(now - before) > 0.01 * self.trainer.options.learning_rate:
+            self.warn(
+                f"warning: the learning rate was {before:.3g} at step {self.trainer.step} and goes on at {now:.3g}, as "
+                f"the {self.trainer.options.schedule} schedule is now that of --steps={self.trainer.options.steps}"
+            )
 
     def run(self) -> Iterator[StepResult | dict[str, Any]]:
         """All steps that are left. Raises `Interrupted`, `NotFinite`, `OSError` when a file cannot be written."""
@@ -112,6 +133,7 @@ class Session:
     def save(self) -> None:
         """Writes a checkpoint, then removes those that are too old."""
         path = self.checkpoints / f"step-{self.trainer.step:08d}.npz"
+        self.progress.learning_rate = float(self.trainer.optimizer.learning_rate)
         meta = {"step": self.trainer.step, "progress": dataclasses.asdict(self.progress)}
         checkpoint.save(path, self.trainer.variables(), meta)
         for old in sorted(self.checkpoints.glob("step-*.npz"))[:-KEPT]:
@@ -121,7 +143,10 @@ class Session:
         """Leaves the model with its best weights."""
         path = self.checkpoints / "best.npz"
         if path.exists():
-            checkpoint.assign(self.trainer.model.weights, checkpoint.load(path)[0]["model"])
+            try:
+                checkpoint.assign(self.trainer.model.weights, checkpoint.load(path, BEST)[0].get("model", []))
+            except UserError as error:
+                self.warn(f"warning: {error}; the last weights take its place")
 
     def _evaluate(self, result: StepResult) -> dict[str, Any]:
         found = self.trainer.evaluate("validation")
@@ -129,17 +154,14 @@ class Session:
         metric = found[self.trainer.task.spec.metrics[0]]
         progress.stale += 1
         if metric < progress.best:
-            progress.best, progress.stale = metric, 0
-            meta = {"step": result.step, "best": metric}
-            checkpoint.save(self.checkpoints / "best.npz", {"model": self.trainer.model.weights}, meta)
+            self._save_best(result.step, metric)
         entry: dict[str, Any] = {"step": result.step, "loss": progress.loss_sum / progress.loss_count}
         entry |= {"gradient_norm": result.gradient_norm, "learning_rate": float(self.trainer.optimizer.learning_rate)}
         entry["gradient_norms"] = norms = self.trainer.layer_norms()
         self._watch(result.step, norms)
         entry |= {"validation": found, "seconds": round(progress.seconds, 1)}
         progress.loss_sum, progress.loss_count = 0.0, 0
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(entry) + "\n")
+        append_entry(self.folder / "log.jsonl", entry)
         return entry
 
     def _watch(self, step: int, norms: dict[str, float]) -> None:
@@ -157,19 +179,3 @@ class Session:
         if kind not in self._warned:
             self._warned.add(kind)
             self.warn(text)
-
-    def _cut_log(self) -> None:
-        """Leaves out of the log what comes after the checkpoint: it will be written again."""
-        path = self.folder / "log.jsonl"
-        if not path.exists():
-            return
-        kept = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= self.trainer.step:
-                    kept.append(line + "\n")
-            except json.JSONDecodeError:
-                break  # the line that was being written
-        beside = path.with_name(path.name + ".part")
-        beside.write_text("".join(kept), encoding="utf-8")
-        beside.replace(path)

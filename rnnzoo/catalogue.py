@@ -1,0 +1,117 @@
+"""All models, tasks and cells with their options, in a file: `--list` and `--help` need not import TensorFlow.
+
+`python -m rnnzoo.catalogue` writes the file from the registries; a test compares the two.
+"""
+
+import dataclasses
+import difflib
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnzoo import config
+from rnnzoo.errors import UserError
+from rnnzoo.startup import quiet
+
+FILE = Path(__file__).with_name("catalogue.json")
+SLACK = 10.0  # seconds between the times of files that were checked out together
+
+Catalogue = dict[str, Any]
+
+
+def load() -> Catalogue:
+    """The catalogue; made afresh where that is quick, or where a source file is newer than the stored one."""
+    if "rnnzoo.api" in sys.modules:  # all is imported already, and more may be registered than is stored
+        return make()
+    try:
+        written = FILE.stat().st_mtime + SLACK
+        if all(path.stat().st_mtime <= written for path in FILE.parent.rglob("*.py")):
+            return json.loads(FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        pass  # it is not there, or damaged
+    return make()
+
+
+def make() -> Catalogue:
+    """The catalogue of what is registered."""
+    with quiet():
+        from rnnzoo import registry, run, training
+        from rnnzoo.api import CELLS, MODELS, TASKS
+
+    def entries(found: registry.Registry) -> dict[str, Any]:
+        return {name: {"summary": _summary(found[name])} for name in found}
+
+    models, tasks, cells = map(entries, (MODELS, TASKS, CELLS))
+    for name, entry in models.items():
+        entry["options"] = _options(config.options_class(MODELS[name]))
+    for name, entry in tasks.items():
+        entry["options"] = _options(config.options_class(TASKS[name]))
+        entry["training"] = dict(TASKS[name].training_defaults)
+    general = {"run": _options(run.RunOptions), "training": _options(training.TrainingOptions)}
+    return {"models": models, "tasks": tasks, "cells": cells, **general}
+
+
+def write() -> None:
+    """Stores the catalogue."""
+    FILE.write_text(json.dumps(make(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def list_lines(catalogue: Catalogue) -> Iterator[str]:
+    """The lines of `--list`."""
+    for title in ("models", "tasks", "cells"):
+        yield f"{title}:"
+        for name, entry in catalogue[title].items():
+            yield f"  {name:14s} {entry['summary']}"
+
+
+def help_lines(catalogue: Catalogue, model: str, task: str) -> Iterator[str]:
+    """The options of a run of one model and one task in groups, each with the default that such a run has."""
+    parts = {"model": find(catalogue, "model", model), "task": find(catalogue, "task", task)}
+    yield from _group("What and where", catalogue["run"], {})
+    yield from _group("Training", catalogue["training"], parts["task"]["training"])
+    yield from _group(f"Model {model}", parts["model"]["options"], {})
+    yield from _group(f"Task {task}", parts["task"]["options"], {})
+
+
+def find(catalogue: Catalogue, kind: str, name: str) -> Any:
+    """The entry of a model or task. Raises `UserError`, with the nearest names, if there is none."""
+    entries = catalogue[f"{kind}s"]
+    if name not in entries:
+        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.4) or list(entries)
+        raise UserError(f"unknown {kind} '{name}'; did you mean {' or '.join(near)}?")
+    return entries[name]
+
+
+def flags_of(catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
+    """Name, type and help of each option there is."""
+    entries = [*catalogue["models"].values(), *catalogue["tasks"].values()]
+    for options in (catalogue["run"], catalogue["training"], *(entry["options"] for entry in entries)):
+        yield from ((option["name"], option["type"], option["help"]) for option in options)
+
+
+def _options(cls: type) -> list[dict[str, Any]]:
+    return [
+        {"name": f.name, "type": config.kind(f).__name__, "default": f.default, "help": f.metadata["help"]}
+        for f in dataclasses.fields(cls)
+    ]
+
+
+def _summary(entry: Any) -> str:
+    return (inspect.getdoc(entry) or "").partition("\n")[0]
+
+
+def _group(title: str, options: list[dict[str, Any]], defaults: dict[str, Any]) -> Iterator[str]:
+    yield f"{title}:"
+    for option in options:
+        default = defaults.get(option["name"], option["default"])
+        shown = "" if default is None or default is False or default == "" else f" [{default}]"
+        yield f"  --{option['name']:20s} {option['help']}{shown}"
+    yield ""
+
+
+if __name__ == "__main__":
+    write()
+    sys.exit()

@@ -1,0 +1,97 @@
+"""JSON files that this package wrote, checked against a schema before anything in them is used.
+
+A schema is a type, or a tuple of types; a dictionary of the schemas of its keys, those with a question mark at their
+end being optional; a list of one schema, that of every item; or `object`, which is anything.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import UserError, name_file
+
+MAX_BYTES = 256 << 20  # no configuration of ours is as large
+NUMBER = (int, float)
+
+DATA = {
+    "digest": str,
+    "vocabulary": str,
+    "count": int,
+    "size": int,
+    "files": [{"name": str, "size": int, "sha256": str}],
+}
+RUN_CONFIG = {
+    "model": str,
+    "task": str,
+    "model_options": dict,
+    "task_options": dict,
+    "training": dict,
+    "rnnzoo?": str,
+    "export_dir?": str,
+    "run_id?": str,
+    "data?": DATA,
+}
+LOG_ENTRY = {"step": int, "loss": NUMBER, "validation": dict, "seconds": NUMBER}
+EXPORT_CONFIG = {"spec": dict, "rnnzoo?": str, "run_id?": str}
+
+
+def read_json(path: Path, schema: Any) -> Any:
+    """The contents of a JSON file. Raises `UserError` if it cannot be read, or is not as the schema says."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it is no configuration of rnnzoo")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeError:
+        raise UserError(f"{path} is damaged: it is not UTF-8 text") from None
+    return parse_json(text, schema, str(path))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a whole JSON file or none."""
+    beside = path.with_name(path.name + ".part")
+    with name_file(path):
+        beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+
+def parse_json(text: str | bytes, schema: Any, name: str) -> Any:
+    """The contents of a JSON text; `name` says in errors where it is from."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is damaged: it is not JSON ({first_line(error)})") from None
+    check(value, schema, name)
+    return value
+
+
+def check(value: Any, schema: Any, where: str) -> None:
+    """Raises `UserError` unless the value is as the schema says."""
+    if isinstance(schema, dict):
+        _check_type(value, dict, where)
+        for key, inner in schema.items():
+            name = key.removesuffix("?")
+            if name in value:
+                check(value[name], inner, f"{where}: {name}" if ": " not in where else f"{where}.{name}")
+            elif not key.endswith("?"):
+                raise UserError(f"{where} is damaged: '{name}' is missing")
+    elif isinstance(schema, list):
+        _check_type(value, list, where)
+        for i, item in enumerate(value):
+            check(item, schema[0], f"{where}[{i}]")
+    else:
+        _check_type(value, schema, where)
+
+
+def _check_type(value: Any, wanted: Any, where: str) -> None:
+    types = wanted if isinstance(wanted, tuple) else (wanted,)
+    right = isinstance(value, types) and (not isinstance(value, bool) or bool in types or object in types)
+    if not right:
+        names = " or ".join(t.__name__ for t in types)
+        raise UserError(f"{where} is damaged: {names} expected, got {repr(value)[:60]}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, not too long."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,79 @@
+"""Locks on folders: one process at a time writes to a run or to an export."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import filelock
+
+from rnnzoo.errors import UserError, name_file
+from rnnzoo.json_files import read_json
+
+LOCK, OWNER = ".lock", ".lock.owner"  # the locked file, and who holds it
+OWNER_SCHEMA = {"pid": int, "host": str}
+
+
+class FolderLock:
+    """A lock on an existing folder, held from `acquire` to `release` or to the end of the process, however it ends.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lock = FolderLock(Path(folder))
+    ...     lock.acquire()
+    ...     lock.release()
+    ...     is_empty(Path(folder))
+    True
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._lock = filelock.FileLock(folder / LOCK, timeout=0, thread_local=False)
+
+    def acquire(self) -> None:
+        """Takes the lock. Raises `UserError`, which names the process that holds it."""
+        with name_file(self.folder):
+            try:
+                self._lock.acquire()
+            except filelock.Timeout:
+                raise UserError(
+                    f"{self.folder} is in use by {_owner(self.folder)}; wait until it ends, or choose another folder"
+                ) from None
+            owner = {"pid": os.getpid(), "host": socket.gethostname()}
+            (self.folder / OWNER).write_text(json.dumps(owner), encoding="utf-8")
+
+    def release(self) -> None:
+        """Gives the lock back and removes its files."""
+        if self._lock.is_locked:
+            for name in (OWNER, LOCK):
+                (self.folder / name).unlink(missing_ok=True)
+            self._lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the lock of a folder."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = FolderLock(folder)
+    try:
+        lock.acquire()
+    except UserError:
+        return True
+    lock.release()
+    return False
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing but the files of its lock."""
+    return all(path.name in (LOCK, OWNER) for path in folder.iterdir())
+
+
+def _owner(folder: Path) -> str:
+    for _ in range(10):  # the owner writes who it is just after it has the lock
+        try:
+            owner = read_json(folder / OWNER, OWNER_SCHEMA)
+            return f"process {owner['pid']} on {owner['host']}"
+        except UserError:
+            time.sleep(0.05)
+    return "another process"

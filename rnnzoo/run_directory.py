@@ -1,0 +1,205 @@
+"""The folders of a run: names that never collide, one process at a time, nothing of another run overwritten."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import UserError
+from rnnzoo.export.saved_model import read_export_config, refuse_export, refuse_full, sweep_leftovers
+from rnnzoo.json_files import DATA, RUN_CONFIG, check, read_json, write_json
+from rnnzoo.locks import LOCK, FolderLock, is_empty
+from rnnzoo.serialization import apply_renames
+from rnnzoo.tasks.files import changes
+
+MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
+FILES = ("data", "valid_data", "test_data")  # options that name what is trained on
+RUNS, EXPORTS = Path("runs"), Path("saved_models")
+OWN_FILES = ("config.json", "log.jsonl", "result.json", "model.keras", "curve.png", "forecast.png", "attention.png")
+
+
+class RunDirectory:
+    """The folder of a run, and that of its export.
+
+    It checks first and writes nothing before `claim`, but that a run which goes on is locked at once. `run_id` is in
+    the configuration of the run and of every export that it writes: an export with another one is never replaced
+    unless `--overwrite` says so. Use it in a `with` statement: at its end the locks are given back.
+
+    Raises:
+        UserError: a folder holds something already, is in use by another process or lies inside the other one, or the
+            run that is to go on was started with other options.
+    """
+
+    def __init__(self, run: Any, options: dict[str, Any]):
+        self.run, self.options = run, options
+        self.name = f"{run.model}-{run.task}"
+        self.run_id = uuid.uuid4().hex
+        self.run_dir = Path(run.run_dir) if run.run_dir else RUNS / self.name
+        self.export_dir = Path(run.export_dir) if run.export_dir else EXPORTS / self.name
+        self._named = bool(run.export_dir)
+        self._recorded: dict[str, Any] = {}  # config.json of the run that goes on
+        self._locks: list[FolderLock] = []
+        self.claimed = False
+        try:
+            if run.resume:
+                self.run_dir = Path(run.run_dir) if run.run_dir else _newest(RUNS, self.name)
+                self._recall()
+            elif run.run_dir:
+                self._lock(self.run_dir, existing_only=True)
+                refuse_full(self.run_dir, run.overwrite)
+            self._check_nesting()
+            if self._named:
+                self._lock(self.export_dir, existing_only=True)
+                self.check_export()
+        except BaseException:
+            self.release()
+            raise
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def check_data(self, data: dict[str, Any], files: list[Path]) -> None:
+        """Raises `UserError` if the data of the run that goes on changed, or lies where this run will write."""
+        for path in files:
+            for folder in (self.export_dir, *([] if self.run.resume else [self.run_dir])):
+                if path.resolve().is_relative_to(folder.resolve()):
+                    raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
+        before = self._recorded.get("data")
+        if before is None:
+            return
+        check(before, DATA, f"{self.run_dir / 'config.json'}: data")
+        changed = changes(before, data)
+        if changed and not self.run.allow_changed_data:
+            raise UserError(
+                f"--resume: the data changed since {self.run_dir} began: {changed}; start a new run, or give "
+                "--allow_changed_data to go on with what is there now"
+            )
+        if before["vocabulary"] != data["vocabulary"]:
+            raise UserError(
+                f"--resume: the data changed since {self.run_dir} began, and with them the vocabulary, which the "
+                "weights are made for: start a new run"
+            )
+
+    def claim(self, data: dict[str, Any]) -> None:
+        """Makes the folders, takes their locks and writes `config.json`."""
+        if not self.run.resume:
+            self.run_dir = self._make(self.run_dir, bool(self.run.run_dir))
+            refuse_full(self.run_dir, self.run.overwrite)
+            _clear(self.run_dir)
+        self.claimed = True
+        self.export_dir = self._make(self.export_dir, self._named)
+        self.check_export()
+        for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
+            sweep_leftovers(path)
+        details = {"run_id": self.run_id, "export_dir": str(self.export_dir), "data": data}
+        write_json(self.run_dir / "config.json", {**self.options, **details})
+
+    def check_export(self) -> None:
+        """Raises `UserError` if the folder of the export holds what this run neither wrote nor may overwrite."""
+        if self._is_own(self.export_dir):
+            return
+        if self.run.resume and not self.run.overwrite and self.export_dir.is_dir() and not is_empty(self.export_dir):
+            raise UserError(
+                f"--resume: {self.export_dir} holds something that this run did not write; name another folder with "
+                "--export_dir, or add --overwrite to replace it"
+            )
+        refuse_export(self.export_dir, self.run.overwrite)
+
+    def release(self) -> None:
+        """Gives the locks back, and removes the folder of the export if nothing was written to it."""
+        for lock in self._locks[::-1]:
+            lock.release()
+            if lock.folder == self.export_dir and lock.folder.is_dir() and not any(lock.folder.iterdir()):
+                lock.folder.rmdir()
+        self._locks = []
+
+    def _recall(self) -> None:
+        """Reads the configuration of the run that goes on. Raises `UserError` if its options were others."""
+        if not self.run_dir.is_dir():
+            raise UserError(f"--resume: there is no run in {self.run_dir}")
+        self._lock(self.run_dir)
+        path = self.run_dir / "config.json"
+        if not path.exists():
+            refuse_full(self.run_dir, self.run.overwrite)
+            return
+        try:
+            self._recorded = read_json(path, RUN_CONFIG)
+        except UserError as error:
+            raise UserError(f"--resume: {error}; it is not the configuration of a run") from None
+        for name, was, now in _differences(self._recorded, self.options):
+            if not (name in FILES and self.run.allow_changed_data):
+                raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
+        self.run_id = self._recorded.get("run_id", self.run_id)
+        if "export_dir" in self._recorded and not self._named:
+            self.export_dir, self._named = Path(self._recorded["export_dir"]), True
+
+    def _is_own(self, folder: Path) -> bool:
+        """Whether a folder is an export that this run wrote."""
+        return self.run.resume and read_export_config(folder).get("run_id") == self.run_id
+
+    def _check_nesting(self) -> None:
+        run, export = self.run_dir.resolve(), self.export_dir.resolve()
+        if run.is_relative_to(export) or export.is_relative_to(run):
+            raise UserError(
+                f"--run_dir={self.run_dir} and --export_dir={self.export_dir} must not be the same folder, or one "
+                "inside the other"
+            )
+
+    def _make(self, folder: Path, named: bool) -> Path:
+        """A folder and its lock; unless it is named, the first of NAME, NAME-2 ... that is not there."""
+        number = 1
+        while True:
+            path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+            try:
+                path.mkdir(parents=True, exist_ok=named)
+                self._lock(path)
+                return path
+            except FileExistsError:
+                if named:
+                    raise UserError(f"{path} is a file; name a folder") from None
+                number += 1
+
+    def _lock(self, folder: Path, existing_only: bool = False) -> None:
+        held = {lock.folder.resolve() for lock in self._locks}
+        if folder.resolve() in held or (existing_only and not (folder / LOCK).exists()):
+            return
+        lock = FolderLock(folder)
+        lock.acquire()
+        self._locks.append(lock)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Options that differ, but for those that a run may change on its way; those before may be of any version."""
+    before = apply_renames("option", before)
+    for name, value in now.items():
+        if name in MAY_DIFFER:
+            continue
+        was = before.get(name, value)  # an option that there was not yet
+        if isinstance(value, dict):
+            yield from _differences(was if isinstance(was, dict) else {}, value)
+        elif was != value:
+            yield name, was, value
+
+
+def _newest(root: Path, name: str) -> Path:
+    """The run of that name with the highest number."""
+    found = {
+        int(m[1] or 1): p
+        for p in root.glob(f"{name}*")
+        if (m := re.fullmatch(rf"{re.escape(name)}(?:-(\d+))?", p.name))
+    }
+    if not found:
+        raise UserError(f"--resume: there is no run {root / name}; name one with --run_dir")
+    return found[max(found)]
+
+
+def _clear(run_dir: Path) -> None:
+    """Removes what an earlier run left here; files that are not of a run stay."""
+    for name in OWN_FILES:
+        (run_dir / name).unlink(missing_ok=True)
+    for path in (run_dir / "checkpoints").glob("*.npz"):
+        path.unlink()

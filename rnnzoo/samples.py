@@ -1,0 +1,67 @@
+"""What a trained model writes, shown at the end of a run: samples, answers to sources, pictures."""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rnnzoo.plot import draw_attention, draw_forecast
+from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
+from rnnzoo.tasks.base import Task
+
+TEMPERATURE = 0.5
+LENGTH = 160  # units of a sample
+LINES = 6  # of a sample at most
+EXAMPLES = 5  # answers, where there are sources
+
+
+def show_outputs(export_dir: Path, model: Any, task: Task) -> str | None:
+    """Samples of a language model, or answers to the first sources of the test; None if the model writes nothing."""
+    if task.spec.language_model:
+        return "\n\n".join(sample(export_dir, task.prompts(), task.spec))
+    if not task.spec.writes:
+        return None
+    batch = next(iter(task.evaluation("test")))
+    rows = zip(batch.inputs[0][:EXAMPLES], np.asarray(model.greedy(batch.inputs[0][:EXAMPLES])[0]), strict=True)
+    between = ["" if level == "char" else " " for level in (task.spec.source_level, task.spec.level)]
+    pairs = ([[s[i] for i in row if i != PAD] for s, row in _sides(task.spec, *pair)] for pair in rows)
+    return "\n".join(f"{between[0].join(source)}  ->  {between[1].join(text)}" for source, text in pairs if source)
+
+
+def sample(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int = LENGTH) -> list[str]:
+    """Texts that an exported language model writes, each beginning with a prompt."""
+    generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
+    values = {"length": length, "temperature": TEMPERATURE, "top_k": 0}
+    constants = {name: tf.constant([value]) for name, value in values.items()}
+    seeds = tf.range(1, len(prompts) + 1)
+    texts = generate(prompt=tf.constant(list(prompts)), seed=seeds, **constants)["text"]
+    return [_shorten(text.decode("utf-8", "replace"), spec) for text in texts.numpy()]
+
+
+def draw_outputs(run_dir: Path, model: Any, task: Task) -> None:
+    """Pictures of what the model does with the first sequences of the test."""
+    draw_forecast(run_dir, model, task.evaluation("test"))
+    if not task.spec.writes or model.decoder.attention is None or importlib.util.find_spec("matplotlib") is None:
+        return
+    source = next(iter(task.evaluation("test"))).inputs[0][:1]
+    ids = np.asarray(model.greedy(source)[0])
+    ids = ids[:, : int((ids != PAD).sum())]
+    attention = model.align(source, np.concatenate([[[BOUNDARY]], ids], 1))[0]
+    read, written = ([symbols[i] for i in row if i != PAD] for symbols, row in _sides(task.spec, source[0], ids[0]))
+    draw_attention(np.asarray(attention), read, written, run_dir / "attention.png")
+
+
+def _shorten(text: str, spec: TaskSpec) -> str:
+    """The first lines of a sample, without the last one if it was cut off."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    if spec.level == "char" and len(lines) > 1:
+        lines = lines[:-1]
+    return "\n".join(line for line in lines[:LINES]).rstrip()
+
+
+def _sides(spec: TaskSpec, source: Any, written: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Ids of both sides with their vocabularies."""
+    yield from ((spec.source_vocabulary, source), (spec.vocabulary, written))

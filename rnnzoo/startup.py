@@ -1,0 +1,54 @@
+"""How the commands of this package start: fast, and without TensorFlow's notices."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+TRAIN = Path(__file__).parent.parent / "train.py"
+SCRIPT = "rnnzoo-train"
+
+
+def is_command() -> bool:
+    """Whether this process is `train.py`, `rnnzoo-train` or `python -m rnnzoo...`.
+
+    Those import TensorFlow when they need it, and not to print a list; `import rnnzoo` imports all at once.
+    """
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":
+        return module().startswith("rnnzoo.")
+    return Path(program).stem == SCRIPT or (Path(program).name == TRAIN.name and Path(program).resolve() == TRAIN)
+
+
+def module() -> str:
+    """The module of `python -m MODULE`, while Python looks for it; empty for another command."""
+    after = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
+    return after[0] if after and sys.argv[:1] == ["-m"] else ""
+
+
+@contextlib.contextmanager
+def quiet(wanted: bool = True) -> Iterator[None]:
+    """Keeps what libraries write to standard error while they are imported from the terminal.
+
+    If the import fails it is written after all. Nothing is kept back unless `wanted`, or once TensorFlow is imported.
+    """
+    if not wanted or "tensorflow" in sys.modules:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(before, 2)
+            kept.seek(0)
+            os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)

@@ -1,0 +1,32 @@
+"""What a run carries on besides weights and states, and the schemas of what its checkpoints say of themselves."""
+
+import dataclasses
+import math
+from typing import Any
+
+from rnnzoo.errors import UserError
+from rnnzoo.json_files import NUMBER
+
+BEST = {"step": int, "best": NUMBER}
+PROGRESS = {"best?": NUMBER, "stale?": int, "loss_sum?": NUMBER, "loss_count?": int, "seconds?": NUMBER}
+CHECKPOINT = {"step": int, "progress": {**PROGRESS, "learning_rate?": (int, float, type(None))}}
+
+
+@dataclasses.dataclass
+class Progress:
+    """What a run carries on besides weights and states; part of every checkpoint."""
+
+    best: float = math.inf
+    stale: int = 0  # evaluations since the best
+    loss_sum: float = 0.0  # since the last evaluation
+    loss_count: int = 0
+    seconds: float = 0.0
+    learning_rate: float | None = None  # of the last step
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], name: str) -> "Progress":
+        """The inverse of `dataclasses.asdict`. Raises `UserError` for unknown fields, or values of other types."""
+        unknown = values.keys() - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise UserError(f"{name} is damaged: its progress holds {', '.join(sorted(unknown))}")
+        return cls(**values)
