@@ -39,36 +39,52 @@ def least_memory(*options: Any) -> int:
     )
 
 
+def weight_count(model: Any, spec: TaskSpec) -> int:
+    """How many weights a model has, roughly: no fewer than that of an LSTM of these options."""
+    units, depth, first = _units(model), _depth(model), _input_units(model, spec)
+    hidden, deeper = (_get(model, "hidden_units") or units), _hidden_layers(model)
+    weights = BLOCKS * units * (first + units + (depth - 1) * 2 * units) + units * spec.output_size
+    weights += (_get(model, "embedding") or units) * spec.input_size if spec.vocabulary else 0
+    weights += deeper * hidden * (hidden + units)
+    return weights * 2 if spec.inputs == "pair" else weights  # an encoder and a decoder
+
+
 def memory_needed(model: Any, options: Any, spec: TaskSpec, longest: int, places: int = 0) -> int:
     """Bytes that weights and activations of a training step take, roughly, from the options of model and task.
 
     `longest` is the length of the longest sequence in a batch, `places` that of the longest source.
     """
     batch = getattr(options, "batch_size", 1)
-    units = _get(model, "units")
-    embedding = _get(model, "embedding") or units
-    units = max(units, _get(model, "decoder_units")) * max(1, _get(model, "context"))
-    units += _get(model, "output_units") + _get(model, "projection")
-    layers = max(_get(model, "layers"), _get(model, "decoder_layers"), 1)
-    steps_deep = layers * max(1, _get(model, "transition_depth")) * (2 if hasattr(model, "merge_mode") else 1)
+    units, depth, first = _units(model), _depth(model), _input_units(model, spec)
     hidden, deeper = (_get(model, "hidden_units") or units), _hidden_layers(model)
-    scores = 0
-    steps = longest * batch
-    tokens = bool(spec.vocabulary)
-    spelling = _get(model, "character_units") * 2 if spec.word_length else 0
-    first = (embedding if tokens else spec.input_size) + spelling
-    weights = BLOCKS * units * (first + units + (steps_deep - 1) * 2 * units) + units * spec.output_size
-    weights += embedding * spec.input_size if tokens else 0
-    weights += deeper * hidden * (hidden + units)
+    scores, steps = 0, longest * batch
     if spec.inputs == "pair":
-        weights *= 2  # an encoder and a decoder
         read = places * batch
         scores = read * longest * (2 * units if getattr(model, "attention", "") == "additive" else 3)
         steps += read
-    kept_gradients = batch * units * steps_deep * min(_get(model, "truncate"), longest)
-    activations = steps * (SAVED * units * steps_deep + 2 * deeper * hidden + 2 * first + 3 * spec.output_size)
-    activations += steps * spec.word_length * SAVED * spelling
-    return FLOAT * (COPIES * weights + activations + scores + kept_gradients) + LAYER * (steps_deep + deeper)
+    kept_gradients = batch * units * depth * min(_get(model, "truncate"), longest)
+    activations = steps * (SAVED * units * depth + 2 * deeper * hidden + 2 * first + 3 * spec.output_size)
+    activations += steps * spec.word_length * SAVED * 2 * _get(model, "character_units")
+    numbers = COPIES * weight_count(model, spec) + activations + scores + kept_gradients
+    return FLOAT * numbers + LAYER * (depth + deeper)
+
+
+def _units(model: Any) -> int:
+    """Units of the widest layer, those that a projection or an output adds included."""
+    units = max(_get(model, "units"), _get(model, "decoder_units"), 1) * max(1, _get(model, "context"))
+    return units + _get(model, "output_units") + _get(model, "projection")
+
+
+def _depth(model: Any) -> int:
+    """Recurrent layers, one on top of another, side by side or between two steps."""
+    layers = max(_get(model, "layers"), _get(model, "decoder_layers"), 1)
+    return layers * max(1, _get(model, "transition_depth")) * (2 if hasattr(model, "merge_mode") else 1)
+
+
+def _input_units(model: Any, spec: TaskSpec) -> int:
+    """What enters the first layer at each step."""
+    spelling = 2 * _get(model, "character_units") if spec.word_length else 0
+    return ((_get(model, "embedding") or _get(model, "units")) if spec.vocabulary else spec.input_size) + spelling
 
 
 def _get(options: Any, name: str) -> int:
@@ -92,7 +108,7 @@ def refuse_what_does_not_fit(model: Any, options: Any, task: Any) -> None:
 
 
 def _refuse(needed: int, model: Any, options: Any) -> None:
-    memory = _memory()
+    memory = memory_of_machine()
     if needed > memory:
         given = {name: value for values in sizes(model, options).values() for name, value in values.items()}
         largest = sorted(given, key=lambda name: -given[name])[:3]
@@ -109,7 +125,7 @@ def _places(task: Any) -> int:
     return max(places.values()) if isinstance(places, dict) else places
 
 
-def _memory() -> int:
+def memory_of_machine() -> int:
     """Bytes of memory of this machine, or as many as this process may have."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:

@@ -1,32 +1,34 @@
 """Reading what others wrote, carefully: exports and `.keras` files, nothing that can run on being opened unasked."""
 
-import json
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnzoo
 from rnnzoo.errors import UserError
+from rnnzoo.json_files import first_line, read_json
+from rnnzoo.keras_file_check import check_keras_file
+from rnnzoo.saved_model_check import check_saved_model
 
-# operations that touch files, processes or Python; the saver's own (SaveV2, RestoreV2 ...) are in every SavedModel
-DENIED = ("ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless", "PrintV2", "Print")
-DENIED_PARTS = ("FileSystem", "Dataset", "RecordReader", "LineReader", "WholeFileReader", "Debug", "LoadLibrary")
 FIRST_VERSION = (0, 2)  # whose exports are read
 WEIGHTS_ONLY = (".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy")
 
 
-def load(path: Any) -> Any:
+def load(path: Any, allow_ops: Iterable[str] = ()) -> Any:
     """Reads an export (a folder) or a `.keras` file of this package.
 
-    A SavedModel's graph is looked through before it is loaded, and refused if it holds an
-    operation that touches files, processes or Python; a `.keras` file is read by Keras in safe
-    mode. That is a guard, not a sandbox: load only what you have reason to trust.
+    A SavedModel is looked through before it is loaded, and refused unless all of it is such as exports of this
+    package have: operations of mathematics, arrays, strings and control flow, tables that are filled with constants,
+    and a saver whose file names are given to it. `allow_ops` names further operations that signatures may hold, for a
+    cell of your own; nothing may run at load but what fills the tables. A `.keras` file is read by Keras in safe mode,
+    after its sizes were checked. That is a guard, not a sandbox: SECURITY.md says what it does not do.
 
     Raises:
-        UserError: it is not there, of another kind, damaged, or holds what is refused.
+        UserError: it is not there, of another kind, damaged, or holds what is refused, which the message names.
 
     >>> load("model.h5")
     Traceback (most recent call last):
@@ -38,47 +40,46 @@ def load(path: Any) -> Any:
             f"{path}: {path.suffix} files can run code when they are read and are not loaded; "
             "give an export's folder or a .keras file"
         )
-    if not path.exists():
-        raise UserError(f"there is no file or folder {path}")
-    return _load_keras(path) if path.is_file() else _load_saved_model(path)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"there is no file or folder {path}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {str(path)!r}: {first_line(error)}") from None
+    if stat.S_ISDIR(mode):
+        return _load_saved_model(path, allow_ops)
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is neither a file nor a folder")
+    return _load_keras(path)
 
 
-def refused_operations(path: Path) -> list[str]:
-    """Operations of a SavedModel that this package does not load; its graph is read, not run."""
-    stored = saved_model_pb2.SavedModel()
-    stored.ParseFromString((path / "saved_model.pb").read_bytes())
-    found: set[str] = set()
-    for graph in stored.meta_graphs:
-        found.update(node.op for node in graph.graph_def.node)
-        for function in graph.graph_def.library.function:
-            found.update(node.op for node in function.node_def)
-    return sorted(op for op in found if op in DENIED or any(part in op for part in DENIED_PARTS))
-
-
-def _load_saved_model(path: Path) -> Any:
+def _load_saved_model(path: Path, allow_ops: Iterable[str]) -> Any:
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} is not a SavedModel: it holds no saved_model.pb")
-    try:
-        refused = refused_operations(path)
-    except Exception as error:
-        raise UserError(f"{path / 'saved_model.pb'} is damaged: {_line(error)}") from error
-    if refused:
-        raise UserError(f"{path} holds operations that touch files or processes ({', '.join(refused)}); not loaded")
+    _refuse_special_files(path)
     _refuse_earlier_version(path)
+    check_saved_model(path, allow_ops)
     try:
         return tf.saved_model.load(str(path))
     except Exception as error:
-        raise UserError(f"{path} is not a whole SavedModel: {_line(error)}") from error
+        raise UserError(f"{path} is not a whole SavedModel: {first_line(error)}") from error
+
+
+def _refuse_special_files(path: Path) -> None:
+    """Raises `UserError` for pipes and devices in a folder, which may be read for ever."""
+    for file in path.rglob("*"):
+        if not (file.is_file() or file.is_dir()):
+            raise UserError(f"{path} is not loaded: {file.relative_to(path)} is neither a file nor a folder")
 
 
 def _refuse_earlier_version(path: Path) -> None:
     """Raises `UserError` for an export of a version of this package whose signatures were others."""
     try:
-        config = json.loads((path / "assets.extra" / "config.json").read_text(encoding="utf-8"))
-        version = config.get("rnnzoo", "0.1.0") if "spec" in config else None
-        numbers = tuple(int(part) for part in version.split(".")[:2]) if version else FIRST_VERSION
-    except (OSError, ValueError, AttributeError, TypeError):
-        return  # of another package, or none that predict could read
+        config = read_json(path / "assets.extra" / "config.json", {"spec": dict, "rnnzoo?": str})
+        version = config.get("rnnzoo", "0.1.0")
+        numbers = tuple(int(part) for part in version.split(".")[:2])
+    except ValueError:  # of another package, or none that predict could read; a `UserError` too
+        return
     if numbers < FIRST_VERSION:
         raise UserError(
             f"{path} was exported by rnnzoo {version}, whose signatures are not those of rnnzoo {rnnzoo.__version__}: "
@@ -90,12 +91,8 @@ def _refuse_earlier_version(path: Path) -> None:
 def _load_keras(path: Path) -> Any:
     if path.suffix != ".keras":
         raise UserError(f"{path} is neither an export's folder nor a .keras file")
+    check_keras_file(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        raise UserError(f"{path} cannot be loaded safely: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    """The first line of an error's message, not too long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(f"{path} cannot be loaded safely: {first_line(error)}") from error

@@ -129,7 +129,7 @@ class RunDirectory:
         try:
             self._recorded = read_json(path, RUN_CONFIG)
         except UserError as error:
-            raise UserError(f"--resume: {error}; it is not the configuration of a run") from None
+            raise UserError(f"--resume: {path} is not the configuration of a run: {error}") from None
         for name, was, now in _differences(self._recorded, self.options):
             if not (name in FILES and self.run.allow_changed_data):
                 raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")

@@ -130,7 +130,7 @@ def test_damaged_missing_and_foreign(tmp_path):
         ("none", "there is no file or folder"),
         ("empty", "holds no saved_model.pb"),
         ("broken", "saved_model"),
-        ("broken.keras", "cannot be loaded safely"),
+        ("broken.keras", "is not a .keras file"),
         ("notes.txt", "neither an export's folder nor a .keras file"),
     ):
         with pytest.raises(rnnzoo.UserError, match=message):
