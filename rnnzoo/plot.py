@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.errors import UserError
+from rnnzoo import figures
 from rnnzoo.tasks import Batch
 from rnnzoo.training.log import read_log
 
@@ -17,21 +17,18 @@ SHOWN = 15  # forecasts in a picture
 
 def draw_curve(run_dir: Path) -> Path | None:
     """Draws the losses of `log.jsonl` by step to `curve.png`. None without matplotlib (extra `plot`)."""
-    if importlib.util.find_spec("matplotlib") is None:
+    if not figures.available():
         return None
-    from matplotlib.figure import Figure
-
     log, _ = read_log(run_dir / "log.jsonl")
     steps = [entry["step"] for entry in log]
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(steps, [entry["loss"] for entry in log], "k--", label="training (mean since the last evaluation)")
-    axes.plot(steps, [entry["validation"].get("loss") for entry in log], "k-", label="validation")
-    axes.set(xlabel="step", ylabel="loss", title=_plain(run_dir.name))
-    axes.legend()
-    axes.grid(alpha=0.3)
     path = run_dir / "curve.png"
-    figure.savefig(path, dpi=120)
+    with figures.figure_file(path, figsize=(7, 4)) as figure:
+        axes = figure.subplots()
+        axes.plot(steps, [entry["loss"] for entry in log], "k--", label="training (mean since the last evaluation)")
+        axes.plot(steps, [entry["validation"].get("loss") for entry in log], "k-", label="validation")
+        axes.set(xlabel="step", ylabel="loss", title=figures.label(run_dir.name))
+        axes.legend()
+        axes.grid(alpha=0.3)
     return path
 
 
@@ -40,10 +37,8 @@ def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path |
     the test that do not overlap, up to four columns. None without matplotlib (extra `plot`), or for another task.
     """
     spec = model.spec
-    if not spec.output_scale or importlib.util.find_spec("matplotlib") is None:
+    if not spec.output_scale or not figures.available():
         return None
-    from matplotlib.figure import Figure
-
     columns = spec.input_size
     horizon = spec.output_size // columns
     mean, deviation = (np.array(values) for values in spec.input_scale)
@@ -52,26 +47,20 @@ def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path |
     forecasts = model(inputs).numpy().reshape(-1, columns)
     truth, seen = targets.reshape(-1, columns), inputs[0]
     count = min(columns, 4)
-    figure = Figure(figsize=(9, 1 + 2.5 * count), layout="constrained")
-    for i, axes in enumerate(np.ravel(figure.subplots(count, sharex=True))):
-        now = np.arange(len(truth))
-        scaled = [values[:, i] * deviation[i] + mean[i] for values in (seen, truth, forecasts)]
-        axes.plot(np.arange(-len(seen), 0), scaled[0], color="0.6", label="seen by the first forecast")
-        axes.plot(now, scaled[1], "k-", label="truth")
-        axes.plot(now, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
-        axes.set(ylabel=_plain(spec.labels[i]))
-        axes.grid(alpha=0.3)
-    axes.set(xlabel="steps since the beginning of the test")
-    figure.axes[0].legend()
-    figure.axes[0].set(title=_plain(run_dir.name))
     path = run_dir / "forecast.png"
-    figure.savefig(path, dpi=120)
+    with figures.figure_file(path, figsize=(9, 1 + 2.5 * count)) as figure:
+        for i, axes in enumerate(np.ravel(figure.subplots(count, sharex=True))):
+            now = np.arange(len(truth))
+            scaled = [values[:, i] * deviation[i] + mean[i] for values in (seen, truth, forecasts)]
+            axes.plot(np.arange(-len(seen), 0), scaled[0], color="0.6", label="seen by the first forecast")
+            axes.plot(now, scaled[1], "k-", label="truth")
+            axes.plot(now, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
+            axes.set(ylabel=figures.label(spec.labels[i]))
+            axes.grid(alpha=0.3)
+        axes.set(xlabel="steps since the beginning of the test")
+        figure.axes[0].legend()
+        figure.axes[0].set(title=figures.label(run_dir.name))
     return path
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib does not read as a formula."""
-    return text.replace("$", r"\$")
 
 
 class Events:
@@ -108,21 +97,16 @@ def draw_attention(attention: np.ndarray, source: list[str], target: list[str], 
     Raises:
         UserError: matplotlib (extra `plot`) is not installed.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("a picture needs matplotlib: pip install 'rnnzoo[plot]'")
-    from matplotlib.figure import Figure
-
     rows, columns = len([t for t in target if t]) + 1, len([s for s in source if s])
-    shown = [[_plain(_visible(unit)) for unit in units] for units in (target[: rows - 1], source[:columns])]
-    figure = Figure(figsize=(2 + 0.28 * columns, 1.6 + 0.28 * rows), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(attention[:rows, :columns], cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(columns), shown[1], rotation=90 if max(map(len, shown[1]), default=0) > 1 else 0)
-    axes.set_yticks(range(rows), [*shown[0], "(end)"])
-    axes.set(xlabel="source", ylabel="what is written", title="Where the model looks while it writes")
-    axes.xaxis.tick_top()
-    figure.colorbar(image, ax=axes, label="weight of the attention")
-    figure.savefig(path, dpi=120)
+    shown = [[figures.label(_visible(unit)) for unit in units] for units in (target[: rows - 1], source[:columns])]
+    with figures.figure_file(path, figsize=(2 + 0.28 * columns, 1.6 + 0.28 * rows)) as figure:
+        axes = figure.subplots()
+        image = axes.imshow(attention[:rows, :columns], cmap="Greys", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(columns), shown[1], rotation=90 if max(map(len, shown[1]), default=0) > 1 else 0)
+        axes.set_yticks(range(rows), [*shown[0], "(end)"])
+        axes.set(xlabel="source", ylabel="what is written", title="Where the model looks while it writes")
+        axes.xaxis.tick_top()
+        figure.colorbar(image, ax=axes, label="weight of the attention")
 
 
 def _visible(unit: str) -> str:

@@ -1,8 +1,10 @@
 """What crosses from a task to a model, and nothing else does."""
 
 import dataclasses
+import typing
 from typing import Any, Literal
 
+from rnnzoo.errors import UserError
 from rnnzoo.serialization import apply_renames
 
 PAD, UNKNOWN, BOUNDARY = 0, 1, 2
@@ -88,8 +90,29 @@ class TaskSpec:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "TaskSpec":
-        """The inverse of `to_json`."""
-        return cls(**{name: _tuples(value) for name, value in apply_renames("spec", values).items()})
+        """The inverse of `to_json`. Raises `UserError` for fields that are missing, unknown or of another type."""
+        if not isinstance(values, dict):
+            raise UserError(f"a specification is a dictionary, not {repr(values)[:60]}")
+        found = {name: _tuples(value) for name, value in apply_renames("spec", values).items()}
+        types = typing.get_type_hints(cls)
+        needed = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+        if missing := needed - found.keys():
+            raise UserError(f"the specification lacks {', '.join(sorted(missing))}")
+        for name, value in found.items():
+            if name not in types or not _is_of(value, types[name]):
+                raise UserError(f"the specification has {name} = {repr(value)[:60]}, which is none of its values")
+        return cls(**found)
+
+
+def _is_of(value: Any, wanted: Any) -> bool:
+    """Whether a value is of the type of a field."""
+    if typing.get_origin(wanted) is Literal:
+        return value in typing.get_args(wanted)
+    if typing.get_origin(wanted) is tuple:
+        return isinstance(value, tuple) and all(_is_of(item, typing.get_args(wanted)[0]) for item in value)
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, float) if wanted is float else wanted)
 
 
 def _lists(value: Any) -> Any:

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import Figure, heat, plain, symbol
+from rnnzoo.inspect.pictures import Figure, heat, symbol
 from rnnzoo.inspect.subject import Given, Subject
 from rnnzoo.spec import BOUNDARY, PAD
 
@@ -46,7 +47,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         shown = [[symbol(u) for u in sentence[side]] for side in ("source", "written")]
         axes.set_xticks(range(len(shown[0])), shown[0], rotation=90 if max(map(len, shown[0])) > 1 else 0)
         axes.set_yticks(range(len(shown[1]) + 1), [*shown[1], "(end)"])
-        axes.set(xlabel="source", ylabel="what is written", title=f"{plain(name)}: where it looks")
+        axes.set(xlabel="source", ylabel="what is written", title=f"{figures.label(name)}: where it looks")
     figure.colorbar(image, ax=figure.axes, label="weight of the attention", shrink=0.6)
 
 

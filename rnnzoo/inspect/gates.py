@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import Figure, along, heat, plain
+from rnnzoo.inspect.pictures import Figure, along, heat
 from rnnzoo.inspect.subject import Given, Subject
 from rnnzoo.inspect.trace import trace
 
@@ -69,7 +70,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         names = [str(s["unit"]) for s in part["selective"]]
         axes.set_yticks(range(len(names)), names, fontsize=6)
         axes.set_ylabel("unit")
-        axes.set_title(f"{plain(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
+        axes.set_title(f"{figures.label(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
         along(axes, units, values.shape[1])
     axes.set(xlabel="step")
     figure.colorbar(image, ax=figure.axes, label="open, %", shrink=0.6)

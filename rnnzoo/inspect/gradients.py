@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import LINES, Figure, plain
+from rnnzoo.inspect.pictures import LINES, Figure
 from rnnzoo.inspect.subject import Given, Subject
 from rnnzoo.inspect.trace import LayerTrace, trace
 from rnnzoo.models import ZooModel
@@ -130,7 +131,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         lines = [(name, next(iter(run["after"]))) for name, run in found.items()]
     for i, (name, layer) in enumerate(lines):
         style = LINES[i % len(LINES)]
-        label = plain(name if len(found) > 1 else layer)
+        label = figures.label(name if len(found) > 1 else layer)
         for when, more in (("after", {"lw": 1.8}), ("before", {"lw": 0.8, "alpha": 0.7})):
             part = found[name][when][layer]
             norms = np.array(part["norm"])
@@ -141,7 +142,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     title = (
         "What is left of the gradient"
         if len(found) > 1
-        else f"What is left of the gradient: {plain(next(iter(found)))}"
+        else f"What is left of the gradient: {figures.label(next(iter(found)))}"
     )
     source = any(layer.startswith("encoder") for _, layer in lines)
     where = "the loss; in an encoder, from the end of its source" if source else "the loss"

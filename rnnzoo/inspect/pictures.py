@@ -1,6 +1,5 @@
 """What the pictures share: styles that need no colour, symbols along an axis, a tree of clusters."""
 
-import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnzoo.errors import UserError
+from rnnzoo import figures
 
 Figure = Any  # matplotlib.figure.Figure, which may not be installed
 LINES: list[dict[str, Any]] = [
@@ -22,25 +21,13 @@ MOST = 120  # symbols along an axis
 
 def save(draw: Callable[[Figure], None], path: Path) -> None:
     """Draws into a new figure and writes it. Raises `UserError` without matplotlib (extra `plot`)."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("a picture needs matplotlib: pip install 'rnnzoo[plot]'")
-    from matplotlib.figure import Figure as Canvas
-
-    figure = Canvas(layout="constrained")
-    draw(figure)
-    beside = path.with_name(path.name + ".part")
-    figure.savefig(beside, dpi=110, format="png")
-    beside.replace(path)
-
-
-def plain(text: str) -> str:
-    """Text that matplotlib does not read as a formula, with spaces and newlines to be seen."""
-    return text.replace("$", r"\$")
+    with figures.figure_file(path, dpi=110) as figure:
+        draw(figure)
 
 
 def symbol(unit: str) -> str:
     """A symbol of a text as it stands along an axis."""
-    return plain({" ": "␣", "\n": "↵", "\t": "⇥"}.get(unit, unit))
+    return figures.label({" ": "␣", "\n": "↵", "\t": "⇥"}.get(unit, unit))
 
 
 def along(axes: Any, units: Sequence[str], steps: int) -> None:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import LINES, Figure, along, heat, plain
+from rnnzoo.inspect.pictures import LINES, Figure, along, heat
 from rnnzoo.inspect.subject import Given, Subject
 from rnnzoo.tasks.base import Batch
 from rnnzoo.training import metrics
@@ -121,7 +122,9 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     figure.set_size_inches(min(18, max(7, 3 + 0.14 * steps)), 4.5 + 3 * len(texts))
     axes, *maps = np.ravel(figure.subplots(1 + len(texts)))
     for style, (name, run) in zip(itertools.cycle(LINES), found.items(), strict=False):
-        axes.plot(run["context"], run["loss"], **style, label=f"{plain(name)}: {run['enough']} steps are enough")
+        axes.plot(
+            run["context"], run["loss"], **style, label=f"{figures.label(name)}: {run['enough']} steps are enough"
+        )
         axes.axvline(run["enough"], color=style["color"], linewidth=0.6, linestyle=":")
     axes.set_xscale("log", base=2)
     axes.set(xlabel="steps read, the last included", ylabel="mean loss of a step", title="How far back it looks")
@@ -132,7 +135,9 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         image = heat(below, losses, 0, float(losses.max()))
         below.set_yticks(range(len(run["context"])), run["context"], fontsize=6)
         along(below, run["units"], losses.shape[1])
-        below.set(xlabel="symbol read last", ylabel="steps read", title=f"{plain(name)}: loss of the next symbol")
+        below.set(
+            xlabel="symbol read last", ylabel="steps read", title=f"{figures.label(name)}: loss of the next symbol"
+        )
         figure.colorbar(image, ax=below, label="loss, nats", shrink=0.8)
 
 

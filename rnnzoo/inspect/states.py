@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import Figure, along, clusters, draw_clusters, heat, plain, symbol
+from rnnzoo.inspect.pictures import Figure, along, clusters, draw_clusters, heat, symbol
 from rnnzoo.inspect.subject import Given, Subject
 from rnnzoo.inspect.trace import LayerTrace, trace
 
@@ -69,7 +70,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         limit = float(np.abs(values).max()) or 1.0
         image = heat(map_axes, values, -limit, limit)
         figure.colorbar(image, ax=map_axes, label="state", shrink=0.8)
-        map_axes.set(title=f"{plain(name)}, {layer}: states over the sequence", xlabel="step", ylabel="unit")
+        map_axes.set(title=f"{figures.label(name)}, {layer}: states over the sequence", xlabel="step", ylabel="unit")
         map_axes.set_yticks(range(len(part["shown"])), part["shown"], fontsize=5)
         along(map_axes, units, values.shape[1])
         _plane(plane, part, units)

@@ -53,13 +53,13 @@ class Forecast(Task):
         self.names = names
         self.ends = _ends(len(series), options)
         known = series[: self.ends["train"][1] + options.horizon - 1]  # the training part
-        mean, deviation = known.mean(0), known.std(0)
+        mean, deviation = signals.moments(known)
         if not np.ptp(known, 0).all():
             flat = names[int(np.argmin(np.ptp(known, 0)))]
             raise UserError(
                 f"--data: column '{flat}' does not change in the training part; leave it out with --columns"
             )
-        self.series = ((series - mean) / deviation).astype("float32")
+        self.series = signals.standardise(series, mean, deviation, self.origin)
         self.season = options.season or signals.find_season(known[:, 0])
         scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
         self.spec = TaskSpec(

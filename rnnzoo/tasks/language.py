@@ -15,6 +15,7 @@ from rnnzoo.tasks.units import Characters, Counts, Encoded, Words
 
 UNITS = {"char": "characters", "word": "words"}
 FEWEST = {"char": 100, "word": 20}  # units to train on: fewer than a line of text teaches nothing
+PIECE = 64  # windows of a document that are evaluated one after another
 PROMPT = 2  # words of a prompt
 
 
@@ -73,14 +74,26 @@ class LanguageModel(Task):
         return batch._replace(restart=batch.restart | (window == 0))
 
     def evaluation(self, split: str) -> Iterator[Batch]:
-        rows, total = self.options.batch_size, self.encoded[split].windows
-        total = min(total, self.encoded["validation"].windows) if split == "train" else total
-        stream = -(-total // rows)
-        for window in range(stream):
-            at = window + stream * np.arange(rows)
-            batch = self._cut(split, at % total)
-            weights = batch.weights * (at < total)[:, None]
-            yield batch._replace(weights=weights.astype("float32"), restart=batch.restart | (window == 0))
+        """Pieces of documents side by side, each read from a fresh state: no figure depends on how many at a time."""
+        rows = self.options.batch_size
+        pieces = self._pieces(split)
+        for i in range(0, len(pieces), rows):
+            begin, length = np.resize(pieces[i : i + rows], (rows, 2)).T
+            length = np.where(np.arange(rows) < len(pieces) - i, length, 0)  # rows that fill up count nothing
+            for window in range(length.max()):
+                there = window < length
+                batch = self._cut(split, begin + np.where(there, window, 0))
+                weights = (batch.weights * there[:, None]).astype("float32")
+                yield batch._replace(weights=weights, restart=np.full(rows, window == 0))
+
+    def _pieces(self, split: str) -> np.ndarray:
+        """First window and number of windows of each piece `[pieces, 2]`, the longest first; "train" is cut short."""
+        encoded = self.encoded[split]
+        most = self.encoded["validation"].windows if split == "train" else encoded.windows
+        pieces = []
+        for first, end in itertools.pairwise(np.minimum(encoded.first, most).tolist()):
+            pieces += [(begin, min(PIECE, end - begin)) for begin in range(first, end, PIECE)]
+        return np.array(sorted(pieces, key=lambda piece: -piece[1]))
 
     def baselines(self) -> dict[str, dict[str, float]]:
         counts, test = self.encoded["train"].counts + 1.0, self.encoded["test"].counts

@@ -27,6 +27,7 @@ OPERATORS: dict[str, Callable[[list[int]], int]] = {
 END = "]"
 SYMBOLS = (*SPECIAL, *DIGITS, *OPERATORS, END)
 NESTED, ARGUMENTS, OPERATION = 0.25, (2, 5), 19  # chance of a list in a list, its length, how deep lists go
+PATIENCE = 10_000  # expressions in a row that are known already, or too long, before there are no others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,11 +107,18 @@ def _read_all(options: ListOpsOptions) -> dict[str, Found]:
 def generate(rng: np.random.Generator, size: int, longest: int, known: set[str]) -> Found:
     """So many expressions that are not known, of at most `longest` symbols."""
     found: Found = {}
+    failed = 0
     while len(found) < size:
         text = _draw(rng, longest)
         if text and text not in known and text not in found:
             tree = parse(text)
             found[text] = tree, value(tree)
+            failed = 0
+        elif (failed := failed + 1) > PATIENCE:
+            raise UserError(
+                f"--longest={longest} leaves too few expressions that differ: {len(found):,} of {size:,} were found; "
+                "give a larger --longest, or a smaller --train_size and --eval_size"
+            )
     return found
 
 

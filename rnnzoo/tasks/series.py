@@ -9,7 +9,7 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks import table
+from rnnzoo.tasks import signals, table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.classes import ClassTask, class_spec
 from rnnzoo.tasks.stored import Example, FileOptions, check_splits, from_files, hold_out, need_data
@@ -54,7 +54,7 @@ class Series(ClassTask):
         if len(widths) > 1:
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
         every = np.concatenate([series for series, _ in found["train"]])
-        mean, deviation = every.mean(0), every.std(0)
+        mean, deviation = signals.moments(every)
         deviation = np.where(np.ptp(every, 0) > 0, deviation, 1)
         spec = class_spec(
             labels,
@@ -65,7 +65,7 @@ class Series(ClassTask):
         )
         examples = {
             s: [
-                Example(((series - mean) / deviation).astype("float32"), np.int32(labels.index(label)))
+                Example(signals.standardise(series, mean, deviation, self.origin), np.int32(labels.index(label)))
                 for series, label in found[s]
             ]
             for s in SPLITS
@@ -142,7 +142,10 @@ def _read_npz(path: Path) -> list[Labelled]:
     lengths = np.full(len(X), X.shape[1]) if lengths is None else lengths
     if lengths.dtype.kind not in "iu" or not ((lengths >= 1) & (lengths <= X.shape[1])).all() or not X.shape[2]:
         raise UserError(f"{path}: lengths must be whole numbers from 1 to {X.shape[1]}, and there must be a dimension")
-    y = y.astype("str") if y.dtype.kind == "S" else y
+    try:
+        y = y.astype("str") if y.dtype.kind == "S" else y
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: y holds bytes that are not ASCII; save the labels as text or as numbers") from None
     found = [(series[:length], str(label)) for series, length, label in zip(X, lengths, y, strict=True)]
     if not all(np.isfinite(series).all() for series, _ in found):
         raise UserError(f"{path} holds values that are not finite")

@@ -2,6 +2,27 @@
 
 import numpy as np
 
+from rnnzoo.errors import UserError
+
+
+def moments(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, which are not finite where its values are too large."""
+    with np.errstate(all="ignore"):
+        return series.mean(0), series.std(0)
+
+
+def standardise(series: np.ndarray, mean: np.ndarray, deviation: np.ndarray, origin: str) -> np.ndarray:
+    """The series at mean 0 and variance 1, in float32. Raises `UserError` where that is not finite."""
+    with np.errstate(all="ignore"):
+        values = ((series - mean) / deviation).astype("float32")
+    if not np.isfinite(values).all():
+        least, most = float(np.min(series)), float(np.max(series))
+        raise UserError(
+            f"{origin}: values from {least:g} to {most:g} are too large, or too close to each other, to be brought to "
+            "mean 0 and variance 1; bring them to another scale"
+        )
+    return values
+
 
 def find_season(series: np.ndarray) -> int:
     """The lag of the first peak of the autocorrelation after it has been negative; 1 where there is none."""

@@ -73,7 +73,8 @@ def split_tokens(text: str) -> list[str]:
 class Encoded:
     """The documents of a split as ids in a temporary file that goes with the process; a boundary begins each.
 
-    `window(i)` cuts: window i of all, in order, `size` inputs each, none across a document's end.
+    `cut` gives windows of `size` inputs each, numbered through all documents, none across a document's end; `first` are
+    the numbers of those with which documents begin, and that of all windows.
     """
 
     def __init__(self, documents: list[Document], units: Characters | Words, symbols: tuple[str, ...], size: int):
@@ -95,17 +96,17 @@ class Encoded:
         units_of = np.array(lengths, "int64")
         self._last = np.cumsum(units_of + 1) - 1
         self._begin = self._last - units_of
-        self._first = np.concatenate([[0], np.cumsum(-(-units_of // size))])
-        self.windows = int(self._first[-1])
+        self.first = np.concatenate([[0], np.cumsum(-(-units_of // size))])
+        self.windows = int(self.first[-1])
 
     def cut(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`(ids [n, size + 1], which of them are there, which windows begin a document)`."""
-        document = np.searchsorted(self._first, windows, "right") - 1
-        begin = self._begin[document] + (windows - self._first[document]) * self.size
+        document = np.searchsorted(self.first, windows, "right") - 1
+        begin = self._begin[document] + (windows - self.first[document]) * self.size
         last = self._last[document]
         at = begin[:, None] + np.arange(self.size + 1)
         ids = self.ids[np.minimum(at, last[:, None])].astype("int32")
-        return ids, at <= last[:, None], windows == self._first[document]
+        return ids, at <= last[:, None], windows == self.first[document]
 
 
 def _points(text: str) -> np.ndarray:

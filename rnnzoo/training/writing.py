@@ -62,6 +62,6 @@ def finish(totals: dict[str, Any]) -> dict[str, float]:
         got = [text for text, _ in totals["texts"]]
         most = max(len(right) for _, right in totals["texts"])
         references = [[right[min(k, len(right) - 1)] for _, right in totals["texts"]] for k in range(most)]
-        found["bleu"] = sacrebleu.corpus_bleu(got, references).score
+        found["bleu"] = sacrebleu.corpus_bleu(got, references, force=True).score
         found["chrf"] = sacrebleu.corpus_chrf(got, references).score
     return {name: float(value) for name, value in found.items()}

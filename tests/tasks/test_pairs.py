@@ -76,7 +76,7 @@ def test_levels_cut_offs_and_limits(tmp_path):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("", {}, "holds no pair to learn from: it is empty"),
+        ("\n", {}, "holds no pair to learn from: it is empty"),
         ("a\tb\nonly one\n", {}, r"line 2: a source, a tab and what is to be written are needed"),
         ("a\tb\n\t c\n", {}, r"line 2: a source, a tab"),
         ("a b c\td\n" * 9, {"source_max": 2}, "all 9 are longer than"),

@@ -7,7 +7,7 @@ import pytest
 
 import rnnzoo
 from rnnzoo.spec import PAD, UNKNOWN
-from rnnzoo.tasks import table
+from rnnzoo.tasks import files, table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.signals import find_season, mackey_glass
 from rnnzoo.tasks.units import split_tokens
@@ -269,12 +269,12 @@ def test_rows_that_fill_up_weigh_nothing(tmp_path):
 def test_tables_that_are_not(name, text, message, tmp_path):
     path = write(tmp_path, name, text)
     with pytest.raises(rnnzoo.UserError, match=message):
-        table.read(table.existing(path))
+        table.read(files.existing(path))
 
 
 def test_tables_and_their_separators(tmp_path):
     for separator in ",;\t":
-        path = table.existing(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
+        path = files.existing(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
         assert table.read(path) == [["a", "b"], ["1", "2"]]
 
 

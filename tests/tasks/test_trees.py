@@ -293,7 +293,7 @@ def test_word_vectors_are_where_the_embedding_begins(tmp_path):
         ("It 1 nan\n", "line 1: a number is not finite"),
         ("It\n", "line 1: 0 numbers, some expected"),
         ("never 1 2\n", "none of the words"),
-        ("", "none of the words"),
+        ("\n", "0 numbers, some expected"),
     ],
 )
 def test_bad_vectors(text, message, tmp_path):
