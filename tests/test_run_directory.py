@@ -1,0 +1,344 @@
+"""A run owns its folders: locks, exports of its own, data that may not change, damage that is told and mended."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import rnnzoo
+from rnnzoo.export.saved_model import sweep_leftovers
+from rnnzoo.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
+from rnnzoo.training import checkpoint
+from tests.test_resume import COMMAND, MAIN, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
+
+HOLD = """
+import filelock, json, os, sys
+lock = filelock.FileLock(sys.argv[1] + "/.lock")
+lock.acquire()
+open(sys.argv[1] + "/.lock.owner", "w").write(json.dumps({"pid": os.getpid(), "host": "elsewhere"}))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold():
+    """Locks a folder from another process."""
+    held = []
+
+    def take(folder):
+        folder.mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "held\n"
+        held.append(process)
+        return process
+
+    yield take
+    for process in held:
+        process.kill()
+        process.communicate()
+
+
+def failing(capsys, *arguments, status=2):
+    capsys.readouterr()
+    assert train(*arguments) == status
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1, error
+    return error
+
+
+def test_a_lock_goes_with_its_process(tmp_path, hold):
+    process = hold(tmp_path)
+    with pytest.raises(rnnzoo.UserError, match=f"is in use by process {process.pid} on elsewhere"):
+        FolderLock(tmp_path).acquire()
+    assert is_locked(tmp_path) and is_empty(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not is_locked(tmp_path)
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    assert json.loads((tmp_path / OWNER).read_text())["pid"] == os.getpid()
+    lock.release()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["run", "export"])
+def test_folders_in_use_are_refused_at_once(folder, here, capsys, hold):  # noqa: F811
+    process = hold(here / folder)
+    error = failing(capsys, "--steps=3")
+    assert f"{folder} is in use by process {process.pid} on elsewhere" in error
+    assert sorted(p.name for p in (here / folder).iterdir()) == [LOCK, OWNER]
+    process.kill()
+    process.wait()
+    assert train("--steps=3") == 0
+    assert not (here / "run" / LOCK).exists() and not (here / "export" / LOCK).exists()
+    process = hold(here / folder)
+    assert f"process {process.pid}" in failing(capsys, "--steps=5", "--resume")
+
+
+def contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_resume_leaves_the_exports_of_other_runs_alone(here, capsys):  # noqa: F811
+    assert train("--steps=3") == 0
+    shutil.rmtree(here / "export")  # as when the run was stopped before its export
+    assert train("--steps=3", "--run_dir=other", "--seed=1") == 0  # another run takes the name
+    before = contents(here / "export")
+    error = failing(capsys, "--steps=5", "--resume")
+    assert "export holds something that this run did not write" in error
+    assert contents(here / "export") == before
+    assert train("--steps=5", "--resume", "--export_dir=mine") == 0
+    assert contents(here / "export") == before and (here / "mine").is_dir()
+    assert train("--steps=6", "--resume", "--export_dir=mine") == 0  # which is its own now
+    assert train("--steps=7", "--resume", "--overwrite", "--export_dir=export") == 0
+    assert contents(here / "export") != before
+
+
+def test_an_edited_config_cannot_point_elsewhere(here, capsys):  # noqa: F811
+    assert train("--steps=3") == 0
+    precious = here / "precious"
+    precious.mkdir()
+    stand_in(None, precious, {"run_id": "of another run"})
+    (precious / "notes.txt").write_text("mine")
+    settings = json.loads((here / "run/config.json").read_text())
+    for name in ("precious", str(precious), "run/../precious"):
+        (here / "run/config.json").write_text(json.dumps({**settings, "export_dir": name}))
+        before = contents(precious)
+        names = [flag for flag in COMMAND if "_dir" not in flag and "steps" not in flag and "determ" not in flag]
+        names = [flag for flag in names if flag != "--layers=2"]
+        capsys.readouterr()
+        assert rnnzoo.cli.main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=4", "--resume"]) == 2
+        assert "did not write" in capsys.readouterr().err
+        assert contents(precious) == before
+
+
+CHANGES = {
+    "shorter": lambda text: text[: len(text) // 2],
+    "other words": lambda text: " ".join(sorted(text.split(" "))),
+    "other letters": lambda text: text.translate(str.maketrans("ox", "xo")),
+    "another word": lambda text: text.replace("jumps", "bumps", 1),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_changed_data_is_noticed(case, here, capsys):  # noqa: F811
+    assert train("--steps=3") == 0
+    text = (here / "book.txt").read_text(encoding="utf-8")
+    (here / "book.txt").write_text(CHANGES[case](text), encoding="utf-8")
+    error = failing(capsys, "--steps=5", "--resume")
+    assert "--resume: the data changed since run began: book.txt" in error and "--allow_changed_data" in error
+    (here / "book.txt").write_text(text, encoding="utf-8")
+    assert train("--steps=5", "--resume") == 0
+
+
+def test_changed_data_that_is_allowed(here, capsys):  # noqa: F811
+    assert train("--steps=3") == 0
+    path = here / "book.txt"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "Q", encoding="utf-8")
+    assert "bytes and has" in failing(capsys, "--steps=5", "--resume")
+    assert train("--steps=5", "--resume", "--allow_changed_data") == 0  # an unknown letter in the test part
+    assert train("--steps=6", "--resume") == 0  # and that is what the run has now
+    path.write_text("zzz " * 700, encoding="utf-8")
+    assert "the vocabulary" in failing(capsys, "--steps=8", "--resume", "--allow_changed_data")
+
+
+@pytest.mark.parametrize("export", ["run", "run/checkpoints", "run/deep/er", ".", "../{name}/run", "run/../run/x"])
+def test_folders_inside_each_other(export, here, capsys):  # noqa: F811
+    error = failing(capsys, "--steps=3", f"--export_dir={export.format(name=here.name)}")
+    assert "must not be the same folder, or one inside the other" in error and not (here / "run").exists()
+
+
+def test_data_inside_the_folders(here, capsys):  # noqa: F811
+    (here / "export").mkdir()
+    stand_in(None, here / "export", {"run_id": "x"})
+    (here / "export/book.txt").write_bytes((here / "book.txt").read_bytes())
+    error = failing(capsys, "--steps=3", "--data=export/book.txt", "--overwrite")
+    assert "is data and lies in export" in error and (here / "export/book.txt").exists()
+
+
+def test_leftovers_are_swept(tmp_path):
+    for name in (".e-abcdefgh", ".e-old-abcdefgh", ".e-2-abcdefgh", ".e-short", ".other-abcdefgh"):
+        (tmp_path / name / "saved_model").mkdir(parents=True)
+    (tmp_path / ".e-abcdefgz").mkdir()
+    held = FolderLock(tmp_path / ".e-abcdefgz")
+    held.acquire()
+    sweep_leftovers(tmp_path / "e")
+    kept = {p.name for p in tmp_path.iterdir()}
+    held.release()
+    assert kept == {".e-2-abcdefgh", ".e-short", ".other-abcdefgh", ".e-abcdefgz"}
+    for moved in (".e-abcdefgh/old", ".e-old-abcdefgh"):  # killed after it was moved aside: it gets its name back
+        (tmp_path / moved).mkdir(parents=True)
+        (tmp_path / moved / "saved_model.pb").write_text("earlier")
+        sweep_leftovers(tmp_path / "e")
+        assert (tmp_path / "e/saved_model.pb").read_text() == "earlier"
+        assert not (tmp_path / moved).exists()
+        shutil.rmtree(tmp_path / "e")
+
+
+DAMAGE = {
+    "bytes": lambda path: path.write_bytes(b"PK no archive"),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "no meta": lambda path: checkpoint.save(path, checkpoint.load(path)[0], {}),
+    "a wrong meta": lambda path: checkpoint.save(path, checkpoint.load(path)[0], {"step": "x", "best": None}),
+    "a list": lambda path: checkpoint.save(path, checkpoint.load(path)[0], []),
+    "no weights": lambda path: checkpoint.save(path, {}, {"step": 1, "best": 1.0, "progress": {}}),
+    "texts": lambda path: checkpoint.save(path, {"model": [np.array(["x"])]}, {"step": 1, "best": 1.0, "progress": {}}),
+    "empty": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damaged_best(case, here, capsys):  # noqa: F811
+    assert train("--steps=10", "--checkpoint_every=0") == 0
+    DAMAGE[case](here / "run/checkpoints/best.npz")
+    capsys.readouterr()
+    assert train("--steps=12", "--resume", "--checkpoint_every=0") == 0
+    assert "run/checkpoints/best.npz" in capsys.readouterr().out or case in ("no weights", "texts")
+    best = checkpoint.load(here / "run/checkpoints/best.npz")
+    assert best[1]["best"] > 0 and best[0]["model"]
+
+
+@pytest.mark.parametrize("case", [c for c in DAMAGE if c not in ("no weights", "texts")])
+def test_damaged_checkpoints(case, here, capsys):  # noqa: F811
+    assert train("--steps=10", "--eval_every=5") == 0
+    newest = max(here.glob("run/checkpoints/step-*.npz"))
+    DAMAGE[case](newest)
+    capsys.readouterr()
+    assert train("--steps=12", "--resume", "--eval_every=5") == 0
+    out = capsys.readouterr().out
+    assert f"warning: run/checkpoints/{newest.name}" in out and "using the one before" in out
+
+
+def test_unknown_progress(here, capsys):  # noqa: F811
+    assert train("--steps=10", "--eval_every=5") == 0
+    newest = max(here.glob("run/checkpoints/step-*.npz"))
+    groups, meta = checkpoint.load(newest)
+    checkpoint.save(newest, groups, {**meta, "progress": {"zz": 1}})
+    capsys.readouterr()
+    assert train("--steps=12", "--resume", "--eval_every=5") == 0
+    assert "its progress holds zz; using the one before" in capsys.readouterr().out
+
+
+def test_a_log_is_repaired_line_by_line(here, capsys):  # noqa: F811
+    assert train("--steps=12", "--eval_every=3") == 0
+    path = here / "run/log.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    parts = (
+        b"\n",
+        lines[0],
+        b"\xff\x00\xfe\n",
+        lines[1],
+        b"[1, 2]\n\n",
+        lines[1],
+        b'{"step": "x"}\n',
+        lines[2],
+        b'{"st',
+    )
+    path.write_bytes(b"".join(parts))
+    capsys.readouterr()
+    assert train("--steps=15", "--resume", "--eval_every=3") == 0
+    assert "warning: 4 damaged lines of run/log.jsonl are left out" in capsys.readouterr().out
+    steps = [json.loads(line)["step"] for line in path.read_text().splitlines()]
+    assert steps == [3, 6, 9, 15]
+
+
+CONFIGS = ["[]", "3", "{", "[" * 200_000, '{"model": 3}', "\xff", "", "null", '{"export_dir": 5}']
+
+
+@pytest.mark.parametrize("text", CONFIGS, ids=range(len(CONFIGS)))
+def test_stored_configurations(text, here, capsys):  # noqa: F811
+    assert train("--steps=3") == 0
+    settings = json.loads((here / "run/config.json").read_text())
+    if text == '{"export_dir": 5}':
+        text = json.dumps({**settings, "export_dir": 5})
+    (here / "run/config.json").write_bytes(text.encode("latin-1"))
+    before = contents(here)
+    error = failing(capsys, "--steps=5", "--resume")
+    assert "--resume: run/config.json is not the configuration of a run" in error
+    assert contents(here) == before
+
+
+def test_messages_name_what_happened(here, capsys, monkeypatch):  # noqa: F811
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")  # as NumPy raises it, without a name
+
+    monkeypatch.setattr(np, "savez", full)
+    assert "run/checkpoints/best.npz: No space left on device" in failing(capsys, "--steps=3", status=1)
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    shutil.rmtree(here / "run")
+    monkeypatch.setattr(rnnzoo.training.session, "append_entry", lambda *_: shutil.rmtree(here / "run"))
+    monkeypatch.setattr(rnnzoo.run, "export_saved_model", stand_in)
+    error = failing(capsys, "--steps=3", status=1)
+    assert "run was deleted while the run was going on" in error and "intact" not in error
+
+
+def test_a_schedule_that_is_stretched_is_told(here, capsys):  # noqa: F811
+    assert train("--steps=6") == 0
+    capsys.readouterr()
+    assert train("--steps=12", "--resume") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"warning: the learning rate was 0 at step 6 and goes on at 0\.00\d+, as the cosine schedule", out)
+    first = json.loads((here / "run/result.json").read_text())["seconds"]
+    assert train("--steps=13", "--resume", "--schedule=constant") == 2  # another schedule is another run
+    assert train("--steps=14", "--resume") == 0
+    assert json.loads((here / "run/result.json").read_text())["seconds"] > first  # of all parts
+
+
+def runs(folder, count, *arguments):
+    return [start(folder, *arguments) for _ in range(count)]
+
+
+@pytest.mark.slow
+def test_processes_that_fight_for_a_run(whole, tmp_path):  # noqa: F811
+    """Of two at once one wins; a third one that would resume beside it is refused; in the end all is as if alone."""
+    folder = book(tmp_path)
+    first, second = runs(folder, 2)
+    while not (folder / "run/config.json").exists():
+        time.sleep(0.01)
+    third = start(folder, "--resume")
+    ended = [(p, *p.communicate(timeout=300)) for p in (first, second, third)]
+    assert sorted(p.returncode for p, *_ in ended) == [0, 2, 2]
+    winner = next(p for p, *_ in ended if p.returncode == 0)
+    for process, _, error in ended:
+        if process.returncode:
+            lines = [line for line in error.splitlines() if line.startswith("error: ")]
+            assert len(lines) == 1 and ("is in use by process" in lines[0] or "holds something already" in lines[0])
+            assert "in use" not in lines[0] or str(winner.pid) in lines[0]
+    assert figures(folder) == whole
+
+
+@pytest.mark.slow
+def test_twenty_kills(whole, tmp_path):  # noqa: F811
+    """Killed at any moment, of training, of a checkpoint or of the export itself: nothing is lost or mixed."""
+    folder = book(tmp_path)
+    rng = random.Random(1)
+    real = MAIN.replace("run.export_saved_model = stand_in\n", "")
+    for _ in range(20):
+        resume = ["--resume"] if (folder / "run/config.json").exists() else []
+        if (folder / "run").exists() and not resume:
+            shutil.rmtree(folder / "run")
+        process = start(folder, *resume, code=real)
+        try:
+            process.communicate(timeout=rng.uniform(3, 16))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    finish(start(folder, "--resume", code=real))
+    assert figures(folder) == whole
+    assert sorted(p.name for p in folder.iterdir()) == ["book.txt", "export", "run"]
+    assert not list((folder / "run").rglob("*.part"))
+    rnnzoo.load(folder / "export")
