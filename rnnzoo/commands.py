@@ -43,7 +43,7 @@ def run(body: Callable[[], int | None], verbose: bool = False) -> int:
         kind = type(error).__name__
         if kind == "ResourceExhaustedError":  # of TensorFlow, which need not be imported here
             return fail("there is not enough memory; give smaller sizes, such as --batch_size or --units", FAILED)
-        return fail(f"unexpected {kind}: {str(error)[:300]}; this is a fault of rnnzoo, please report it", FAILED)
+        return fail(f"internal error ({kind}): {str(error)[:300]}; this is a fault of rnnzoo, please report it", FAILED)
 
 
 def fail(message: str, status: int) -> int:

@@ -1,0 +1,63 @@
+"""The operations of exports of every kind and model, by TensorFlow version: `python -m tests.operations` records them.
+
+The file `operations.json` beside it holds those of each version that this was run under.
+"""
+
+import dataclasses
+import json
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+import rnnzoo
+from rnnzoo import saved_model_check
+from rnnzoo.export import saved_model
+from rnnzoo.saved_model_graph import SavedGraph
+from tests.export import kinds
+
+FILE = Path(__file__).with_name("operations.json")
+ACTIVATIONS = ("relu", "sigmoid", "softplus", "elu", "gelu", "selu", "softsign", "swish", "mish", "hard_sigmoid")
+ACTIVATIONS += ("leaky_relu", "log_softmax", "softmax", "linear", "squareplus", "sparsemax", "exponential")
+
+
+def models():
+    """A small model of each kind of export, model, cell, composition, score, merge mode and activation."""
+    yield from (kinds.make(kind) for kind in kinds.KINDS)
+    text, series, pair = kinds._text, kinds._series, kinds._pair
+    tree = dataclasses.replace(kinds._tree, arity=2)
+    wanted = [(name, spec, {}) for name in rnnzoo.list_models() for spec in (text, series, pair, tree)]
+    wanted += [("stacked", text, {"cell": cell, "layers": 2, "residual": True}) for cell in rnnzoo.list_cells()]
+    wanted += [("bidirectional", kinds._steps, {"cell": cell}) for cell in rnnzoo.list_cells()]
+    wanted += [("seq2seq", pair, {"cell": cell, "attention": "none"}) for cell in rnnzoo.list_cells()]
+    wanted += [("bidirectional", series, {"merge_mode": mode}) for mode in ("sum", "ave", "mul")]
+    wanted += [("seq2seq", pair, {"attention": score}) for score in ("dot", "general", "additive")]
+    wanted += [("recursive", tree, {"composition": name}) for name in rnnzoo.COMPOSITIONS]
+    wanted += [("elman", text, {"activation": activation}) for activation in ACTIVATIONS]
+    for name, spec, options in wanted:
+        try:
+            yield rnnzoo.create_model(name, spec, units=3, **options)
+        except rnnzoo.UserError:
+            continue  # a model that has no such data, or no such option
+
+
+def of_exports():
+    """`{place: operations}` of all models."""
+    found: dict[str, set[str]] = {"the graph": set()}
+    verify, saved_model._verify = saved_model._verify, lambda *_: None  # what they answer is tested elsewhere
+    try:
+        for model in models():
+            with tempfile.TemporaryDirectory() as folder:
+                graph = SavedGraph(rnnzoo.export_saved_model(model, Path(folder) / "export"))
+            found["the graph"] |= {node.op for node in graph.nodes.values()}
+            for function, (_, place) in saved_model_check._places(graph, frozenset()):
+                found.setdefault(place, set()).update(node.op for node in graph.functions[function].node_def)
+    finally:
+        saved_model._verify = verify
+    return {place: sorted(operations) for place, operations in sorted(found.items())}
+
+
+if __name__ == "__main__":
+    known = json.loads(FILE.read_text()) if FILE.exists() else {}
+    known[tf.__version__] = of_exports()
+    FILE.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n")
