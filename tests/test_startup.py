@@ -1,0 +1,154 @@
+"""The first minutes: lists and help without TensorFlow, defaults that are so, no notices, progress of reading."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnzoo
+from rnnzoo import catalogue, cli, run, startup
+from rnnzoo.report import Reporter
+from rnnzoo.tasks import files
+
+ROOT = Path(rnnzoo.__file__).parent.parent
+
+
+def python(*arguments, root=ROOT, cwd=None):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = str(root)
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd)
+
+
+def test_the_catalogue_is_that_of_the_registries():
+    stored = json.loads(catalogue.FILE.read_text(encoding="utf-8"))
+    made = json.loads(json.dumps(catalogue.make()))
+    assert stored == made, "the registries changed: run python -m rnnzoo.catalogue"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (ROOT / "train.py", "--list"),
+        (ROOT / "train.py", "--help", "--model=jordan", "--task=copy"),
+        ("-m", "rnnzoo.cli", "--list"),
+        ("-m", "rnnzoo.generate", "--help"),
+        ("-m", "rnnzoo.predict", "-h"),
+    ],
+)
+def test_texts_come_without_tensorflow(arguments):
+    done = python("-X", "importtime", *arguments)
+    imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert done.returncode == 0 and "rnnzoo" in imported
+    assert not {"tensorflow", "keras"} & set(imported)
+    done = python(*arguments)
+    assert done.stderr == "" and len(done.stdout.splitlines()) > 4
+
+
+def test_errors_come_without_tensorflow():
+    for argument, message in (("--colour=red", "colour"), ("--model=lsmt", "lsmt"), ("--units=many", "many")):
+        done = python(ROOT / "train.py", argument, *(["--help"] if "model" in argument else []))
+        assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_help_shows_the_defaults_of_a_run():
+    found = catalogue.load()
+    for task in rnnzoo.TASKS:
+        text = cli.usage(found, "lstm", task)
+        settings = run.configure({"task": task})
+        for part in (settings.training, settings.task, settings.model):
+            for name, value in vars(part).items():
+                if value is not None and value is not False and value != "":
+                    (line,) = [line for line in text.splitlines() if line.startswith(f"  --{name} ")]
+                    assert line.endswith(f"[{value}]"), line
+
+
+@pytest.mark.slow
+def test_a_newer_source_is_listed(tmp_path):
+    shutil.copytree(ROOT / "rnnzoo", tmp_path / "rnnzoo", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "train.py", tmp_path)
+    path = tmp_path / "rnnzoo/tasks/adding.py"
+    path.write_text(path.read_text(encoding="utf-8").replace('"""The adding problem', '"""The changed problem'))
+    old = (catalogue.FILE.stat().st_mtime,) * 2
+    os.utime(path, old)
+    done = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
+    assert "The changed problem" not in done.stdout and done.stderr == ""
+    os.utime(path, (old[0] + 100,) * 2)
+    done = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
+    assert "The changed problem" in done.stdout and done.stderr == ""
+
+
+@pytest.mark.slow
+def test_a_run_prints_nothing_but_its_own(tmp_path):
+    command = [ROOT / "train.py", "--task=adding", "--units=3", "--steps=2", "--eval_size=50", "--nojit_compile"]
+    done = python(*command, cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == "" and "export    saved_models/lstm-adding" in done.stdout
+    assert python("-m", "rnnzoo.inspect", "runs/lstm-adding", cwd=tmp_path).stderr == ""
+    done = python(*command, "--verbosity=2", "--overwrite", cwd=tmp_path)
+    assert "tensorflow" in done.stderr or "oneDNN" in done.stderr
+
+
+def test_what_is_kept_back_is_shown_if_an_import_fails():
+    code = """
+import os, sys
+from rnnzoo import startup
+for name in [n for n in sys.modules if n.partition(".")[0] == "tensorflow"]:
+    del sys.modules[name]
+with startup.quiet():
+    os.write(2, b"the reason")
+    {}
+"""
+    assert python("-c", code.format("pass")).stderr.rpartition("\n")[2] == ""
+    assert "the reason" in python("-c", code.format("import nowhere")).stderr
+
+
+def test_importing_the_package_is_no_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not startup.is_command()
+    for argv, orig, expected in (
+        (["train.py"], [], False),  # of somebody else
+        ([str(ROOT / "train.py")], [], True),
+        (["/somewhere/bin/rnnzoo-train"], [], True),
+        (["-m"], ["python", "-m", "rnnzoo.predict"], True),
+        (["-m"], ["python", "-m", "pytest"], False),
+    ):
+        before = sys.argv, sys.orig_argv
+        try:
+            sys.argv, sys.orig_argv = argv, orig
+            assert startup.is_command() == expected, argv
+        finally:
+            sys.argv, sys.orig_argv = before
+
+
+def test_reading_shows_progress_after_two_seconds(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("rnnzoo.report.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    reporter = Reporter(stream=stream)
+    reporter.reading(1 << 20, 10 << 20, 1.0)
+    assert stream.getvalue() == ""
+    reporter.reading(3 << 20, 10 << 20, 3.0)
+    assert stream.getvalue() == "reading data: 30%, 1.0 MiB/s, 7 s left\n"
+    now[0] += 1
+    reporter.reading(4 << 20, 10 << 20, 4.0)
+    assert stream.getvalue().count("\n") == 1  # no line for each piece
+    assert Reporter(verbosity=0, stream=stream).reading(1, 2, 9.0) is None and stream.getvalue().count("\n") == 1
+
+
+def test_every_byte_counts(tmp_path):
+    """Each task that reads a file tells how far it has come, and describes what it read."""
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a b\tc d\n" * 300, encoding="utf-8")
+    seen = []
+    with files.record(lambda *progress: seen.append(progress)) as read:
+        task = rnnzoo.create_task("pairs", data=str(path))
+    size = path.stat().st_size
+    assert seen[-1][:2] == (2 * size, 2 * size)  # once for the digest
+    found = read.describe(task.spec)
+    assert found["files"] == [{"name": "pairs.tsv", "size": size, "sha256": found["files"][0]["sha256"]}]
+    assert files.changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"
