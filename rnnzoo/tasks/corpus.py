@@ -12,7 +12,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.tasks.files import check_encoding, existing, expand, not_text, open_binary, record_file, refuse_wide
 
 PIECE = 1 << 20  # bytes read at a time
-PASSES = 4  # over each file: its length, its vocabulary, and the ids of its parts
+PASSES = 5  # over each file: its length, its vocabulary, and the ids of its three parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def standard_library(size: int) -> Splits:
             length = min(length, size - kept) if size else length
             kept += length
         if length:
-            record_file(path, "data", PASSES, path.relative_to(root).as_posix())
+            record_file(path, "data", 2, path.relative_to(root).as_posix())
             splits[split].append(Document(path, encoding, end=length))
     if not all(splits.values()):
         raise UserError(f"no Python sources found in {root}; name a text file with --data")

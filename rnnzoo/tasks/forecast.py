@@ -54,8 +54,9 @@ class Forecast(Task):
         self.ends = _ends(len(series), options)
         known = series[: self.ends["train"][1] + options.horizon - 1]  # the training part
         mean, deviation = signals.moments(known)
-        if not np.ptp(known, 0).all():
-            flat = names[int(np.argmin(np.ptp(known, 0)))]
+        constant = known.min(0) == known.max(0)
+        if constant.any():
+            flat = names[int(np.argmax(constant))]
             raise UserError(
                 f"--data: column '{flat}' does not change in the training part; leave it out with --columns"
             )

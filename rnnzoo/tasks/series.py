@@ -55,7 +55,7 @@ class Series(ClassTask):
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
         every = np.concatenate([series for series, _ in found["train"]])
         mean, deviation = signals.moments(every)
-        deviation = np.where(np.ptp(every, 0) > 0, deviation, 1)
+        deviation = np.where(every.min(0) < every.max(0), deviation, 1)
         spec = class_spec(
             labels,
             ("accuracy", "macro_f1"),

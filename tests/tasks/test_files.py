@@ -1,0 +1,171 @@
+"""Files as practitioners have them: encodings, pipes, sizes; and what a task says of them."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+
+import rnnzoo
+from rnnzoo import figures, plot
+from rnnzoo.tasks import files
+from rnnzoo.training import Trainer, TrainingOptions
+
+TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
+WIDE = {
+    "utf-16": TEXT.encode("utf-16"),
+    "utf-16-le": TEXT.encode("utf-16-le"),
+    "utf-16-be": TEXT.encode("utf-16-be"),
+    "utf-32": TEXT.encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize("given", ["utf-8", "latin-1", "cp1252"])
+@pytest.mark.parametrize("name", WIDE)
+def test_wide_text_is_named(name, given, tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_bytes(WIDE[name])
+    for task in ("char_lm", "word_lm", "tag", "pairs"):
+        with pytest.raises(rnnzoo.UserError, match=rf"book\.txt is not .* but {name}: give --encoding={name}"):
+            rnnzoo.create_task(task, data=str(path), encoding=given)
+    task = rnnzoo.create_task("char_lm", data=str(path), encoding=name)
+    assert "\0" not in task.spec.vocabulary and "q" in task.spec.vocabulary
+
+
+@pytest.mark.parametrize("name", ["undefined", "hex", "utf-9", "a\0b", "rot13", ""])
+def test_encodings_that_are_none(name, tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text(TEXT)
+    with pytest.raises(rnnzoo.UserError, match="encoding"):
+        rnnzoo.create_task("char_lm", data=str(path), encoding=name)
+    with pytest.raises(rnnzoo.UserError, match="encoding"):
+        rnnzoo.create_task("tag", data=str(path), encoding=name)
+
+
+def test_pipes_devices_and_folders_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").write_bytes(b"")
+    for name, message in (
+        (str(tmp_path / "pipe"), "is a pipe or a device"),
+        ("/dev/zero", "is a pipe or a device"),
+        ("/dev/full", "is a pipe or a device"),
+        (str(tmp_path), "folder"),
+        (str(tmp_path / "empty"), "is empty"),
+        ("~nobody_here/x", "there is no home folder ~nobody_here"),
+        ("x" * 5000, "cannot read"),
+        (" ", "names no file"),
+    ):
+        for task in ("char_lm", "tag", "pairs", "series", "music", "forecast", "sst", "g2p", "scan", "listops"):
+            with pytest.raises(rnnzoo.UserError, match=message):
+                rnnzoo.create_task(task, data=name)
+
+
+def test_an_empty_name_is_no_default():
+    for task in ("tag", "char_lm", "series"):
+        with pytest.raises(rnnzoo.UserError, match="data is empty"):
+            rnnzoo.create_task(task, data="")
+
+
+def test_descriptions_differ_where_the_data_do(tmp_path):
+    def describe(text):
+        (tmp_path / "book.txt").write_text(text)
+        with files.record() as read:
+            task = rnnzoo.create_task("char_lm", data=str(tmp_path / "book.txt"))
+        return read.describe(task.spec)
+
+    first = describe(TEXT)
+    assert first == describe(TEXT) and not files.changes(first, describe(TEXT))
+    assert "other contents of the same size" in files.changes(first, describe(TEXT.swapcase()))
+    assert "had 2,640 bytes and has 1,320" in files.changes(first, describe(TEXT[: len(TEXT) // 2]))
+
+
+def test_the_default_text_is_described_too():
+    with files.record() as read:
+        rnnzoo.create_task("char_lm", data_size=50_000)
+    assert len(read.files) > 10 and all(path.suffix == ".py" for path in read.files)
+
+
+def test_a_text_that_is_too_short(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("hello world\n")
+    with pytest.raises(rnnzoo.UserError, match=r"short\.txt holds too little text: 10 characters to train on"):
+        rnnzoo.create_task("char_lm", data=str(path))
+    with pytest.raises(rnnzoo.UserError, match=r"too little text: \d words"):
+        rnnzoo.create_task("word_lm", data=str(path))
+
+
+def test_evaluation_does_not_depend_on_the_batch(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("".join(f"{i * i % 97} sheep\n" for i in range(300 + 90 * number)))
+    found = []
+    for batch_size in (1, 3, 64):
+        task = rnnzoo.create_task("char_lm", data=str(tmp_path), batch_size=batch_size, seq_length=7)
+        import keras
+
+        keras.utils.set_random_seed(0)
+        model = rnnzoo.create_model("lstm", task.spec, units=5, embedding=4)
+        trainer = Trainer(model, task, TrainingOptions(jit_compile=False))
+        found.append([trainer.evaluate(split)["loss"] for split in ("train", "validation", "test")])
+        held = sum(float(batch.weights.sum()) for batch in task.evaluation("test"))
+        assert held == task.encoded["test"].counts.sum()  # each unit once
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("values", ["1e308,-1e308", "1e-320,2e-320", "3e38,-3e38"])
+def test_values_beyond_any_scale(values, tmp_path):
+    (tmp_path / "s.ts").write_text("@data\n" + f"{values}:x\n9,8:y\n" * 9)
+    a, b = values.split(",")
+    (tmp_path / "s.csv").write_text("a\n" + f"{a}\n{b}\n" * 150)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for task, name in (("series", "s.ts"), ("forecast", "s.csv")):
+            try:
+                made = rnnzoo.create_task(task, data=str(tmp_path / name))
+            except rnnzoo.UserError as error:
+                assert name in str(error) and "scale" in str(error)
+            else:
+                inputs = next(made.evaluation("test")).inputs
+                assert np.isfinite(inputs).all()
+
+
+def test_expressions_that_run_out():
+    with pytest.raises(rnnzoo.UserError, match="--longest=5 leaves too few expressions that differ"):
+        rnnzoo.create_task("listops", longest=5)
+
+
+def test_labels_that_are_no_text(tmp_path):
+    np.savez(tmp_path / "s.npz", X=np.zeros([6, 5, 2]), y=np.array([b"\xff", *(b"a",) * 5]))
+    with pytest.raises(rnnzoo.UserError, match="y holds bytes that are not ASCII"):
+        rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
+
+
+def test_pairs_are_read_with_one_table(tmp_path, monkeypatch):
+    """To look up the vocabulary anew for each text took fifteen times as long as all the rest."""
+    from rnnzoo.tasks import vocabulary
+
+    made = []
+    monkeypatch.setattr(vocabulary, "_tables", {})
+    real = vocabulary._table
+    monkeypatch.setattr(vocabulary, "_table", lambda symbols: made.append(len(vocabulary._tables)) or real(symbols))
+    (tmp_path / "p.tsv").write_text("".join(f"a{i} b\tc{i} d\n" for i in range(500)))
+    rnnzoo.create_task("pairs", data=str(tmp_path / "p.tsv"))
+    assert len(made) >= 1000 and max(made) <= 2 and len(vocabulary._tables) == 2
+
+
+def test_pictures_have_no_boxes(tmp_path):
+    pytest.importorskip("matplotlib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of glyphs that are missing
+        plot.draw_attention(np.ones([3, 4]) / 4, list("日本 x"), list("añ"), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    assert figures.label("日") in ("日", "U+65E5") and figures.label("é≠$") == r"é≠\$"
+
+
+def test_bleu_gives_no_advice(tmp_path, caplog):
+    pytest.importorskip("sacrebleu")
+    (tmp_path / "p.tsv").write_text("a b c .\tx y z .\n" * 300)
+    task = rnnzoo.create_task("pairs", data=str(tmp_path / "p.tsv"), bleu=True, batch_size=8)
+    model = rnnzoo.create_model("seq2seq", task.spec, units=4, embedding=4)
+    found = Trainer(model, task, TrainingOptions(jit_compile=False)).evaluate("test")
+    assert found["bleu"] >= 0 and not [r for r in caplog.records if r.name.startswith("sacrebleu")]
