@@ -1,6 +1,7 @@
 """What a trained model writes, shown at the end of a run: samples, answers to sources, pictures."""
 
 import importlib.util
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from rnnzoo.spec import BOUNDARY, PAD, TaskSpec
 from rnnzoo.tasks.base import Task
 
 TEMPERATURE = 0.5
-LENGTH = 160  # units of a sample
+RUN = 24  # of one character, from which on a text is stuck
+LENGTH = 200  # units of a sample
+TRIES = 4  # texts for a prompt, of which one is shown
 LINES = 6  # of a sample at most
 EXAMPLES = 5  # answers, where there are sources
 
@@ -32,13 +35,17 @@ def show_outputs(export_dir: Path, model: Any, task: Task) -> str | None:
 
 
 def sample(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int = LENGTH) -> list[str]:
-    """Texts that an exported language model writes, each beginning with a prompt."""
+    """Texts that an exported language model writes, one for each prompt: of `TRIES` the one of most lines.
+
+    One that gets stuck at a character, as at spaces, is not shown unless all do.
+    """
     generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
     values = {"length": length, "temperature": TEMPERATURE, "top_k": 0}
     constants = {name: tf.constant([value]) for name, value in values.items()}
-    seeds = tf.range(1, len(prompts) + 1)
-    texts = generate(prompt=tf.constant(list(prompts)), seed=seeds, **constants)["text"]
-    return [_shorten(text.decode("utf-8", "replace"), spec) for text in texts.numpy()]
+    rows = [prompt for prompt in prompts for _ in range(TRIES)]
+    found = generate(prompt=tf.constant(rows), seed=tf.range(1, len(rows) + 1), **constants)["text"].numpy()
+    texts = [_shorten(text.decode("utf-8", "replace"), spec) for text in found]
+    return [min(texts[i : i + TRIES], key=_rank) for i in range(0, len(texts), TRIES)]
 
 
 def draw_outputs(run_dir: Path, model: Any, task: Task) -> None:
@@ -60,6 +67,12 @@ def _shorten(text: str, spec: TaskSpec) -> str:
     if spec.level == "char" and len(lines) > 1:
         lines = lines[:-1]
     return "\n".join(line for line in lines[:LINES]).rstrip()
+
+
+def _rank(text: str) -> tuple[bool, int]:
+    """The lower, the better to look at."""
+    longest = max((len(list(run)) for _, run in itertools.groupby(text)), default=0)
+    return longest > RUN, -text.count("\n")
 
 
 def _sides(spec: TaskSpec, source: Any, written: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

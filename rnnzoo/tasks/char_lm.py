@@ -56,7 +56,7 @@ class CharLM(LanguageModel):
         return sorted(kept, key=lambda c: (-counts[c], c))
 
     def prompts(self) -> list[str]:
-        return super().prompts() if self.options.data else ["def ", "class ", "import "]
+        return super().prompts() if self.options.data else ["def __init__(self, ", "    def ", "import os\n\n\ndef "]
 
     def baselines(self) -> dict[str, dict[str, float]]:
         found = super().baselines()
