@@ -78,7 +78,7 @@ def find(catalogue: Catalogue, kind: str, name: str) -> Any:
     """The entry of a model or task. Raises `UserError`, with the nearest names, if there is none."""
     entries = catalogue[f"{kind}s"]
     if name not in entries:
-        near = difflib.get_close_matches(name, entries, n=3, cutoff=0.4) or list(entries)
+        near = difflib.get_close_matches(name.lower(), entries, n=3, cutoff=0.4) or list(entries)
         raise UserError(f"unknown {kind} '{name}'; did you mean {' or '.join(near)}?")
     return entries[name]
 

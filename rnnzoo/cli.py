@@ -32,7 +32,7 @@ def _main(argv: list[str], verbose: bool) -> int:
         found = catalogue.load()
     given, switches, rest = parse(argv, found)
     if rest:
-        raise UserError(f"unexpected argument '{rest[0]}'; options are written --name=value")
+        raise UserError(f"there is no argument '{rest[0]}'; options are written --name=value")
     if "help" in switches:
         print(usage(found, given.get("model", MODEL), given.get("task", TASK)))
     elif "list" in switches:

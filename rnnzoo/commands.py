@@ -13,6 +13,7 @@ from rnnzoo import config
 from rnnzoo.errors import RunError, UserError
 
 BAD_INPUT, FAILED, STOPPED = 2, 1, 130  # exit statuses
+LONGEST = 1000  # characters of an error
 
 
 def run(body: Callable[[], int | None], verbose: bool = False) -> int:
@@ -47,8 +48,9 @@ def run(body: Callable[[], int | None], verbose: bool = False) -> int:
 
 
 def fail(message: str, status: int) -> int:
-    """Writes an error as one line; returns the status."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """Writes an error as one line of printable characters; returns the status."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    print(f"error: {line if len(line) <= LONGEST else line[:LONGEST] + ' ...'}", file=sys.stderr)
     return status
 
 
@@ -66,6 +68,9 @@ def parse(
 
     `options` are `(name, type, help)`, `switches` flags without a value that are none of them.
     """
+    for argument in argv[1:]:
+        if argument.lstrip("-").partition("=")[0] in ("flagfile", "undefok"):  # absl's own, on every command line
+            raise UserError(f"there is no option {argument.partition('=')[0]}")
     values = flags.FlagValues()
     for name, text in switches.items():
         flags.DEFINE_boolean(name, False, text, flag_values=values, short_name=name[0] if name == "help" else None)

@@ -12,6 +12,8 @@ from absl import flags
 
 from rnnzoo.errors import UserError
 
+MAX_INT = 2**63 - 1
+MAX_FLOAT = 3e38  # of float32
 Size = Literal["batch", "time", "units", "layers", "examples"]
 
 
@@ -71,8 +73,12 @@ def check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{field.name} must be a finite number, not {value!r}")
     if value == "" and field.default != "":
         raise UserError(f"{field.name} is empty; give a value, or leave it out")
-    if isinstance(value, str) and "\0" in value:
-        raise UserError(f"{field.name} holds a zero byte: {value!r}")
+    if isinstance(value, str):
+        check_text(field.name, value)
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise UserError(f"{field.name} must be at most {MAX_INT}, and has {len(str(abs(value)))} digits")
+    if isinstance(value, float) and abs(value) > MAX_FLOAT:
+        raise UserError(f"{field.name} must be at most {MAX_FLOAT:g}, not {value!r}")
     minimum, below, choices = rule.get("minimum"), rule.get("below"), rule.get("choices")
     if minimum is not None and value < minimum:
         raise UserError(f"{field.name} must be at least {minimum}, not {value!r}")
@@ -82,6 +88,16 @@ def check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{field.name} must be below {below}, not {value!r}")
     if choices and value not in choices:
         raise UserError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def check_text(name: str, text: str) -> None:
+    """Raises `UserError` for text that no file and no tensor can hold: zero bytes, or bytes that are not UTF-8."""
+    if "\0" in text:
+        raise UserError(f"{name} holds a zero byte: {text!r}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{name} holds what is not UTF-8: {text!r}") from None
 
 
 def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValues) -> None:

@@ -19,6 +19,6 @@ def name_file(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None or str(error.filename) == f"{path}.part":
             error.filename = str(path)
         raise

@@ -95,9 +95,9 @@ def _hidden_layers(model: Any) -> int:
     return sum(getattr(model, name, 1) - 1 for name in ("input_depth", "output_depth"))
 
 
-def refuse_sizes(model: Any, options: Any) -> None:
+def refuse_sizes(*options: Any) -> None:
     """Raises `UserError` for sizes that cannot fit whatever the data are: before the data are read or made."""
-    _refuse(least_memory(model, options), model, options)
+    _refuse(least_memory(*options), *options)
 
 
 def refuse_what_does_not_fit(model: Any, options: Any, task: Any) -> None:
@@ -107,15 +107,15 @@ def refuse_what_does_not_fit(model: Any, options: Any, task: Any) -> None:
     _refuse(memory_needed(model, options, task.spec, longest, _places(task)), model, options)
 
 
-def _refuse(needed: int, model: Any, options: Any) -> None:
+def _refuse(needed: int, *options: Any) -> None:
     memory = memory_of_machine()
     if needed > memory:
-        given = {name: value for values in sizes(model, options).values() for name, value in values.items()}
+        given = {name: value for values in sizes(*options).values() for name, value in values.items()}
         largest = sorted(given, key=lambda name: -given[name])[:3]
         shown = ", ".join(f"--{name}={given[name]}" for name in largest)
         raise UserError(
-            f"this run needs about {needed / 2**30:,.0f} GiB of memory and the machine has {memory / 2**30:,.0f}; give "
-            f"smaller sizes, the largest are {shown}"
+            f"this run needs about {min(needed >> 30, 10**9):,} GiB of memory and the machine has {memory >> 30:,}; "
+            f"give smaller sizes, the largest are {shown}"
         )
 
 

@@ -45,7 +45,7 @@ def label(text: str) -> str:
     '\\\\$x'
     """
     known = _fonts()[1] if available() else frozenset()
-    shown = (c if not c.isprintable() or ord(c) < 128 or ord(c) in known else f"U+{ord(c):04X}" for c in text)
+    shown = (c if c.isprintable() and (ord(c) < 128 or ord(c) in known) else f"U+{ord(c):04X}" for c in text)
     return "".join(shown).replace("$", r"\$")
 
 

@@ -19,7 +19,7 @@ class GenerateOptions:
     prompt: str = option("", "text to go on from")
     length: int = option(500, "characters (or words) to write", minimum=0, below=1_000_001)
     temperature: float = option(0.7, "0: always the likeliest; 1: as the model believes", minimum=0)
-    top_k: int = option(0, "choose among so many of the likeliest; 0: all", minimum=0)
+    top_k: int = option(0, "choose among so many of the likeliest; 0: all", minimum=0, below=2**31)
     seed: int = option(0, "the same seed writes the same text", minimum=0, below=2**31)
 
 

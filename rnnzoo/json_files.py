@@ -5,12 +5,14 @@ end being optional; a list of one schema, that of every item; or `object`, which
 """
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 from rnnzoo.errors import UserError, name_file
 
-MAX_BYTES = 256 << 20  # no configuration of ours is as large
+MAX_BYTES = 64 << 20  # no configuration of ours is as large
+MAX_INT = 2**63 - 1
 NUMBER = (int, float)
 
 DATA = {
@@ -29,16 +31,20 @@ RUN_CONFIG = {
     "rnnzoo?": str,
     "export_dir?": str,
     "run_id?": str,
+    "run_dir?": str,
     "data?": DATA,
 }
-LOG_ENTRY = {"step": int, "loss": NUMBER, "validation": dict, "seconds": NUMBER}
+LOG_ENTRY = {"step": int, "loss": NUMBER, "validation": {"loss": NUMBER}, "seconds": NUMBER}
 EXPORT_CONFIG = {"spec": dict, "rnnzoo?": str, "run_id?": str}
 
 
 def read_json(path: Path, schema: Any) -> Any:
     """The contents of a JSON file. Raises `UserError` if it cannot be read, or is not as the schema says."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError(f"{path} is no regular file")
+        if found.st_size > MAX_BYTES:
             raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it is no configuration of rnnzoo")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -87,6 +93,7 @@ def check(value: Any, schema: Any, where: str) -> None:
 def _check_type(value: Any, wanted: Any, where: str) -> None:
     types = wanted if isinstance(wanted, tuple) else (wanted,)
     right = isinstance(value, types) and (not isinstance(value, bool) or bool in types or object in types)
+    right = right and not (isinstance(value, int) and abs(value) > MAX_INT)
     if not right:
         names = " or ".join(t.__name__ for t in types)
         raise UserError(f"{where} is damaged: {names} expected, got {repr(value)[:60]}")

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+import uuid
 from pathlib import Path
 
 import filelock
@@ -12,7 +13,7 @@ from rnnzoo.errors import UserError, name_file
 from rnnzoo.json_files import read_json
 
 LOCK, OWNER = ".lock", ".lock.owner"  # the locked file, and who holds it
-OWNER_SCHEMA = {"pid": int, "host": str}
+OWNER_SCHEMA = {"pid": int, "host": str, "token?": str}
 
 
 class FolderLock:
@@ -29,6 +30,7 @@ class FolderLock:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._token = uuid.uuid4().hex
         self._lock = filelock.FileLock(folder / LOCK, timeout=0, thread_local=False)
 
     def acquire(self) -> None:
@@ -40,15 +42,21 @@ class FolderLock:
                 raise UserError(
                     f"{self.folder} is in use by {_owner(self.folder)}; wait until it ends, or choose another folder"
                 ) from None
-            owner = {"pid": os.getpid(), "host": socket.gethostname()}
-            (self.folder / OWNER).write_text(json.dumps(owner), encoding="utf-8")
+            (self.folder / OWNER).unlink(missing_ok=True)  # a link, if it is one, not what it leads to
+            with (self.folder / OWNER).open("x", encoding="utf-8") as file:
+                file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "token": self._token}))
 
     def release(self) -> None:
-        """Gives the lock back and removes its files."""
-        if self._lock.is_locked:
-            for name in (OWNER, LOCK):
-                (self.folder / name).unlink(missing_ok=True)
-            self._lock.release()
+        """Gives the lock back and removes its files, not those of another lock in a folder that was replaced."""
+        if not self._lock.is_locked:
+            return
+        try:
+            own = read_json(self.folder / OWNER, OWNER_SCHEMA).get("token") == self._token
+        except UserError:
+            own = False
+        for name in (OWNER, LOCK) if own else ():
+            (self.folder / name).unlink(missing_ok=True)
+        self._lock.release()
 
 
 def is_locked(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from rnnzoo import figures
 from rnnzoo.tasks import Batch
 from rnnzoo.training.log import read_log
 
+LARGEST = 1e30  # loss in a picture
 SHOWN = 15  # forecasts in a picture
 
 
@@ -21,15 +22,22 @@ def draw_curve(run_dir: Path) -> Path | None:
         return None
     log, _ = read_log(run_dir / "log.jsonl")
     steps = [entry["step"] for entry in log]
+    flat = [{"loss": entry["loss"], "validation": entry["validation"]["loss"]} for entry in log]
     path = run_dir / "curve.png"
     with figures.figure_file(path, figsize=(7, 4)) as figure:
         axes = figure.subplots()
-        axes.plot(steps, [entry["loss"] for entry in log], "k--", label="training (mean since the last evaluation)")
-        axes.plot(steps, [entry["validation"].get("loss") for entry in log], "k-", label="validation")
+        training, validation = ([_shown(e[key]) for e in flat] for key in ("loss", "validation"))
+        axes.plot(steps, training, "k--", label="training (mean since the last evaluation)")
+        axes.plot(steps, validation, "k-", label="validation")
         axes.set(xlabel="step", ylabel="loss", title=figures.label(run_dir.name))
         axes.legend()
         axes.grid(alpha=0.3)
     return path
+
+
+def _shown(loss: float) -> float:
+    """A loss, or NaN, which leaves a gap, for one that is beyond any axis."""
+    return loss if abs(loss) < LARGEST else float("nan")
 
 
 def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path | None:

@@ -36,6 +36,7 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
             try:
                 line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 text = line.rstrip(b"\r\n").decode(predictor.encoding)
+                text.encode("utf-8")  # refuses halves of characters
                 reason = predictor.refuse(text) if text.strip() else ""
             except UnicodeError:
                 reason = f"not {predictor.encoding} text"

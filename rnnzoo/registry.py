@@ -52,7 +52,7 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=3, cutoff=0.4) or self.list()
+            near = difflib.get_close_matches(name.lower(), self._entries, n=3, cutoff=0.4) or self.list()
             raise UserError(f"unknown {self.kind} '{name}'; did you mean {' or '.join(near)}?")
         return self._entries[name]
 

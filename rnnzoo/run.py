@@ -122,10 +122,13 @@ def _execute(
     model = MODELS[settings.run.model](task.spec, settings.model)
     if task.vectors is not None:
         begin_at(model.embedding, *task.vectors)
-    directory.claim(data)
+    directory.claim()
+    if not settings.run.resume:
+        directory.write_config(data)
     session = Session(Trainer(model, task, settings.training), directory.run_dir, stop, report.say)
     if settings.run.resume:
         session.resume()
+        directory.write_config(data)
     before = session.progress.seconds  # of the parts of the run before this one
     report.start(settings.to_json(), task, model.count_params(), directory.run_dir)
     metrics = _train(settings, session, directory.run_dir, report)

@@ -1,13 +1,14 @@
 """The folders of a run: names that never collide, one process at a time, nothing of another run overwritten."""
 
-import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rnnzoo.config import check_text
 from rnnzoo.errors import UserError
 from rnnzoo.export.saved_model import read_export_config, refuse_export, refuse_full, sweep_leftovers
+from rnnzoo.folders import clear_run, make_folder, newest_run
 from rnnzoo.json_files import DATA, RUN_CONFIG, check, read_json, write_json
 from rnnzoo.locks import LOCK, FolderLock, is_empty
 from rnnzoo.serialization import apply_renames
@@ -16,7 +17,6 @@ from rnnzoo.tasks.files import changes
 MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
 FILES = ("data", "valid_data", "test_data")  # options that name what is trained on
 RUNS, EXPORTS = Path("runs"), Path("saved_models")
-OWN_FILES = ("config.json", "log.jsonl", "result.json", "model.keras", "curve.png", "forecast.png", "attention.png")
 
 
 class RunDirectory:
@@ -43,7 +43,7 @@ class RunDirectory:
         self.claimed = False
         try:
             if run.resume:
-                self.run_dir = Path(run.run_dir) if run.run_dir else _newest(RUNS, self.name)
+                self.run_dir = Path(run.run_dir) if run.run_dir else newest_run(RUNS, self.name)
                 self._recall()
             elif run.run_dir:
                 self._lock(self.run_dir, existing_only=True)
@@ -84,19 +84,22 @@ class RunDirectory:
                 "weights are made for: start a new run"
             )
 
-    def claim(self, data: dict[str, Any]) -> None:
-        """Makes the folders, takes their locks and writes `config.json`."""
+    def claim(self) -> None:
+        """Makes the folders and takes their locks."""
         if not self.run.resume:
             self.run_dir = self._make(self.run_dir, bool(self.run.run_dir))
             refuse_full(self.run_dir, self.run.overwrite)
-            _clear(self.run_dir)
+            clear_run(self.run_dir)
         self.claimed = True
         self.export_dir = self._make(self.export_dir, self._named)
-        self.check_export()
         for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
             sweep_leftovers(path)
-        details = {"run_id": self.run_id, "export_dir": str(self.export_dir), "data": data}
-        write_json(self.run_dir / "config.json", {**self.options, **details})
+        self.check_export()
+
+    def write_config(self, data: dict[str, Any]) -> None:
+        """Writes `config.json`: from now on the run has these options and data."""
+        details = {"run_id": self.run_id, "run_dir": str(self.run_dir.resolve()), "export_dir": str(self.export_dir)}
+        write_json(self.run_dir / "config.json", {**self.options, **details, "data": data})
 
     def check_export(self) -> None:
         """Raises `UserError` if the folder of the export holds what this run neither wrote nor may overwrite."""
@@ -133,9 +136,22 @@ class RunDirectory:
         for name, was, now in _differences(self._recorded, self.options):
             if not (name in FILES and self.run.allow_changed_data):
                 raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
-        self.run_id = self._recorded.get("run_id", self.run_id)
+        for name in ("export_dir", "run_dir"):
+            check_text(f"{path}: {name}", self._recorded.get(name, ""))
+        if not self._is_copy():
+            self.run_id = self._recorded.get("run_id", self.run_id)
         if "export_dir" in self._recorded and not self._named:
             self.export_dir, self._named = Path(self._recorded["export_dir"]), True
+
+    def _is_copy(self) -> bool:
+        """Whether the run is a copy of one that is still there, whose export is not its own."""
+        first = Path(self._recorded.get("run_dir", self.run_dir))
+        if first.resolve() == self.run_dir.resolve() or not (first / "config.json").is_file():
+            return False
+        try:
+            return read_json(first / "config.json", RUN_CONFIG).get("run_id") == self._recorded.get("run_id")
+        except UserError:
+            return False
 
     def _is_own(self, folder: Path) -> bool:
         """Whether a folder is an export that this run wrote."""
@@ -151,17 +167,9 @@ class RunDirectory:
 
     def _make(self, folder: Path, named: bool) -> Path:
         """A folder and its lock; unless it is named, the first of NAME, NAME-2 ... that is not there."""
-        number = 1
-        while True:
-            path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-            try:
-                path.mkdir(parents=True, exist_ok=named)
-                self._lock(path)
-                return path
-            except FileExistsError:
-                if named:
-                    raise UserError(f"{path} is a file; name a folder") from None
-                number += 1
+        path = make_folder(folder, named)
+        self._lock(path)
+        return path
 
     def _lock(self, folder: Path, existing_only: bool = False) -> None:
         held = {lock.folder.resolve() for lock in self._locks}
@@ -183,23 +191,3 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[
             yield from _differences(was if isinstance(was, dict) else {}, value)
         elif was != value:
             yield name, was, value
-
-
-def _newest(root: Path, name: str) -> Path:
-    """The run of that name with the highest number."""
-    found = {
-        int(m[1] or 1): p
-        for p in root.glob(f"{name}*")
-        if (m := re.fullmatch(rf"{re.escape(name)}(?:-(\d+))?", p.name))
-    }
-    if not found:
-        raise UserError(f"--resume: there is no run {root / name}; name one with --run_dir")
-    return found[max(found)]
-
-
-def _clear(run_dir: Path) -> None:
-    """Removes what an earlier run left here; files that are not of a run stay."""
-    for name in OWN_FILES:
-        (run_dir / name).unlink(missing_ok=True)
-    for path in (run_dir / "checkpoints").glob("*.npz"):
-        path.unlink()

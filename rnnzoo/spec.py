@@ -93,7 +93,10 @@ class TaskSpec:
         """The inverse of `to_json`. Raises `UserError` for fields that are missing, unknown or of another type."""
         if not isinstance(values, dict):
             raise UserError(f"a specification is a dictionary, not {repr(values)[:60]}")
-        found = {name: _tuples(value) for name, value in apply_renames("spec", values).items()}
+        try:
+            found = {name: _tuples(value) for name, value in apply_renames("spec", values).items()}
+        except RecursionError:
+            raise UserError("a specification is nested too deeply") from None
         types = typing.get_type_hints(cls)
         needed = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
         if missing := needed - found.keys():

@@ -10,7 +10,7 @@ ROOT = Path(rnnzoo.__file__).parent
 ORDER = [
     {"errors", "serialization", "startup"},
     {"registry", "config", "spec", "json_files"},
-    {"commands", "figures", "locks"},
+    {"commands", "figures", "folders", "locks"},
     {"cells"},
     {"compositions"},
     {"layers"},

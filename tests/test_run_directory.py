@@ -169,15 +169,17 @@ def test_data_inside_the_folders(here, capsys):  # noqa: F811
 
 
 def test_leftovers_are_swept(tmp_path):
-    for name in (".e-abcdefgh", ".e-old-abcdefgh", ".e-2-abcdefgh", ".e-short", ".other-abcdefgh"):
+    for name in (".e-abcdefgh", ".e-2-abcdefgh", ".e-short", ".other-abcdefgh"):
         (tmp_path / name / "saved_model").mkdir(parents=True)
+    (tmp_path / ".e-settings").mkdir()  # of the user, though it looks like one of ours
+    (tmp_path / ".e-settings" / "mine.txt").write_text("work")
     (tmp_path / ".e-abcdefgz").mkdir()
     held = FolderLock(tmp_path / ".e-abcdefgz")
     held.acquire()
     sweep_leftovers(tmp_path / "e")
     kept = {p.name for p in tmp_path.iterdir()}
     held.release()
-    assert kept == {".e-2-abcdefgh", ".e-short", ".other-abcdefgh", ".e-abcdefgz"}
+    assert kept == {".e-2-abcdefgh", ".e-short", ".other-abcdefgh", ".e-abcdefgz", ".e-settings"}
     for moved in (".e-abcdefgh/old", ".e-old-abcdefgh"):  # killed after it was moved aside: it gets its name back
         (tmp_path / moved).mkdir(parents=True)
         (tmp_path / moved / "saved_model.pb").write_text("earlier")

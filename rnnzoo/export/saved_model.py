@@ -24,10 +24,11 @@ from rnnzoo.export.shorten import shorten_names
 from rnnzoo.export.trees import TreeServing
 from rnnzoo.export.writing import WritingServing
 from rnnzoo.json_files import EXPORT_CONFIG, read_json
-from rnnzoo.locks import FolderLock, is_empty, is_locked
+from rnnzoo.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from rnnzoo.models import EncoderDecoder, TreeNetwork, ZooModel
 
 OLD = "old"  # in the temporary folder: the export that is being replaced
+OURS = {LOCK, OWNER, OLD, "saved_model", "probes.npz"}  # what a temporary folder holds
 SERVING: dict[type, Any] = {EncoderDecoder: WritingServing, TreeNetwork: TreeServing, ZooModel: Serving}
 
 
@@ -94,18 +95,23 @@ def _locked_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep_leftovers(path: Path) -> None:
-    """Removes what killed exports to `path` left beside it.
+    """Removes what killed exports to `path` left beside it, and nothing else.
 
     An earlier export that was moved aside when the process died, before the new one had its name, gets its name back.
     """
     for folder in sorted(path.parent.glob(f".{glob.escape(path.name)}-*")):
         temporary = re.fullmatch(rf"\.{re.escape(path.name)}-(old-)?[a-z0-9_]{{8}}", folder.name)
-        if temporary is None or not folder.is_dir() or is_locked(folder):
+        if temporary is None or folder.is_symlink() or not folder.is_dir() or is_locked(folder):
             continue
         old = folder if temporary[1] else folder / OLD  # the first as versions before 0.3 had it
+        if temporary[1] and not (old / "saved_model.pb").is_file():
+            continue
+        if not temporary[1] and not {file.name for file in folder.iterdir()} <= OURS:
+            continue
         if (old / "saved_model.pb").is_file() and (not path.exists() or is_empty(path)):
-            shutil.rmtree(path, ignore_errors=True)
-            old.rename(path)
+            path.mkdir(exist_ok=True)  # it may be there with a lock, which stays
+            for file in old.iterdir():
+                file.rename(path / file.name)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -131,7 +137,14 @@ def read_export_config(path: Path) -> dict[str, Any]:
 
 
 def refuse_export(path: Path, overwrite: bool) -> None:
-    """Raises `UserError` if a folder holds something, unless that is a SavedModel that may be overwritten."""
+    """Raises `UserError` for a folder that an export cannot become, or that holds something.
+
+    A SavedModel may be there if it may be overwritten.
+    """
+    if any(sign in str(path) for sign in "*?["):
+        raise UserError(f"{path}: TensorFlow reads no SavedModel from a path that holds *, ? or [; choose another name")
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise UserError(f"{path} is the folder that this runs in, or one above it; choose another for the export")
     refuse_full(path, overwrite)
     if path.is_dir() and not is_empty(path) and not (path / "saved_model.pb").is_file():
         raise UserError(

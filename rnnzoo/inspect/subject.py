@@ -13,6 +13,7 @@ from keras import tree
 
 from rnnzoo import config
 from rnnzoo.errors import UserError
+from rnnzoo.estimate import refuse_sizes
 from rnnzoo.export.text import Codec
 from rnnzoo.json_files import RUN_CONFIG, read_json
 from rnnzoo.loading import load
@@ -77,15 +78,24 @@ def open_run(folder: str | Path) -> Subject:
         raise UserError(f"{folder} is not the folder of a run: {error}") from None
     options, name = apply_renames("option", settings["task_options"]), apply_value_rename(settings["task"])
     seed = settings["training"].get("seed")
-    if not isinstance(seed, int):
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"{folder / 'config.json'} is damaged: its training has no seed")
     if not (folder / "model.keras").is_file():
         raise UserError(f"{folder} holds no model.keras: let the run end first (train.py --resume --run_dir={folder})")
 
-    def make() -> Task:
-        return TASKS[name](config.make(config.options_class(TASKS[name]), options, f"task '{name}'"))
+    model = load(folder / "model.keras")
 
-    return Subject(folder.name, load(folder / "model.keras"), make, seed)
+    def make() -> Task:
+        chosen = config.make(config.options_class(TASKS[name]), options, f"task '{name}'")
+        refuse_sizes(chosen)
+        task = TASKS[name](chosen)
+        if task.spec != model.spec:
+            raise UserError(
+                f"{folder}: its model is not of the task '{name}' as config.json has it, or the data changed"
+            )
+        return task
+
+    return Subject(folder.name, model, make, seed)
 
 
 def given(subject: Subject, texts: Sequence[str] = ()) -> Given:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import keras
+import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import AffineCell, Cell, DeepTransitionCell
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
+from rnnzoo.json_files import first_line
 from rnnzoo.layers import RNN, Bidirectional, Stack
 from rnnzoo.layers.deep import hidden_layers
 from rnnzoo.models.embedding import make_embedding
@@ -83,6 +86,7 @@ def make_options(name: str, fields: Iterable[tuple[str, Any, Any]]) -> type:
 def cell_maker(name: str, cell_name: str, options: Any) -> Callable[[], Any]:
     """What makes a cell as the options say; where an option is None the cell has its own default."""
     cell_class = CELLS[cell_name]
+    check_activation(options.activation)
     given = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
     defaults = {key: parameter.default for key, parameter in parameters(cell_class).items()}
     arguments = {key: defaults[key] if value is None else value for key, value in given.items()}
@@ -98,6 +102,15 @@ def cell_maker(name: str, cell_name: str, options: Any) -> Callable[[], Any]:
         return cell
 
     return make
+
+
+def check_activation(name: str | None) -> None:
+    """Raises `UserError` unless Keras has a function of that name that takes each unit by itself, or all of a step."""
+    try:
+        if name and keras.activations.get(name)(tf.zeros([1, 4])).shape != (1, 4):
+            raise ValueError("it changes the number of units")
+    except (ValueError, TypeError) as error:
+        raise UserError(f"--activation={name} cannot be used: {first_line(error)}; try tanh, relu or sigmoid") from None
 
 
 def make_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.errors import UserError
-from rnnzoo.tasks.files import check_encoding, existing, expand, not_text, open_binary, record_file, refuse_wide
+from rnnzoo.tasks.files import (
+    check_encoding,
+    existing,
+    expand,
+    not_text,
+    open_binary,
+    record_file,
+    refuse_surrogates,
+    refuse_wide,
+)
 
 PIECE = 1 << 20  # bytes read at a time
 PASSES = 5  # over each file: its length, its vocabulary, and the ids of its three parts
@@ -151,6 +160,7 @@ def _pieces(path: Path, encoding: str) -> Iterator[str]:
                 held = "\r" if raw and text.endswith("\r") else ""  # its newline may be in the next piece
                 text = text[: len(text) - len(held)].replace("\r\n", "\n")
                 if text:
+                    refuse_surrogates(text, str(path))
                     yield text
                 if not raw:
                     return

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+SURROGATES = re.compile("[\ud800-\udfff]")
 WIDE = ("utf-16", "utf-32")
 Progress = Callable[[int, int, float], None]  # bytes read, bytes in all, seconds
 
@@ -179,12 +181,18 @@ def refuse_wide(path: Path, encoding: str) -> None:
         raise UserError(f"{path} is not {encoding} text but {likely}: give --encoding={likely}")
 
 
+def refuse_surrogates(text: str, where: str) -> None:
+    """Raises `UserError` for halves of characters, which no UTF-8 and no tensor can hold."""
+    if not text.isascii() and (found := SURROGATES.search(text)):
+        raise UserError(f"{where}: U+{ord(found[0]):04X} is half of a character; the text or --encoding is not right")
+
+
 def not_text(path: Path, encoding: str, where: str = "") -> UserError:
     """The error for bytes that are not of an encoding; it names the likely one."""
-    return UserError(
-        f"{path} is not {encoding.removesuffix('-sig')} text{where}; name its encoding, such as "
-        f"--encoding={likely_encoding(path)}"
-    )
+    encoding, likely = encoding.removesuffix("-sig"), likely_encoding(path)
+    if likely.startswith(encoding.replace("_", "-").lower()):
+        return UserError(f"{path} is damaged: not all of it is {encoding} text{where}")
+    return UserError(f"{path} is not {encoding} text{where}; name its encoding, such as --encoding={likely}")
 
 
 def likely_encoding(path: Path) -> str:
@@ -194,7 +202,8 @@ def likely_encoding(path: Path) -> str:
     for mark, name in BOMS.items():
         if head.startswith(mark):
             return name
-    even, odd = (head[i::2].count(0) / max(1, len(head) // 2) for i in (0, 1))
+    # the upper halves of the characters of a script are much alike: 0 for Latin, 4 for Cyrillic ...
+    even, odd = (max(head[i::2].count(value) for value in range(9)) / max(1, len(head) // 2) for i in (0, 1))
     if max(even, odd) > 0.4 and min(even, odd) < 0.1:
         return "utf-16-le" if odd > even else "utf-16-be"
     return "latin-1"

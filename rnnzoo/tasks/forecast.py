@@ -25,7 +25,9 @@ class ForecastOptions:
     columns: str = option("", "names or numbers of the columns, comma-separated; default: all but a first one of dates")
     window: int = option(50, "steps that are seen", minimum=1, size="time")
     horizon: int = option(10, "steps that are forecast", minimum=1, size="time")
-    season: int = option(0, "steps of a season, for the baseline; 0: found in the training part", minimum=0)
+    season: int = option(
+        0, "steps of a season, for the baseline; 0: found in the training part", minimum=0, maximum=10**9
+    )
     held_out: float = option(
         0.2, "last fraction of the series, half for validation, half for the test", minimum=0.01, below=1
     )

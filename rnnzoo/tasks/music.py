@@ -118,7 +118,10 @@ def _read_npz(path: Path) -> dict[str, list[np.ndarray]]:
     with np.load(path, allow_pickle=False) as stored:
         for split in SPLITS:
             name = "valid" if split == "validation" else split
-            ends = np.cumsum(stored[f"{name}_lengths"])
+            lengths = stored[f"{name}_lengths"]
+            if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths) or lengths.min() < 0:
+                raise UserError(f"--data: {path}: {name}_lengths must be whole numbers of at least 0")
+            ends = np.cumsum(lengths)
             if ends[-1] != len(stored[name]):
                 raise UserError(f"--data: {path}: {name}_lengths add up to {ends[-1]}, not {len(stored[name])} frames")
             rolls[split] = [_roll(roll) for roll in np.split(stored[name], ends[:-1])]
@@ -126,8 +129,10 @@ def _read_npz(path: Path) -> dict[str, list[np.ndarray]]:
 
 
 def _roll(values: Any) -> np.ndarray:
+    if np.asarray(values).dtype.kind not in "fiub":
+        raise ValueError("a roll is [time, notes] of zeros and ones")
     roll = np.asarray(values, "float32")
-    if roll.ndim != 2 or not np.isin(roll, (0, 1)).all():
+    if roll.ndim != 2 or not roll.shape[1] or not np.isin(roll, (0, 1)).all():
         raise ValueError("a roll is [time, notes] of zeros and ones")
     return roll
 

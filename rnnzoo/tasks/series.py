@@ -133,7 +133,10 @@ def _read_npz(path: Path) -> list[Labelled]:
         with np.load(path, allow_pickle=False) as stored:
             X, y = stored["X"], stored["y"]
             lengths = stored["lengths"] if "lengths" in stored.files else None
-        X = np.asarray(X, "float64")
+        if X.dtype.kind not in "fiub":
+            raise ValueError(f"X is of type {X.dtype}, not of numbers")
+        with np.errstate(all="ignore"):
+            X = np.asarray(X, "float64")
     except Exception as error:
         raise UserError(f"{path} does not hold arrays X and y: {str(error)[:200]}") from None
     X = X[:, :, None] if X.ndim == 2 else X
@@ -143,10 +146,11 @@ def _read_npz(path: Path) -> list[Labelled]:
     if lengths.dtype.kind not in "iu" or not ((lengths >= 1) & (lengths <= X.shape[1])).all() or not X.shape[2]:
         raise UserError(f"{path}: lengths must be whole numbers from 1 to {X.shape[1]}, and there must be a dimension")
     try:
-        y = y.astype("str") if y.dtype.kind == "S" else y
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: y holds bytes that are not ASCII; save the labels as text or as numbers") from None
-    found = [(series[:length], str(label)) for series, length, label in zip(X, lengths, y, strict=True)]
+        labels = [str(label) for label in (y.astype("str") if y.dtype.kind == "S" else y)]
+        "".join(labels).encode("utf-8")
+    except (UnicodeError, SystemError, ValueError):
+        raise UserError(f"{path}: y holds what is no text; save the labels as text or as numbers") from None
+    found = [(series[:length], label) for series, length, label in zip(X, lengths, labels, strict=True)]
     if not all(np.isfinite(series).all() for series, _ in found):
         raise UserError(f"{path} holds values that are not finite")
     return found

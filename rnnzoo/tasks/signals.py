@@ -15,7 +15,7 @@ def standardise(series: np.ndarray, mean: np.ndarray, deviation: np.ndarray, ori
     """The series at mean 0 and variance 1, in float32. Raises `UserError` where that is not finite."""
     with np.errstate(all="ignore"):
         values = ((series - mean) / deviation).astype("float32")
-    if not np.isfinite(values).all():
+    if not (np.isfinite(values).all() and np.isfinite(mean).all() and np.isfinite(deviation).all()):
         least, most = float(np.min(series)), float(np.max(series))
         raise UserError(
             f"{origin}: values from {least:g} to {most:g} are too large, or too close to each other, to be brought to "

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import functools
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,10 +78,16 @@ class Syntax(ClassTask):
         return f"{super().summary()}; {self.spec.input_size:,} kinds and names"
 
 
+def _parse(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of the code that is read, not of what reads it
+        return ast.parse(text)
+
+
 def functions(text: str) -> list[str]:
     """The source of the functions and methods of a file; none if it cannot be parsed."""
     try:
-        module = ast.parse(text)
+        module = _parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return []
     lines = text.split("\n")  # as the parser counts them: a form feed ends no line
@@ -107,7 +114,7 @@ def read_python(text: str, nary: bool = False) -> Tree:
     ['x', 'Name', 'int', 'Constant', 'Assign']
     """
     try:
-        module = ast.parse(text)
+        module = _parse(text)
     except SyntaxError as error:
         where = f"line {error.lineno}, column {error.offset}: " if error.lineno else ""
         raise UserError(f"{where}no Python: {error.msg}") from None

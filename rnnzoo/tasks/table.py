@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.errors import UserError
-from rnnzoo.tasks.files import not_text, open_text
+from rnnzoo.tasks.files import not_text, open_text, refuse_surrogates
 
 csv.field_size_limit(2**31 - 1)  # a whole text may be in a cell
 SEPARATORS = ",;\t"
@@ -16,7 +16,9 @@ def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tup
     """Numbered lines of a text file, their ends too if `newline` is "". Raises `UserError` for bytes of no text."""
     try:
         with open_text(path, encoding, newline) as file:
-            yield from enumerate((line if newline == "" else line.rstrip("\n") for line in file), 1)
+            for number, line in enumerate(file, 1):
+                refuse_surrogates(line, f"{path}, line {number}")
+                yield number, line if newline == "" else line.rstrip("\n")
     except UnicodeError as error:
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
         raise not_text(path, encoding, where) from None
@@ -36,7 +38,7 @@ def read(path: Path, encoding: str = "utf-8") -> list[list[str]]:
     separator = "\t" if path.suffix == ".tsv" else max(SEPARATORS, key=first.count)
     rows: list[list[str]] = []
     try:
-        reader = csv.reader((line for _, line in lines(path, encoding, newline="")), delimiter=separator)
+        reader = csv.reader((line for _, line in lines(path, encoding, newline="")), delimiter=separator, strict=True)
         for row in reader:
             if not row:
                 continue
@@ -53,7 +55,7 @@ def read(path: Path, encoding: str = "utf-8") -> list[list[str]]:
 
 def is_number(name: str) -> bool:
     """Whether a column is given by its number."""
-    return re.fullmatch("-?[0-9]+", name) is not None
+    return re.fullmatch("-?[0-9]{1,9}", name) is not None
 
 
 def column(header: list[str], name: str, flag: str, path: Path) -> int:

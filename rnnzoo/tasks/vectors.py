@@ -1,5 +1,6 @@
 """Word vectors from a text file: a word and its numbers a line, as GloVe, fastText and word2vec write them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ def read(name: str, symbols: tuple[str, ...]) -> Vectors:
     wanted = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
     size = 0
     found: dict[int, np.ndarray] = {}
-    for number, line in table.lines(path, "utf-8"):
+    for number, line in _lines(path):
         word, _, rest = line.rstrip().partition(" ")
         numbers = rest.count(" ") + 1 if rest else 0
         if number == 1 and numbers == 1 and word.isdigit():
@@ -46,9 +47,19 @@ def read(name: str, symbols: tuple[str, ...]) -> Vectors:
     return Vectors(np.array(list(found), "int32"), np.stack(list(found.values())))
 
 
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        yield from table.lines(path, "utf-8")
+    except UserError as error:
+        if "--encoding" in str(error):  # which is that of the data
+            raise UserError(f"--vectors: {path} is not utf-8 text; convert it") from None
+        raise
+
+
 def _numbers(text: str, path: Path, number: int) -> np.ndarray:
     try:
-        values = np.array(text.split(" "), "float32")
+        with np.errstate(all="ignore"):
+            values = np.array(text.split(" "), "float32")
     except ValueError as error:
         raise UserError(f"{path}, line {number}: {str(error).rpartition(': ')[2]} is no number") from None
     if not np.isfinite(values).all():

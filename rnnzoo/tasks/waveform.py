@@ -15,7 +15,7 @@ class WaveformOptions:
     """Options of waves."""
 
     samples: int = option(60, "of a wave", minimum=2, size="time")
-    cycles: float = option(3.0, "most cycles in a wave", minimum=0.5)
+    cycles: float = option(3.0, "most cycles in a wave", minimum=0.5, maximum=1e6)
     batch_size: int = option(64, "waves a step", minimum=1, size="batch")
     eval_size: int = option(1000, "waves in each held-out split", minimum=1, maximum=10_000_000)
 

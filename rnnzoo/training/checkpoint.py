@@ -15,7 +15,7 @@ from rnnzoo.json_files import parse_json
 
 def save(path: Path, groups: Mapping[str, Sequence[Any]], meta: dict[str, Any]) -> None:
     """Writes the arrays of each group, and `meta` as JSON, in place of what `path` held."""
-    arrays: Any = {f"{name}/{i:04d}": np.asarray(a) for name, group in groups.items() for i, a in enumerate(group)}
+    arrays: Any = {f"{name}/{i:04d}": _array(a) for name, group in groups.items() for i, a in enumerate(group)}
     beside = path.with_name(path.name + ".part")
     with name_file(path):
         with beside.open("wb") as file:
@@ -25,6 +25,11 @@ def save(path: Path, groups: Mapping[str, Sequence[Any]], meta: dict[str, Any]) 
         beside.replace(path)
 
 
+def _array(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return array.astype("float32") if array.dtype.kind == "V" else array  # bfloat16, which NumPy's files do not know
+
+
 def load(path: Path, schema: Any = dict) -> tuple[dict[str, list[np.ndarray]], dict[str, Any]]:
     """`(groups, meta)` as they were saved.
 
@@ -32,6 +37,8 @@ def load(path: Path, schema: Any = dict) -> tuple[dict[str, list[np.ndarray]], d
         UserError: it is not a whole checkpoint, or `meta` is not as the schema says.
     """
     groups: dict[str, list[np.ndarray]] = {}
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file")
     try:
         with np.load(path, allow_pickle=False) as stored:
             meta = parse_json(str(stored["meta"]), schema, str(path))
@@ -47,11 +54,14 @@ def load(path: Path, schema: Any = dict) -> tuple[dict[str, list[np.ndarray]], d
 
 
 def refuse_misfit(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
-    """Raises `UserError` unless each value is a number array of its variable's shape."""
+    """Raises `UserError` unless each value is an array of its variable's shape, of finite numbers that fit its type."""
     if [tuple(v.shape) for v in variables] != [a.shape for a in values]:
         raise UserError("the checkpoint is of another model: its weights have other shapes")
-    if not all(a.dtype.kind in "fiubV" for a in values):
-        raise UserError("the checkpoint is damaged: it holds values that are no numbers")
+    for variable, value in zip(variables, values, strict=True):
+        kinds = "f" if "float" in str(variable.dtype) else "iub"
+        with np.errstate(all="ignore"):
+            if value.dtype.kind not in kinds or not np.isfinite(value.astype("float32")).all():
+                raise UserError("the checkpoint is damaged: it holds values that are no finite numbers")
 
 
 def assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:

@@ -18,7 +18,7 @@ def read_log(path: Path) -> tuple[list[dict[str, Any]], int]:
     """`(entries, damaged)`: the entries, each step once and in order, and how many lines hold none."""
     entries: dict[int, dict[str, Any]] = {}
     damaged = 0
-    for line in path.read_bytes().split(b"\n") if path.exists() else []:
+    for line in path.read_bytes().split(b"\n") if path.is_file() else []:
         if line.strip():
             try:
                 entry = parse_json(line, LOG_ENTRY, "a line of the log")

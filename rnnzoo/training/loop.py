@@ -102,6 +102,9 @@ class Trainer:
         """The inverse of `variables`. Raises `UserError` unless they are of this model and optimizer."""
         for name in ("model", "optimizer"):
             checkpoint.refuse_misfit(self.variables()[name], groups.get(name, []))
+        if "state" in groups:
+            rows = len(groups["state"][0]) if groups["state"][0].ndim else 0
+            checkpoint.refuse_misfit(self.model.initial_state(rows), groups["state"])
         for name in ("model", "optimizer"):
             checkpoint.assign(self.variables()[name], groups[name])
         self.state = [tf.constant(s) for s in groups["state"]] if "state" in groups else None

@@ -23,7 +23,7 @@ class TrainingOptions:
     label_smoothing: float = option(
         0.0, "part of each class's target that is spread over all classes", minimum=0, below=1
     )
-    seed: int = option(0, "of weights, data order and dropout", minimum=0)
+    seed: int = option(0, "of weights, data order and dropout", minimum=0, below=2**32)
     carry_state: bool = option(True, "whether a batch goes on from the states of the one before, if its text does")
     deterministic: bool = option(False, "the same bits at every run, at some cost in speed")
     jit_compile: bool = option(True, "compile the training step with XLA")

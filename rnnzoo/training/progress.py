@@ -29,4 +29,8 @@ class Progress:
         unknown = values.keys() - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise UserError(f"{name} is damaged: its progress holds {', '.join(sorted(unknown))}")
-        return cls(**values)
+        progress = cls(**values)
+        whole = progress.stale >= 0 and progress.loss_count >= 0 and not math.isnan(progress.best)
+        if not (whole and 0 <= progress.seconds < 1e12 and math.isfinite(progress.loss_sum)):
+            raise UserError(f"{name} is damaged: its progress holds values that cannot be")
+        return progress

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from rnnzoo.training.progress import BEST, CHECKPOINT, Progress
 
 EXPLODES = 100.0  # norm of the gradient before clipping, by the root of the loss where that is above 1
 VANISHES = 1e-6  # norm of the gradient by the weights of a layer, of that of the layer where it is largest
+NAME = re.compile(r"step-\d{8,}\.npz")  # of a checkpoint
 KEPT = 2  # checkpoints: the newest, and the one before in case that one is damaged
 
 
@@ -50,20 +52,25 @@ class Session:
             UserError: there are checkpoints but none is whole, or they are of another model, or of a
                 later step than the run is to end at.
         """
-        paths = sorted(self.checkpoints.glob("step-*.npz"), reverse=True)
+        paths = self._saved()[::-1]
         for path in paths:
             try:
                 groups, meta = checkpoint.load(path, CHECKPOINT)
                 progress = Progress.from_json(meta["progress"], str(path))
+                if meta["step"] < 0:
+                    raise UserError("its step is below 0")
+                self.trainer.restore(groups, meta["step"])
             except UserError as error:
-                self.warn(f"warning: {error}; using the one before")
+                last = error if str(path) in str(error) else UserError(f"{path}: {error}")
+                self.warn(f"warning: {last}; using the one before")
                 continue
-            self.trainer.restore(groups, meta["step"])
             self.progress = progress
             break
         else:
             if paths:
-                raise UserError(f"no checkpoint in {self.checkpoints} is whole; start again without --resume")
+                raise UserError(f"no checkpoint in {self.checkpoints} is whole ({last}); start again without --resume")
+            if (self.folder / "log.jsonl").exists():
+                self.warn(f"warning: there is no checkpoint in {self.checkpoints}: beginning at the first step")
         wanted, reached = self.trainer.options.steps, self.trainer.step
         if wanted < reached:
             raise UserError(f"--resume: the run is at step {reached} already; --steps={wanted} would go back")
@@ -71,6 +78,11 @@ class Session:
         self._warn_of_rate()
         if damaged := repair_log(self.folder / "log.jsonl", reached):
             self.warn(f"warning: {damaged} damaged lines of {self.folder / 'log.jsonl'} are left out")
+
+    def _saved(self) -> list[Path]:
+        """The checkpoints that are there, the newest last."""
+        found = (path for path in self.checkpoints.glob("step-*.npz") if path.is_file())
+        return sorted((path for path in found if NAME.fullmatch(path.name)), key=lambda path: int(path.stem[5:]))
 
     def _restore_best(self) -> None:
         """Takes note of the best metric so far; where its file is damaged, of that of the checkpoint, saved anew."""
@@ -81,10 +93,12 @@ class Session:
             groups, meta = checkpoint.load(best, BEST)
             checkpoint.refuse_misfit(self.trainer.model.weights, groups.get("model", []))
             # it may be of a later step than the checkpoint: still never replaced by a worse one
+            if math.isnan(meta["best"]):
+                raise UserError("its metric is no number")
             self.progress.best = min(self.progress.best, meta["best"])
         except UserError as error:
             found = self.trainer.evaluate("validation")[self.trainer.task.spec.metrics[0]]
-            self.warn(f"warning: {error}; the weights of step {self.trainer.step} take its place")
+            self.warn(f"warning: {best}: {error}; the weights of step {self.trainer.step} take its place")
             self._save_best(self.trainer.step, found)
 
     def _save_best(self, step: int, metric: float) -> None:
@@ -136,7 +150,7 @@ class Session:
         self.progress.learning_rate = float(self.trainer.optimizer.learning_rate)
         meta = {"step": self.trainer.step, "progress": dataclasses.asdict(self.progress)}
         checkpoint.save(path, self.trainer.variables(), meta)
-        for old in sorted(self.checkpoints.glob("step-*.npz"))[:-KEPT]:
+        for old in self._saved()[:-KEPT]:
             old.unlink()
 
     def take_best(self) -> None:
@@ -146,7 +160,7 @@ class Session:
             try:
                 checkpoint.assign(self.trainer.model.weights, checkpoint.load(path, BEST)[0].get("model", []))
             except UserError as error:
-                self.warn(f"warning: {error}; the last weights take its place")
+                self.warn(f"warning: {path}: {error}; the last weights take its place")
 
     def _evaluate(self, result: StepResult) -> dict[str, Any]:
         found = self.trainer.evaluate("validation")

@@ -136,7 +136,7 @@ def test_expressions_that_run_out():
 
 def test_labels_that_are_no_text(tmp_path):
     np.savez(tmp_path / "s.npz", X=np.zeros([6, 5, 2]), y=np.array([b"\xff", *(b"a",) * 5]))
-    with pytest.raises(rnnzoo.UserError, match="y holds bytes that are not ASCII"):
+    with pytest.raises(rnnzoo.UserError, match="y holds what is no text"):
         rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
 
 
