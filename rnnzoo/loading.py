@@ -18,7 +18,7 @@ FIRST_VERSION = (0, 2)  # whose exports are read
 WEIGHTS_ONLY = (".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy")
 
 
-def load(path: Any, allow_ops: Iterable[str] = ()) -> Any:
+def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
     """Reads an export (a folder) or a `.keras` file of this package.
 
     A SavedModel is looked through before it is loaded, and refused unless all of it is such as exports of this
@@ -35,6 +35,7 @@ def load(path: Any, allow_ops: Iterable[str] = ()) -> Any:
     rnnzoo.errors.UserError: model.h5: .h5 files can run code when they are read and are not loaded; ...
     """
     path = Path(path)
+    allow_ops = [allow_ops] if isinstance(allow_ops, str) else allow_ops or ()
     if path.suffix.lower() in WEIGHTS_ONLY:
         raise UserError(
             f"{path}: {path.suffix} files can run code when they are read and are not loaded; "
@@ -56,6 +57,8 @@ def load(path: Any, allow_ops: Iterable[str] = ()) -> Any:
 def _load_saved_model(path: Path, allow_ops: Iterable[str]) -> Any:
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} is not a SavedModel: it holds no saved_model.pb")
+    if any(sign in str(path) for sign in "*?["):
+        raise UserError(f"{path}: TensorFlow reads no SavedModel from a path that holds *, ? or [; rename the folder")
     _refuse_special_files(path)
     _refuse_earlier_version(path)
     check_saved_model(path, allow_ops)
@@ -66,10 +69,11 @@ def _load_saved_model(path: Path, allow_ops: Iterable[str]) -> Any:
 
 
 def _refuse_special_files(path: Path) -> None:
-    """Raises `UserError` for pipes and devices in a folder, which may be read for ever."""
+    """Raises `UserError` for pipes and devices in a folder, which may be read for ever, and for links to folders."""
     for file in path.rglob("*"):
-        if not (file.is_file() or file.is_dir()):
-            raise UserError(f"{path} is not loaded: {file.relative_to(path)} is neither a file nor a folder")
+        if not (file.is_file() or (file.is_dir() and not file.is_symlink())):
+            kind = "a link to a folder" if file.is_symlink() and file.is_dir() else "neither a file nor a folder"
+            raise UserError(f"{path} is not loaded: {file.relative_to(path)} is {kind}")
 
 
 def _refuse_earlier_version(path: Path) -> None:

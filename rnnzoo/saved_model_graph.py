@@ -1,15 +1,18 @@
 """The graph of a SavedModel, read from its file, with who calls whom."""
 
+import collections
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 
+from rnnzoo.allowed_operations import EVERYWHERE
 from rnnzoo.errors import UserError
 
-MAX_GRAPH_BYTES = 512 << 20  # of saved_model.pb
-MAX_NODES = 500_000
+MAX_GRAPH_BYTES = 32 << 20  # of saved_model.pb: a vocabulary of a million words takes half of that
+MAX_NODES, MAX_OBJECTS = 500_000, 50_000
 
 
 class SavedGraph:
@@ -39,25 +42,38 @@ class SavedGraph:
         if (len(self.nodes), len(self.functions)) != (len(self.meta.graph_def.node), len(library)):
             raise self.refusal("two operations or two functions of one name")
         count = len(self.nodes) + sum(len(f.node_def) for f in self.functions.values())
-        if count > MAX_NODES:
-            raise self.refusal(f"{count:,} operations")
+        if count > MAX_NODES or len(self.objects) > MAX_OBJECTS:
+            raise self.refusal(f"{count:,} operations and {len(self.objects):,} objects")
+        for name in self.functions:
+            if name in EVERYWHERE or op_def_registry.get(name) is not None:
+                raise self.refusal(f"a function with the name of an operation, {name}")
+        self.calls = {
+            name: sorted({called for node in f.node_def for called in called_functions(node)})
+            for name, f in self.functions.items()
+        }
 
     def refusal(self, what: str) -> UserError:
         """The error for something that is not allowed."""
         return UserError(f"{self.path} is not loaded: it holds {what}, which exports of rnnzoo do not have")
 
+    def all_nodes(self) -> Iterator[Any]:
+        """Every operation, of the graph and of its functions."""
+        yield from self.nodes.values()
+        for function in self.functions.values():
+            yield from function.node_def
+
     def reachable(self, roots: Iterable[str]) -> list[str]:
         """Functions that are called from those, themselves first. Raises `UserError` for one that is not there."""
         found: dict[str, None] = {}
-        waiting = list(roots)
+        waiting = collections.deque(roots)
         while waiting:
-            name = waiting.pop(0)
+            name = waiting.popleft()
             if name in found:
                 continue
             if name not in self.functions:
                 raise self.refusal(f"a call of a function {name!r} that is not there")
             found[name] = None
-            waiting += [called for node in self.functions[name].node_def for called in called_functions(node)]
+            waiting += self.calls[name]
         return list(found)
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
@@ -73,13 +89,14 @@ class SavedGraph:
                 waiting += [operation_of(i) for i in self.nodes[name].input]
         return found
 
-    def table_functions(self) -> Iterator[tuple[str, int, list[str]]]:
-        """What tables run at load: `(name that the table gives it, number of the object, functions)`."""
+    def table_functions(self) -> Iterator[tuple[str, int, str]]:
+        """What tables run at load: `(name that the table gives it, number of the object, function)`."""
         for node in self.objects:
             for child in node.children if node.WhichOneof("kind") == "resource" else ():
-                if 0 <= child.node_id < len(self.objects):
-                    functions = self.objects[child.node_id].function.concrete_functions
-                    yield child.local_name, child.node_id, list(functions)
+                if not 0 <= child.node_id < len(self.objects):
+                    raise self.refusal(f"a child {child.local_name!r} that is no object")
+                for function in self.objects[child.node_id].function.concrete_functions:
+                    yield child.local_name, child.node_id, function
 
 
 def called_functions(node: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -160,7 +161,7 @@ def test_a_main_operation_of_tensorflow_1(tmp_path):
     path = hostile.in_main_op(tmp_path / "model", main_op)
     for file in tmp_path.glob("mark*"):
         file.unlink()
-    refused(path, "TensorFlow 1")
+    refused(path, "the operation ImmutableConst ('ImmutableConst' in the graph)")
     assert not list(tmp_path.glob("mark*"))
     code = f"import tensorflow as tf; tf.saved_model.load({str(path)!r})"  # it is hostile indeed
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True)
@@ -256,7 +257,103 @@ def duplicate(meta):
     meta.graph_def.node.add().CopyFrom(meta.graph_def.node[0])
 
 
+def table(meta):
+    """The object of a table, and its child of each name."""
+    node = next(n for n in meta.object_graph_def.nodes if n.WhichOneof("kind") == "resource")
+    return node, {child.local_name: child for child in node.children}
+
+
+def other_kind_of_initializer(meta):
+    objects = meta.object_graph_def.nodes
+    bare = next(i for i, n in enumerate(objects) if n.WhichOneof("kind") == "bare_concrete_function")
+    table(meta)[1]["_initialize"].node_id = bare
+
+
+def initializer_from_the_end(meta):
+    table(meta)[1]["_initialize"].node_id = -1
+
+
+def object_that_is_called(meta):
+    meta.object_graph_def.nodes[0].children.add(node_id=1, local_name="_maybe_initialize_trackable")
+
+
+def child_of_a_table(meta):
+    table(meta)[0].children.add(node_id=1, local_name="_destruction_context")
+
+
+def class_of_another_kind(meta):
+    meta.object_graph_def.nodes[0].registered_name = "tf.StaticHashTable"
+
+
+def creator_as_a_dependency(meta):
+    node, children = table(meta)
+    node.dependencies.add(node_id=children["_create_resource"].node_id, local_name="_create_resource")
+
+
+def function_with_the_name_of_an_operation(meta):
+    meta.graph_def.library.function[0].signature.name = "NoOp"
+
+
+def saver_as_an_initializer(meta):
+    saver = next(f.signature.name for f in meta.graph_def.library.function if "traced_save" in f.signature.name)
+    function = meta.object_graph_def.nodes[table(meta)[1]["_initialize"].node_id].function
+    function.concrete_functions[0] = saver
+
+
+def constant_of_another_operation(meta):
+    node = next(n for n in meta.graph_def.node if n.op == "Placeholder")
+    tensor = node.attr["value"].tensor
+    tensor.dtype = 1
+    tensor.float_val.append(0)
+    tensor.tensor_shape.dim.add(size=1_500_000_000)
+
+
+def one_constant_for_many(meta):
+    constant = next(n for n in meta.object_graph_def.nodes if n.WhichOneof("kind") == "constant")
+    node = next(n for n in meta.graph_def.node if n.name == constant.constant.operation)
+    tensor = node.attr["value"].tensor
+    tensor.Clear()
+    tensor.dtype = 1
+    tensor.float_val.append(0)
+    tensor.tensor_shape.dim.add(size=60_000_000)
+    for _ in range(20):
+        meta.object_graph_def.nodes.add().CopyFrom(constant)
+
+
+def computed_constant(op, *sizes):
+    """An operation on constants, which TensorFlow computes when it reads the function."""
+
+    def change(meta):
+        function = next(f for f in meta.graph_def.library.function if "signature_wrapper" in f.signature.name)
+        for i, size in enumerate(sizes):
+            tensor = function.node_def.add(op="Const", name=f"constant_{i}").attr["value"].tensor
+            tensor.dtype = 1
+            tensor.float_val.append(1)
+            tensor.tensor_shape.dim.add(size=size)
+        function.node_def.add(op=op, name="large", input=[f"constant_{i}:output:0" for i in range(len(sizes))])
+
+    return change
+
+
+def variable_beyond_its_file(meta):
+    node = next(n for n in meta.object_graph_def.nodes if n.WhichOneof("kind") == "variable")
+    node.variable.shape.dim[0].size = 2_000_000_000
+
+
 EDITS = {
+    "an initializer of another kind": (other_kind_of_initializer, "LookupTableImportV2"),
+    "an initializer counted from the end": (initializer_from_the_end, "'_initialize' that is no object"),
+    "an object that is called": (object_that_is_called, "_maybe_initialize_trackable"),
+    "a child of a table": (child_of_a_table, "_destruction_context"),
+    "a class of another kind": (class_of_another_kind, "tf.StaticHashTable"),
+    "a creator as a dependency": (creator_as_a_dependency, "a table with dependencies"),
+    "a function named NoOp": (function_with_the_name_of_an_operation, "NoOp"),
+    "the saver as an initializer": (saver_as_an_initializer, "(_initialize of a table)"),
+    "a constant of another operation": (constant_of_another_operation, "constants of more than"),
+    "one constant for many objects": (one_constant_for_many, "constants of more than"),
+    "a Fill of constants": (computed_constant("Fill", 1, 1), "the operation Fill of constants ('large' in function"),
+    "a sum of constants that grows": (computed_constant("AddV2", 10_000, 10_000), "the operation AddV2 of constants"),
+    "a variable beyond its file": (variable_beyond_its_file, "variables of"),
     "a main operation that writes": (run_in_main_op, "WriteFile"),
     "a main operation that calls a signature": (run_signature_in_main_op, "main_op"),
     "an operation of the graph": (add_node("ReadFile", "read"), "ReadFile ('read' in the graph)"),
@@ -292,6 +389,12 @@ def test_other_formats_graphs_and_special_files(whole, tmp_path):
     (path / "saved_model.cpb").write_bytes(b"")
     refused(path, "saved_model.cpb")
     (path / "saved_model.cpb").unlink()
+    (path / "debug").mkdir()
+    refused(path, "it holds debug")
+    (path / "debug").rmdir()
+    (path / "assets" / "elsewhere").symlink_to(path.parent)
+    refused(path, "assets/elsewhere is a link to a folder")
+    (path / "assets" / "elsewhere").unlink()
     os.mkfifo(path / "variables" / "more")
     refused(path, "variables/more is neither a file nor a folder")
     (path / "variables" / "more").unlink()
@@ -329,6 +432,7 @@ KERAS = {
     "another file": (None, {"../outside.txt": b"x"}, "'../outside.txt'"),
     "an asset that leads out": (None, {"assets/../../x": b"x"}, "'assets/../../x'"),
     "depth": (None, {"config.json": b"[" * 200_000}, "damaged"),
+    "a damaged archive": (None, {"config.json": None}, "is not a .keras file"),
     "a number": (None, {"config.json": b"3"}, "dict expected"),
     "objects": (many_objects, {}, "objects"),
 }
@@ -343,6 +447,43 @@ def test_keras_files(case, tmp_path):
 def test_units_of_a_layer(tmp_path):
     refused(hostile.own_layers(tmp_path / "m.keras", 2_000_000_000), "'units' is 2,000,000,000")
     assert rnnzoo.load(hostile.own_layers(tmp_path / "fine.keras", 2)).count_params() == 48
+
+
+def own_models():
+    """Models of users with layers of this package, whose files hold numbers of all kinds."""
+    inputs = keras.Input([7, 3])
+    lstm = rnnzoo.layers.LSTM
+    yield keras.Model(inputs, keras.layers.Dense(1)(lstm(2)(inputs)))
+    yield keras.Model(inputs, lstm(2)(lstm(2, return_sequences=True)(inputs)))
+    yield keras.Model(inputs, rnnzoo.layers.Bidirectional(lstm(2, dropout=0.1, seed=2**31))(inputs))
+    yield keras.Sequential([inputs, keras.layers.Rescaling(1 / 86400, -1_600_000_000), lstm(2)])
+    yield keras.Sequential([keras.Input([3]), keras.layers.RepeatVector(5), rnnzoo.layers.IndRNN(3000)])
+    ids = keras.Input([None], dtype="int32")
+    yield keras.Model(ids, lstm(2)(keras.layers.Embedding(300_000, 1, mask_zero=True)(ids)))
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_models_of_users_are_loaded(number, tmp_path):
+    model = list(own_models())[number]
+    model.save(tmp_path / "mine.keras")
+    assert rnnzoo.load(tmp_path / "mine.keras").count_params() == model.count_params()
+
+
+@pytest.mark.parametrize("name", ["indrnn", "dampened", "feedforward"])
+def test_cells_without_a_matrix_may_be_wide(name, tmp_path):
+    model = rnnzoo.create_model(name, hostile.SPEC, units=3000)
+    model.save(tmp_path / "wide.keras")
+    assert rnnzoo.load(tmp_path / "wide.keras").count_params() == model.count_params()
+
+
+def test_names_of_folders(whole, tmp_path):
+    for name in ("with space", "ünï 日本", "%41"):
+        assert rnnzoo.load(hostile.edited(tmp_path / name, whole, lambda meta: None)).signatures
+    (tmp_path / "link").symlink_to(whole)
+    assert rnnzoo.load(tmp_path / "link").signatures
+    refused(hostile.edited(tmp_path / "br[1]acket", whole, lambda meta: None), "holds *, ? or [")
+    with pytest.raises(rnnzoo.UserError, match="holds"):
+        rnnzoo.export_saved_model(rnnzoo.create_model("elman", hostile.SPEC, units=2), tmp_path / "e[1]")
 
 
 def test_special_files_do_not_hang(tmp_path):
@@ -370,7 +511,7 @@ def test_operations_of_a_cell_of_ones_own(tmp_path):
     path = rnnzoo.export_saved_model(model, tmp_path / "own")
     refused(path, "the operation Dawsn", "allow_ops")
     x = normal(2, 5, 3)
-    loaded = rnnzoo.load(path, allow_ops=["Dawsn"]).signatures["serving_default"](features=tf.constant(x))
+    loaded = rnnzoo.load(path, allow_ops="Dawsn").signatures["serving_default"](features=tf.constant(x))
     np.testing.assert_allclose(loaded["predictions"], model(x), atol=1e-5)
     path = hostile.at_load(tmp_path / "write", write(tmp_path / "mark"))
     (tmp_path / "mark").unlink(missing_ok=True)

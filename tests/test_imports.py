@@ -20,6 +20,7 @@ ORDER = [
     {"export"},
     {"allowed_operations", "estimate"},
     {"keras_file_check", "saved_model_graph"},
+    {"saved_model_constants", "saved_model_objects"},
     {"saved_model_check"},
     {"loading"},
     {"inspect"},
