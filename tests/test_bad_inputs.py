@@ -175,6 +175,20 @@ def unknown_name(rng, folder):
         (["--task=char_lm", "--encoding=undefined", "--data=book.txt"], "undefined"),
         (["--task=pairs", "--encoding=hex", "--data=pairs.tsv", "--model=seq2seq"], "hex"),
         (["--task=tag", "--test_data=tags.conll"], "test_data"),
+        (["--units=1" + "0" * 400, "--data=book.txt"], "units"),
+        (["--steps=1" + "0" * 400, "--data=book.txt"], "steps"),
+        (["--seed=4294967296", "--data=book.txt"], "seed"),
+        (["--learning_rate=1e39", "--data=book.txt"], "learning_rate"),
+        (["--clip_norm=1e39", "--data=book.txt"], "clip_norm"),
+        (["--activation=glu", "--data=book.txt"], "glu"),
+        (["--activation=threshold", "--data=book.txt"], "threshold"),
+        (["--task=classify", "--data=texts.csv", "--text_column=" + "9" * 5000], "text_column"),
+        (["--task=forecast", "--data=numbers.csv", "--season=10000000000000000000"], "season"),
+        (["--model=decoder", "--task=waveform", "--cycles=1e307"], "cycles"),
+        (["--flagfile=pipe"], "flagfile"),
+        (["--data=n\udcff.txt"], "data"),
+        (["--data=book.txt", "--export_dir=x\udcff"], "export_dir"),
+        (["--data=book.txt", "--run_dir=x\udcff"], "run_dir"),
     ]
     arguments, named = rng.choice(cases)
     return Case("train", arguments, (named,))
@@ -260,7 +274,8 @@ def stored_run(rng, folder):
     name = f"damaged-{rng.randrange(10**9)}"
     shutil.copytree(folder / "run", folder / name)
     path = folder / name / "config.json"
-    settings = json.loads(path.read_text())
+    settings = {**json.loads(path.read_text()), "run_dir": str(folder / name)}  # moved there, not a copy
+    path.write_text(json.dumps(settings))
     kind = rng.randrange(4)
     if kind == 0:
         path.write_bytes(
@@ -334,6 +349,11 @@ def bad_command(rng, folder):
         ("generate", ["export", "--seed=-1"], "seed"),
         ("generate", ["export", "--top_k=-1"], "top_k"),
         ("generate", ["model.pkl"], "model.pkl"),
+        ("generate", ["export", "--top_k=3000000000"], "top_k"),
+        ("generate", ["export", "--temperature=1e39"], "temperature"),
+        ("generate", ["export", "--prompt=\udcff"], "prompt"),
+        ("predict", ["export", "--batch_size=1" + "0" * 30], "batch_size"),
+        ("inspect", ["run", "--text=\udcff"], "text"),
         ("generate", ["pipe"], "pipe"),
         ("inspect", ["nowhere"], "nowhere"),
         ("inspect", ["run", "--what=x"], "x"),

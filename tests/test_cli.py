@@ -60,7 +60,7 @@ BAD = {
     "dampening not finite": (["--model=dampened", "--dampening=nan", "--data=book.txt"], "dampening must be a finite"),
     "window of none": (["--model=feedforward", "--context=0", "--data=book.txt"], "context must be at least 1"),
     "nothing recurs": (["--model=feedforward", "--recurrent_dropout=.1", "--data=book.txt"], "nothing recurs"),
-    "argument without flag": (["book.txt"], "unexpected argument 'book.txt'"),
+    "argument without flag": (["book.txt"], "there is no argument 'book.txt'"),
     "missing file": (["--data=nowhere.txt"], "there is no file nowhere.txt"),
     "folder": (["--data=void"], "holds no .txt file"),
     "not text": (["--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
@@ -225,9 +225,9 @@ def test_forecasts_are_drawn(folder):
 
 
 def test_a_run_dir_that_cannot_be_made(folder, capsys):
-    assert train("--run_dir=book.txt/run", "--data=book.txt") == 1
+    assert train("--run_dir=book.txt/run", "--data=book.txt") == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: book.txt/run: Not a directory") and err.count("\n") == 1
+    assert err.startswith("error: book.txt is a file") and err.count("\n") == 1
     assert (folder / "book.txt").read_text(encoding="utf-8") == TEXT
 
 

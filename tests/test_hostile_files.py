@@ -491,8 +491,7 @@ def test_special_files_do_not_hang(tmp_path):
     refused(tmp_path / "pipe.keras", "neither a file nor a folder")
 
 
-@rnnzoo.CELLS.register("bessel-elman")
-class BesselCell(rnnzoo.cells.AffineCell):
+class DawsonCell(rnnzoo.cells.AffineCell):
     """A cell of a user, with an operation that no cell of this package has."""
 
     def step(self, x, r, state, consts):
@@ -500,14 +499,16 @@ class BesselCell(rnnzoo.cells.AffineCell):
         return h, (h,)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def unregistered():
-    yield
-    del rnnzoo.CELLS._entries["bessel-elman"], rnnzoo.MODELS._entries["bessel-elman"]
+@pytest.fixture
+def dawson():
+    """The model of that cell, registered for a test."""
+    rnnzoo.CELLS.register("dawson")(DawsonCell)
+    yield rnnzoo.create_model("dawson", hostile.SPEC, units=3)
+    del rnnzoo.CELLS._entries["dawson"], rnnzoo.MODELS._entries["dawson"]
 
 
-def test_operations_of_a_cell_of_ones_own(tmp_path):
-    model = rnnzoo.create_model("bessel-elman", hostile.SPEC, units=3)
+def test_operations_of_a_cell_of_ones_own(dawson, tmp_path):
+    model = dawson
     path = rnnzoo.export_saved_model(model, tmp_path / "own")
     refused(path, "the operation Dawsn", "allow_ops")
     x = normal(2, 5, 3)

@@ -219,6 +219,7 @@ def test_foreign_and_damaged_checkpoints(here, capsys):
     assert "no checkpoint in run/checkpoints is whole" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_default_names_are_found_again(here, capsys):
     names = [flag for flag in COMMAND if "_dir" not in flag and "steps" not in flag]
     flags = ["train.py", *names, "--nojit_compile"]

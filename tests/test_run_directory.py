@@ -1,6 +1,7 @@
 """A run owns its folders: locks, exports of its own, data that may not change, damage that is told and mended."""
 
 import json
+import math
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import rnnzoo
 from rnnzoo.export.saved_model import sweep_leftovers
 from rnnzoo.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from rnnzoo.training import checkpoint
+from tests.helpers import often
 from tests.test_resume import COMMAND, MAIN, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
 
 HOLD = """
@@ -47,6 +49,28 @@ def hold():
     for process in held:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of ten steps, once for all tests that go on from one."""
+    folder = book(tmp_path_factory.mktemp("finished"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(rnnzoo.run, "export_saved_model", stand_in)
+        patch.setattr(rnnzoo.run, "show_outputs", lambda *_: "")
+        assert train("--steps=10", "--eval_every=5", "--checkpoint_every=0") == 0
+    return folder
+
+
+@pytest.fixture
+def done(here, finished):  # noqa: F811
+    """A folder of its own with that run."""
+    for name in ("run", "export"):
+        shutil.copytree(finished / name, here / name)
+    path = here / "run/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_dir": str(here / "run")}))
+    return here
 
 
 def failing(capsys, *arguments, status=2):
@@ -105,20 +129,19 @@ def test_resume_leaves_the_exports_of_other_runs_alone(here, capsys):  # noqa: F
     assert contents(here / "export") != before
 
 
-def test_an_edited_config_cannot_point_elsewhere(here, capsys):  # noqa: F811
-    assert train("--steps=3") == 0
-    precious = here / "precious"
+def test_an_edited_config_cannot_point_elsewhere(done, capsys):
+    precious = done / "precious"
     precious.mkdir()
     stand_in(None, precious, {"run_id": "of another run"})
     (precious / "notes.txt").write_text("mine")
-    settings = json.loads((here / "run/config.json").read_text())
+    settings = json.loads((done / "run/config.json").read_text())
     for name in ("precious", str(precious), "run/../precious"):
-        (here / "run/config.json").write_text(json.dumps({**settings, "export_dir": name}))
+        (done / "run/config.json").write_text(json.dumps({**settings, "export_dir": name}))
         before = contents(precious)
         names = [flag for flag in COMMAND if "_dir" not in flag and "steps" not in flag and "determ" not in flag]
         names = [flag for flag in names if flag != "--layers=2"]
         capsys.readouterr()
-        assert rnnzoo.cli.main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=4", "--resume"]) == 2
+        assert rnnzoo.cli.main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=11", "--resume"]) == 2
         assert "did not write" in capsys.readouterr().err
         assert contents(precious) == before
 
@@ -131,27 +154,25 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("case", CHANGES)
-def test_changed_data_is_noticed(case, here, capsys):  # noqa: F811
-    assert train("--steps=3") == 0
-    text = (here / "book.txt").read_text(encoding="utf-8")
-    (here / "book.txt").write_text(CHANGES[case](text), encoding="utf-8")
-    error = failing(capsys, "--steps=5", "--resume")
+@pytest.mark.parametrize("case", often("shorter", of=CHANGES))
+def test_changed_data_is_noticed(case, done, capsys):
+    text = (done / "book.txt").read_text(encoding="utf-8")
+    (done / "book.txt").write_text(CHANGES[case](text), encoding="utf-8")
+    error = failing(capsys, "--steps=11", "--resume")
     assert "--resume: the data changed since run began: book.txt" in error and "--allow_changed_data" in error
-    (here / "book.txt").write_text(text, encoding="utf-8")
-    assert train("--steps=5", "--resume") == 0
+    (done / "book.txt").write_text(text, encoding="utf-8")
+    assert train("--steps=11", "--resume") == 0
 
 
-def test_changed_data_that_is_allowed(here, capsys):  # noqa: F811
-    assert train("--steps=3") == 0
-    path = here / "book.txt"
+def test_changed_data_that_is_allowed(done, capsys):
+    path = done / "book.txt"
     text = path.read_text(encoding="utf-8")
     path.write_text(text + "Q", encoding="utf-8")
-    assert "bytes and has" in failing(capsys, "--steps=5", "--resume")
-    assert train("--steps=5", "--resume", "--allow_changed_data") == 0  # an unknown letter in the test part
-    assert train("--steps=6", "--resume") == 0  # and that is what the run has now
+    assert "bytes and has" in failing(capsys, "--steps=11", "--resume")
+    assert train("--steps=11", "--resume", "--allow_changed_data") == 0  # an unknown letter in the test part
+    assert train("--steps=12", "--resume") == 0  # and that is what the run has now
     path.write_text("zzz " * 700, encoding="utf-8")
-    assert "the vocabulary" in failing(capsys, "--steps=8", "--resume", "--allow_changed_data")
+    assert "the vocabulary" in failing(capsys, "--steps=13", "--resume", "--allow_changed_data")
 
 
 @pytest.mark.parametrize("export", ["run", "run/checkpoints", "run/deep/er", ".", "../{name}/run", "run/../run/x"])
@@ -201,21 +222,19 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("case", DAMAGE)
-def test_damaged_best(case, here, capsys):  # noqa: F811
-    assert train("--steps=10", "--checkpoint_every=0") == 0
-    DAMAGE[case](here / "run/checkpoints/best.npz")
+@pytest.mark.parametrize("case", often("bytes", "no meta", of=DAMAGE))
+def test_damaged_best(case, done, capsys):
+    DAMAGE[case](done / "run/checkpoints/best.npz")
     capsys.readouterr()
     assert train("--steps=12", "--resume", "--checkpoint_every=0") == 0
     assert "run/checkpoints/best.npz" in capsys.readouterr().out or case in ("no weights", "texts")
-    best = checkpoint.load(here / "run/checkpoints/best.npz")
+    best = checkpoint.load(done / "run/checkpoints/best.npz")
     assert best[1]["best"] > 0 and best[0]["model"]
 
 
-@pytest.mark.parametrize("case", [c for c in DAMAGE if c not in ("no weights", "texts")])
-def test_damaged_checkpoints(case, here, capsys):  # noqa: F811
-    assert train("--steps=10", "--eval_every=5") == 0
-    newest = max(here.glob("run/checkpoints/step-*.npz"))
+@pytest.mark.parametrize("case", often("half", of=DAMAGE))
+def test_damaged_checkpoints(case, done, capsys):
+    newest = max(done.glob("run/checkpoints/step-*.npz"))
     DAMAGE[case](newest)
     capsys.readouterr()
     assert train("--steps=12", "--resume", "--eval_every=5") == 0
@@ -223,9 +242,8 @@ def test_damaged_checkpoints(case, here, capsys):  # noqa: F811
     assert f"warning: run/checkpoints/{newest.name}" in out and "using the one before" in out
 
 
-def test_unknown_progress(here, capsys):  # noqa: F811
-    assert train("--steps=10", "--eval_every=5") == 0
-    newest = max(here.glob("run/checkpoints/step-*.npz"))
+def test_unknown_progress(done, capsys):
+    newest = max(done.glob("run/checkpoints/step-*.npz"))
     groups, meta = checkpoint.load(newest)
     checkpoint.save(newest, groups, {**meta, "progress": {"zz": 1}})
     capsys.readouterr()
@@ -261,16 +279,15 @@ CONFIGS = ["[]", "3", "{", "[" * 200_000, '{"model": 3}', "\xff", "", "null", '{
 
 
 @pytest.mark.parametrize("text", CONFIGS, ids=range(len(CONFIGS)))
-def test_stored_configurations(text, here, capsys):  # noqa: F811
-    assert train("--steps=3") == 0
-    settings = json.loads((here / "run/config.json").read_text())
+def test_stored_configurations(text, done, capsys):
+    settings = json.loads((done / "run/config.json").read_text())
     if text == '{"export_dir": 5}':
         text = json.dumps({**settings, "export_dir": 5})
-    (here / "run/config.json").write_bytes(text.encode("latin-1"))
-    before = contents(here)
-    error = failing(capsys, "--steps=5", "--resume")
+    (done / "run/config.json").write_bytes(text.encode("latin-1"))
+    before = contents(done)
+    error = failing(capsys, "--steps=11", "--resume")
     assert "--resume: run/config.json is not the configuration of a run" in error
-    assert contents(here) == before
+    assert contents(done) == before
 
 
 def test_messages_name_what_happened(here, capsys, monkeypatch):  # noqa: F811
@@ -288,16 +305,17 @@ def test_messages_name_what_happened(here, capsys, monkeypatch):  # noqa: F811
     assert "run was deleted while the run was going on" in error and "intact" not in error
 
 
-def test_a_schedule_that_is_stretched_is_told(here, capsys):  # noqa: F811
-    assert train("--steps=6") == 0
+def test_a_schedule_that_is_stretched_is_told(done, capsys):
     capsys.readouterr()
-    assert train("--steps=12", "--resume") == 0
+    assert train("--steps=20", "--resume") == 0
     out = capsys.readouterr().out
-    assert re.search(r"warning: the learning rate was 0 at step 6 and goes on at 0\.00\d+, as the cosine schedule", out)
-    first = json.loads((here / "run/result.json").read_text())["seconds"]
-    assert train("--steps=13", "--resume", "--schedule=constant") == 2  # another schedule is another run
-    assert train("--steps=14", "--resume") == 0
-    assert json.loads((here / "run/result.json").read_text())["seconds"] > first  # of all parts
+    assert re.search(
+        r"warning: the learning rate was 0 at step 10 and goes on at 0\.00\d+, as the cosine schedule", out
+    )
+    first = json.loads((done / "run/result.json").read_text())["seconds"]
+    assert train("--steps=21", "--resume", "--schedule=constant") == 2  # another schedule is another run
+    assert train("--steps=22", "--resume") == 0
+    assert json.loads((done / "run/result.json").read_text())["seconds"] > first  # of all parts
 
 
 def runs(folder, count, *arguments):
@@ -344,3 +362,105 @@ def test_twenty_kills(whole, tmp_path):  # noqa: F811
     assert sorted(p.name for p in folder.iterdir()) == ["book.txt", "export", "run"]
     assert not list((folder / "run").rglob("*.part"))
     rnnzoo.load(folder / "export")
+
+
+def test_a_refused_resume_changes_nothing(done, capsys):
+    """Not even what the run knows of its data: the next try is refused as well."""
+    text = (done / "book.txt").read_text(encoding="utf-8")
+    (done / "book.txt").write_text(text + "Q", encoding="utf-8")
+    before = contents(done / "run")
+    assert "would go back" in failing(capsys, "--steps=3", "--resume", "--allow_changed_data")
+    assert contents(done / "run") == before
+    assert "the data changed" in failing(capsys, "--steps=11", "--resume")
+
+
+def test_a_copy_of_a_run_leaves_the_first_ones_export_alone(done, capsys):
+    shutil.copytree(done / "run", done / "copy")
+    before = contents(done / "export")
+    assert "did not write" in failing(capsys, "--steps=11", "--resume", "--run_dir=copy")
+    assert train("--steps=11", "--resume", "--run_dir=copy", "--export_dir=other") == 0
+    assert contents(done / "export") == before
+    (done / "run").rename(done / "moved")  # a run that was moved is still the same one
+    assert train("--steps=11", "--resume", "--run_dir=moved") == 0
+
+
+def test_a_lock_in_a_folder_that_was_replaced(tmp_path):
+    (tmp_path / "e").mkdir()
+    first = FolderLock(tmp_path / "e")
+    first.acquire()
+    (tmp_path / "e").rename(tmp_path / "aside")
+    (tmp_path / "e").mkdir()
+    second = FolderLock(tmp_path / "e")
+    second.acquire()
+    first.release()  # the files of the second are not its own
+    assert is_locked(tmp_path / "e") and (tmp_path / "e" / OWNER).exists()
+    second.release()
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "e" / OWNER).symlink_to(precious)
+    second.acquire()
+    second.release()
+    assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["runs", "saved_models"])
+def test_links_that_lead_nowhere(name, here, capsys):  # noqa: F811
+    (here / name).symlink_to("/nonexistent/folder")
+    names = ["--model=elman", "--units=3", "--data=book.txt", "--steps=2", "--nojit_compile"]
+    capsys.readouterr()
+    assert rnnzoo.cli.main(["train.py", *names]) == 2
+    assert f"{name} is a file, or a link that leads nowhere" in capsys.readouterr().err
+
+
+def test_the_folder_that_this_runs_in(here, capsys):  # noqa: F811
+    (here / "inside").mkdir()
+    os.chdir(here / "inside")
+    for name in (".", ".."):
+        error = failing(
+            capsys, f"--export_dir={name}", "--run_dir=/tmp/nowhere-else", "--data=../book.txt", "--steps=2"
+        )
+        assert "the folder that this runs in" in error or "holds something" in error
+
+
+PIPES = ["config.json", "checkpoints/best.npz", "checkpoints/step-00000010.npz", "log.jsonl"]
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_pipes_in_place_of_files(name, done, capsys):
+    path = done / "run" / name
+    path.unlink()
+    os.mkfifo(path)
+    status = train("--steps=11", "--resume")
+    assert status in (0, 1, 2)  # and not for ever
+    output = capsys.readouterr()
+    assert status == 0 or name.rpartition("/")[2] in output.err
+
+
+def test_numbers_that_are_none_in_a_checkpoint(done, capsys):
+    """Weights that are not finite, states of another shape: the checkpoint before serves."""
+    newest = max(done.glob("run/checkpoints/step-*.npz"))
+    groups, meta = checkpoint.load(newest)
+    for change in (
+        {"model": [np.full_like(w, np.nan) for w in groups["model"]]},
+        {"state": [np.zeros([3, 99], "float32") for _ in groups["state"]]},
+        {"state": [np.array(["x"])]},
+    ):
+        checkpoint.save(newest, {**groups, **change}, meta)
+        capsys.readouterr()
+        assert train("--steps=10", "--resume", "--eval_every=5") == 0
+        assert f"warning: {newest.relative_to(done)}" in capsys.readouterr().out
+        checkpoint.save(newest, groups, meta)
+    for progress in ({"seconds": math.nan}, {"loss_count": -1}, {"best": math.nan}):
+        checkpoint.save(newest, groups, {**meta, "progress": {**meta["progress"], **progress}})
+        assert train("--steps=10", "--resume", "--eval_every=5") == 0
+        assert "cannot be; using the one before" in capsys.readouterr().out
+        checkpoint.save(newest, groups, meta)
+
+
+def test_best_weights_that_are_not_finite(done, capsys):
+    path = done / "run/checkpoints/best.npz"
+    groups, _ = checkpoint.load(path)
+    checkpoint.save(path, {"model": [np.full_like(w, np.nan) for w in groups["model"]]}, {"step": 5, "best": -1.0})
+    assert train("--steps=11", "--resume") == 0
+    assert "holds values that are no finite numbers; the weights of step 10 take its place" in capsys.readouterr().out
+    assert math.isfinite(json.loads((done / "run/result.json").read_text())["metrics"]["test"]["loss"])

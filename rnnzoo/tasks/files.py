@@ -178,7 +178,7 @@ def refuse_wide(path: Path, encoding: str) -> None:
         return
     likely = likely_encoding(path)
     if likely.startswith(WIDE):
-        raise UserError(f"{path} is not {encoding} text but {likely}: give --encoding={likely}")
+        raise UserError(f"{path} is not {encoding.removesuffix('-sig')} text but {likely}: give --encoding={likely}")
 
 
 def refuse_surrogates(text: str, where: str) -> None:

@@ -263,6 +263,7 @@ def assert_floats_do_not_round(name):
     assert layer(tf.ones([1, 2101, 2]), tf.constant(chain, tf.float32)).dtype == tf.float16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", often("tree-lstm-childsum", of=NAMES))
 def test_keras_file_and_mixed_precision(name, tmp_path):
     rng = np.random.default_rng(4)

@@ -206,6 +206,7 @@ def test_text_to_a_class(tmp_path):
     np.testing.assert_allclose(found, model(batch.inputs, mask=tf.constant(batch.mask)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tags_by_name_and_spelled_words(tmp_path):
     symbols, letters = (*SPECIAL, "the", "cat"), (*SPECIAL, *"thecasž")
     spec = rnnzoo.TaskSpec(

@@ -91,6 +91,7 @@ def test_a_window_and_what_is_too_small_to_be_told():
     assert says.endswith("smaller than single precision can hold")
 
 
+@pytest.mark.slow
 def test_an_encoder_is_measured_by_the_loss():
     task = rnnzoo.create_task("reverse", seq_length=8)
     subject = Subject("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)

@@ -176,6 +176,7 @@ def test_padding_changes_nothing(last):
         assert_close(got[row : row + 1] if last else got[row : row + 1, :length], alone, 1e-6)
 
 
+@pytest.mark.slow
 def test_in_a_functional_model_through_files(tmp_path):
     ids = keras.Input([None], dtype="int32")
     x = keras.layers.Embedding(9, 4, mask_zero=True)(ids)

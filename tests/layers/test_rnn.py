@@ -199,6 +199,7 @@ def test_a_sequence_of_no_steps():
     assert_close(final, layer.get_initial_state(2), 0, 0)
 
 
+@pytest.mark.slow
 def test_functional_model_with_masks_and_states_learns():
     keras.utils.set_random_seed(0)
     ids = keras.Input([None], dtype="int32")
@@ -250,6 +251,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_keras_files_load_in_a_fresh_process(tmp_path):
     layers = {
         name: make(4, kernel_regularizer=keras.regularizers.L2(1e-4), recurrent_dropout=0.1)

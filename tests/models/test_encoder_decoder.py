@@ -312,6 +312,7 @@ def test_errors(make, message):
         make()
 
 
+@pytest.mark.slow
 def test_trains_and_beats_chance():
     task = rnnzoo.create_task("reverse", seq_length=3, batch_size=32, eval_size=100)
     trainer = Trainer(model_for(task.spec, units=32), task, TrainingOptions(steps=250, learning_rate=1e-2))
@@ -337,6 +338,7 @@ print(json.dumps([[t.decode() for t in f.numpy().ravel()] for f in found]))
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_writes_the_same(peaked, tmp_path):
     """From a `.keras` file with this package, and from the export without it."""
     peaked.save(tmp_path / "m.keras")

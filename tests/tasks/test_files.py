@@ -169,3 +169,67 @@ def test_bleu_gives_no_advice(tmp_path, caplog):
     model = rnnzoo.create_model("seq2seq", task.spec, units=4, embedding=4)
     found = Trainer(model, task, TrainingOptions(jit_compile=False)).evaluate("test")
     assert found["bleu"] >= 0 and not [r for r in caplog.records if r.name.startswith("sacrebleu")]
+
+
+def test_halves_of_characters_are_refused(tmp_path):
+    (tmp_path / "f.txt").write_bytes(b"the quick +2AA- brown fox\n" * 60)
+    for task in ("char_lm", "word_lm"):
+        with pytest.raises(rnnzoo.UserError, match=r"f\.txt: U\+D800 is half of a character"):
+            rnnzoo.create_task(task, data=str(tmp_path / "f.txt"), encoding="utf-7")
+    (tmp_path / "t.csv").write_bytes(b"text,label\n" + b"a +2AA-,1\nb,0\n" * 20)
+    with pytest.raises(rnnzoo.UserError, match=r"t\.csv, line 2: U\+D800"):
+        rnnzoo.create_task("classify", data=str(tmp_path / "t.csv"), encoding="utf-7")
+
+
+def test_quotes_that_never_close(tmp_path):
+    (tmp_path / "t.csv").write_text('text,label\n"a b,x\n' + "c d,y\n" * 20)
+    with pytest.raises(rnnzoo.UserError, match=r"t\.csv, line 22: unexpected end of data"):
+        rnnzoo.create_task("classify", data=str(tmp_path / "t.csv"))
+
+
+def test_code_that_is_read_does_not_warn():
+    from rnnzoo.tasks.syntax import read_python
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_python("1if 1else 2").tokens
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"X": np.zeros([6, 5, 2], complex), "y": np.arange(6)},
+        {"X": np.zeros([6, 5, 2]), "y": np.full(6, 0xFFFFFFFF, "uint32").view("U1")},
+        {"X": np.full([6, 5, 2], "x"), "y": np.arange(6)},
+    ],
+)
+def test_series_of_odd_types(arrays, tmp_path):
+    np.savez(tmp_path / "s.npz", **arrays)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(rnnzoo.UserError, match=r"s\.npz"):
+            rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
+
+
+@pytest.mark.parametrize("lengths", [[-5, 25], [[10, 10]], [10.0, 10.0]])
+def test_lengths_of_music(lengths, tmp_path):
+    parts = {name: np.zeros([20, 4]) for name in ("train", "valid", "test")}
+    np.savez(tmp_path / "m.npz", **parts, **{f"{name}_lengths": np.array(lengths) for name in parts})
+    with pytest.raises(rnnzoo.UserError, match="lengths must be whole numbers of at least 0"):
+        rnnzoo.create_task("music", data=str(tmp_path / "m.npz"))
+
+
+def test_vectors_are_utf_8_whatever_the_data_are(tmp_path):
+    (tmp_path / "v.txt").write_bytes("caf\xe9 1 2\n".encode("latin-1"))
+    (tmp_path / "t.txt").write_text("(3 (2 It) (4 (2 's) (3 good)))\n(1 (2 so) (0 bad))\n" * 20)
+    with pytest.raises(rnnzoo.UserError, match=r"--vectors: .*v\.txt is not utf-8 text; convert it"):
+        rnnzoo.create_task("sst", data=str(tmp_path / "t.txt"), vectors=str(tmp_path / "v.txt"))
+
+
+def test_script_of_two_bytes_without_a_mark(tmp_path):
+    (tmp_path / "c.txt").write_bytes(("каждый охотник желает знать\n" * 60).encode("utf-16-be"))
+    with pytest.raises(rnnzoo.UserError, match="is not utf-8 text but utf-16-be: give --encoding=utf-16-be"):
+        rnnzoo.create_task("char_lm", data=str(tmp_path / "c.txt"))
+    (tmp_path / "odd.txt").write_bytes(TEXT.encode("utf-16") + b"x")
+    with pytest.raises(rnnzoo.UserError, match=r"odd\.txt is damaged: not all of it is utf-16 text"):
+        rnnzoo.create_task("char_lm", data=str(tmp_path / "odd.txt"), encoding="utf-16")

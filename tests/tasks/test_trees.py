@@ -94,6 +94,7 @@ def test_bad_files(line, message, tmp_path):
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("composition", often("tree-gru", of=rnnzoo.COMPOSITIONS.list()))
 def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path):
     """Loss falls over 60 steps, the same weights from a `.keras` file, sequences refused."""
@@ -155,6 +156,7 @@ def treebank(folder, text=TREEBANK):
     return str(path)
 
 
+@pytest.mark.slow
 def test_labelled_trees_are_learnt_at_every_node(tmp_path):
     """Accuracy is that of roots; neutral nodes and sentences are left out with --binary."""
     data = treebank(tmp_path)
@@ -207,6 +209,7 @@ def test_binary_needs_the_five_grades(tmp_path):
         rnnzoo.create_task("sst")
 
 
+@pytest.mark.slow
 def test_syntax_trees_of_python(tmp_path):
     """Trees are those of the code, exports read code; what is no Python is told."""
     tree = read_python("def f(a):\n    return g(a, 'b')\n")
@@ -240,6 +243,7 @@ def test_functions_are_found_where_the_parser_counts_lines():
     assert [read_python(piece).tokens[1] for piece in found] == ["f", "g"]
 
 
+@pytest.mark.slow
 def test_kinds_inside_the_nodes(tmp_path):
     """With --nary a node has its kind and any number of children; compositions of the leaves alone are refused."""
     tree = read_python("f(a, b)", nary=True)
@@ -268,6 +272,7 @@ def test_kinds_inside_the_nodes(tmp_path):
 VECTORS = "It 1 2 3\n. . 0 0 0\ngood -1 0.5 2e-1\nnever 9 9 9\n"
 
 
+@pytest.mark.slow
 def test_word_vectors_are_where_the_embedding_begins(tmp_path):
     """Known words have their vectors at step 0; an unknown one is as large; a run by flags takes them."""
     file = tmp_path / "vectors.txt"

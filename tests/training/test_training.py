@@ -61,6 +61,7 @@ def test_evaluation_loss_is_the_mean_over_all_targets(tmp_path):
     assert shorter.evaluate("validation")["loss"] == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_dropout_and_two_layers_are_reproducible(tmp_path):
     task, digests = text_task(tmp_path), []
     for _ in range(2):
