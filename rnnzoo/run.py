@@ -22,7 +22,7 @@ from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.report import Reporter
 from rnnzoo.run_directory import RunDirectory
 from rnnzoo.samples import draw_outputs, show_outputs
-from rnnzoo.tasks import files
+from rnnzoo.tasks import recording
 from rnnzoo.tasks.base import SPLITS, Task
 from rnnzoo.training import Interrupted, Session, Trainer, TrainingOptions, checkpoint
 
@@ -102,19 +102,18 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
             return _execute(settings, directory, report, stop, started)
         except OSError as error:
             if directory.claimed and not directory.run_dir.is_dir():
-                raise RunLost(
-                    f"{directory.run_dir} was deleted while the run was going on: nothing of it is left"
-                ) from error
+                raise RunLost(f"{directory.run_dir} was deleted while the run was going on: nothing is left") from error
             raise
 
 
 def _execute(
     settings: RunConfig, directory: RunDirectory, report: Reporter, stop: Callable[[], bool], started: float
 ) -> dict[str, Any]:
-    with files.record(report.reading) as read:
+    with recording.record(report.reading) as read:
         task = TASKS[settings.run.task](settings.task)
     data = read.describe(task.spec)
-    directory.check_data(data, list(read.files))
+    if warning := directory.check_data(data, list(read.files)):
+        report.say(warning)
     if settings.training.label_smoothing and task.spec.loss != "cross_entropy":
         raise UserError(f"--label_smoothing is of classes, and task '{settings.run.task}' has none")
     settings = _count_epochs(settings, task)

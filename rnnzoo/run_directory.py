@@ -12,7 +12,7 @@ from rnnzoo.folders import clear_run, make_folder, newest_run
 from rnnzoo.json_files import DATA, RUN_CONFIG, check, read_json, write_json
 from rnnzoo.locks import LOCK, FolderLock, is_empty
 from rnnzoo.serialization import apply_renames
-from rnnzoo.tasks.files import changes
+from rnnzoo.tasks.recording import changes
 
 MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
 FILES = ("data", "valid_data", "test_data")  # options that name what is trained on
@@ -62,15 +62,19 @@ class RunDirectory:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def check_data(self, data: dict[str, Any], files: list[Path]) -> None:
-        """Raises `UserError` if the data of the run that goes on changed, or lies where this run will write."""
+    def check_data(self, data: dict[str, Any], files: list[Path]) -> str:
+        """Raises `UserError` if the data of the run that goes on changed, or lies where this run will write.
+
+        Returns a warning where it is not known what they were.
+        """
         for path in files:
             for folder in (self.export_dir, *([] if self.run.resume else [self.run_dir])):
                 if path.resolve().is_relative_to(folder.resolve()):
                     raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
         before = self._recorded.get("data")
         if before is None:
-            return
+            known = "warning: the run does not say what data it began with: they are taken to be the same"
+            return known if self._recorded else ""
         check(before, DATA, f"{self.run_dir / 'config.json'}: data")
         changed = changes(before, data)
         if changed and not self.run.allow_changed_data:
@@ -83,18 +87,19 @@ class RunDirectory:
                 f"--resume: the data changed since {self.run_dir} began, and with them the vocabulary, which the "
                 "weights are made for: start a new run"
             )
+        return ""
 
     def claim(self) -> None:
-        """Makes the folders and takes their locks."""
+        """Makes the folders and takes their locks; what an earlier run left goes only when neither was refused."""
+        self.export_dir = self._make(self.export_dir, self._named)
+        for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
+            sweep_leftovers(path)
+        self.check_export()
         if not self.run.resume:
             self.run_dir = self._make(self.run_dir, bool(self.run.run_dir))
             refuse_full(self.run_dir, self.run.overwrite)
             clear_run(self.run_dir)
         self.claimed = True
-        self.export_dir = self._make(self.export_dir, self._named)
-        for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
-            sweep_leftovers(path)
-        self.check_export()
 
     def write_config(self, data: dict[str, Any]) -> None:
         """Writes `config.json`: from now on the run has these options and data."""

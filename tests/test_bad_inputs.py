@@ -24,7 +24,7 @@ from rnnzoo.training import TrainingOptions, checkpoint
 from tests.test_run_directory import contents
 
 ROOT = Path(rnnzoo.__file__).parent.parent
-SEED, COUNT, PROCESSES = int(os.environ.get("SEED", 19)), int(os.environ.get("COUNT", 540)), 40
+SEED, COUNT, PROCESSES = 19, 540, 40
 PATIENCE = 20  # seconds that an answer may take
 SMALL = ["--units=3", "--steps=2", "--batch_size=4", "--nojit_compile"]
 COMMANDS = {

@@ -13,7 +13,7 @@ import pytest
 import rnnzoo
 from rnnzoo import catalogue, cli, run, startup
 from rnnzoo.report import Reporter
-from rnnzoo.tasks import files
+from rnnzoo.tasks import recording
 
 ROOT = Path(rnnzoo.__file__).parent.parent
 
@@ -145,10 +145,10 @@ def test_every_byte_counts(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("a b\tc d\n" * 300, encoding="utf-8")
     seen = []
-    with files.record(lambda *progress: seen.append(progress)) as read:
+    with recording.record(lambda *progress: seen.append(progress)) as read:
         task = rnnzoo.create_task("pairs", data=str(path))
     size = path.stat().st_size
     assert seen[-1][:2] == (2 * size, 2 * size)  # once for the digest
     found = read.describe(task.spec)
     assert found["files"] == [{"name": "pairs.tsv", "size": size, "sha256": found["files"][0]["sha256"]}]
-    assert files.changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"
+    assert recording.changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"

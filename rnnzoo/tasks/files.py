@@ -1,25 +1,17 @@
-"""The files that users name: checked before they are read, read with their progress, and summed up in one digest."""
+"""The files that users name, checked before they are read; encodings, by their name and as they look."""
 
 import codecs
-import contextlib
-import contextvars
-import dataclasses
-import hashlib
 import io
-import json
 import os
 import re
 import stat
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rnnzoo.errors import UserError
-from rnnzoo.spec import TaskSpec
+from rnnzoo.tasks.recording import current_recorder
 
-CHUNK = 1 << 20  # bytes hashed at a time
-LISTED = 50  # files at most that a description lists
+BUFFER = 1 << 20  # bytes read at a time
 SNIFFED = 4096  # bytes from which an encoding is guessed
 BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, with which it begins
@@ -29,78 +21,6 @@ BOMS = {
 }
 SURROGATES = re.compile("[\ud800-\udfff]")
 WIDE = ("utf-16", "utf-32")
-Progress = Callable[[int, int, float], None]  # bytes read, bytes in all, seconds
-
-
-@dataclasses.dataclass
-class Recorder:
-    """The files that were read since it began, and how far their reading has come."""
-
-    progress: Progress | None = None
-    files: dict[Path, dict[str, Any]] = dataclasses.field(default_factory=dict)
-    done: int = 0
-    total: int = 0
-    started: float = dataclasses.field(default_factory=time.monotonic)
-
-    def add(self, path: Path, name: str, passes: int) -> None:
-        """Records a file that is about to be read, so many times from its beginning to its end."""
-        if path.absolute() in self.files:
-            return
-        size = path.stat().st_size
-        self.total += size * (passes + 1)
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                content.update(chunk)
-                self.advance(len(chunk))
-        self.files[path.absolute()] = {"name": name, "size": size, "sha256": content.hexdigest()}
-
-    def advance(self, count: int) -> None:
-        """Counts bytes that were read."""
-        self.done += count
-        if self.progress is not None:
-            self.progress(self.done, self.total, time.monotonic() - self.started)
-
-    def describe(self, spec: TaskSpec) -> dict[str, Any]:
-        """The files, one digest of all of them, and one of the symbols that were found in them."""
-        files = list(self.files.values())
-        symbols = [spec.vocabulary, spec.source_vocabulary, spec.characters, spec.labels]
-        totals = {"count": len(files), "size": sum(file["size"] for file in files)}
-        listed = files if len(files) <= LISTED else []
-        return {"digest": _digest(files), "vocabulary": _digest(symbols), **totals, "files": listed}
-
-
-_recorder: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar("recorder", default=None)
-
-
-@contextlib.contextmanager
-def record(progress: Progress | None = None) -> Iterator[Recorder]:
-    """Records the files that tasks read inside the `with` statement."""
-    recorder = Recorder(progress)
-    token = _recorder.set(recorder)
-    try:
-        yield recorder
-    finally:
-        _recorder.reset(token)
-
-
-def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What differs between two descriptions of data, in words; empty if nothing does."""
-    if before["digest"] == now["digest"]:
-        return "" if before["vocabulary"] == now["vocabulary"] else "the vocabulary is another one"
-    old, new = ({file["name"]: file for file in data["files"]} for data in (before, now))
-    if not (old and new):
-        sizes = (f"{data['count']:,} files of {data['size']:,} bytes" for data in (before, now))
-        return "there were {}, and there are {} of other contents".format(*sizes)
-    found = [f"{name} is no longer read" for name in sorted(old.keys() - new.keys())]
-    found += [f"{name} is new" for name in sorted(new.keys() - old.keys())]
-    for name in sorted(old.keys() & new.keys()):
-        if old[name]["size"] != new[name]["size"]:
-            found.append(f"{name} had {old[name]['size']:,} bytes and has {new[name]['size']:,}")
-        elif old[name]["sha256"] != new[name]["sha256"]:
-            found.append(f"{name} has other contents of the same size")
-    rest = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return (", ".join(found[:3]) or "the files are read in another order") + rest
 
 
 def existing(name: str, flag: str = "data", passes: int = 1) -> Path:
@@ -124,7 +44,7 @@ def existing(name: str, flag: str = "data", passes: int = 1) -> Path:
 
 def record_file(path: Path, flag: str = "data", passes: int = 1, name: str = "") -> None:
     """Records a file that a task reads, by its name. Raises `UserError` if it cannot be read."""
-    recorder = _recorder.get()
+    recorder = current_recorder()
     try:
         if recorder is not None:
             recorder.add(path, name or path.name, passes)
@@ -158,7 +78,7 @@ def check_encoding(name: str, flag: str = "encoding") -> str:
 
 def open_binary(path: Path) -> io.BufferedReader:
     """A file opened for reading, whose bytes count as progress."""
-    return io.BufferedReader(_Counted(path), CHUNK)
+    return io.BufferedReader(_Counted(path), BUFFER)
 
 
 def open_text(path: Path, encoding: str, newline: str | None = None) -> io.TextIOWrapper:
@@ -214,14 +134,10 @@ class _Counted(io.FileIO):
 
     def __init__(self, path: Path):
         super().__init__(os.fspath(path), "rb")
-        self._recorder = _recorder.get()
+        self._recorder = current_recorder()
 
     def readinto(self, buffer: Any) -> int:
         count = super().readinto(buffer) or 0
         if self._recorder is not None:
             self._recorder.advance(count)
         return count
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).hexdigest()

@@ -8,7 +8,7 @@ import pytest
 
 import rnnzoo
 from rnnzoo import figures, plot
-from rnnzoo.tasks import files
+from rnnzoo.tasks import recording
 from rnnzoo.training import Trainer, TrainingOptions
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
@@ -69,18 +69,18 @@ def test_an_empty_name_is_no_default():
 def test_descriptions_differ_where_the_data_do(tmp_path):
     def describe(text):
         (tmp_path / "book.txt").write_text(text)
-        with files.record() as read:
+        with recording.record() as read:
             task = rnnzoo.create_task("char_lm", data=str(tmp_path / "book.txt"))
         return read.describe(task.spec)
 
     first = describe(TEXT)
-    assert first == describe(TEXT) and not files.changes(first, describe(TEXT))
-    assert "other contents of the same size" in files.changes(first, describe(TEXT.swapcase()))
-    assert "had 2,640 bytes and has 1,320" in files.changes(first, describe(TEXT[: len(TEXT) // 2]))
+    assert first == describe(TEXT) and not recording.changes(first, describe(TEXT))
+    assert "other contents of the same size" in recording.changes(first, describe(TEXT.swapcase()))
+    assert "had 2,640 bytes and has 1,320" in recording.changes(first, describe(TEXT[: len(TEXT) // 2]))
 
 
 def test_the_default_text_is_described_too():
-    with files.record() as read:
+    with recording.record() as read:
         rnnzoo.create_task("char_lm", data_size=50_000)
     assert len(read.files) > 10 and all(path.suffix == ".py" for path in read.files)
 

@@ -1,0 +1,97 @@
+"""What was read: how far reading has come, and a description of the files by which a change is noticed."""
+
+import contextlib
+import contextvars
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.spec import TaskSpec
+
+CHUNK = 1 << 20  # bytes hashed at a time
+LISTED = 50  # files at most that a description lists
+Progress = Callable[[int, int, float], None]  # bytes read, bytes in all, seconds
+
+
+@dataclasses.dataclass
+class Recorder:
+    """The files that were read since it began, and how far their reading has come."""
+
+    progress: Progress | None = None
+    files: dict[Path, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+    started: float = dataclasses.field(default_factory=time.monotonic)
+
+    def add(self, path: Path, name: str, passes: int) -> None:
+        """Records a file that is about to be read, so many times from its beginning to its end."""
+        if path.absolute() in self.files:
+            return
+        size = path.stat().st_size
+        self.total += size * (passes + 1)
+        content = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                content.update(chunk)
+                self.advance(len(chunk))
+        self.files[path.absolute()] = {"name": name, "size": size, "sha256": content.hexdigest()}
+
+    def advance(self, count: int) -> None:
+        """Counts bytes that were read."""
+        self.done += count
+        if self.progress is not None:
+            self.progress(self.done, self.total, time.monotonic() - self.started)
+
+    def describe(self, spec: TaskSpec) -> dict[str, Any]:
+        """The files, one digest of all of them, and one of the symbols that were found in them."""
+        files = list(self.files.values())
+        symbols = [spec.vocabulary, spec.source_vocabulary, spec.characters, spec.labels]
+        totals = {"count": len(files), "size": sum(file["size"] for file in files)}
+        listed = files if len(files) <= LISTED else []
+        return {"digest": _digest(files), "vocabulary": _digest(symbols), **totals, "files": listed}
+
+
+_recorder: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar("recorder", default=None)
+
+
+def current_recorder() -> Recorder | None:
+    """The recorder of the `with record()` around the caller, if there is one."""
+    return _recorder.get()
+
+
+@contextlib.contextmanager
+def record(progress: Progress | None = None) -> Iterator[Recorder]:
+    """Records the files that tasks read inside the `with` statement."""
+    recorder = Recorder(progress)
+    token = _recorder.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _recorder.reset(token)
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two descriptions of data, in words; empty if nothing does."""
+    if before["digest"] == now["digest"]:
+        return "" if before["vocabulary"] == now["vocabulary"] else "the vocabulary is another one"
+    old, new = ({file["name"]: file for file in data["files"]} for data in (before, now))
+    if not (old and new):
+        sizes = (f"{data['count']:,} files of {data['size']:,} bytes" for data in (before, now))
+        return "there were {}, and there are {} of other contents".format(*sizes)
+    found = [f"{name} is no longer read" for name in sorted(old.keys() - new.keys())]
+    found += [f"{name} is new" for name in sorted(new.keys() - old.keys())]
+    for name in sorted(old.keys() & new.keys()):
+        if old[name]["size"] != new[name]["size"]:
+            found.append(f"{name} had {old[name]['size']:,} bytes and has {new[name]['size']:,}")
+        elif old[name]["sha256"] != new[name]["sha256"]:
+            found.append(f"{name} has other contents of the same size")
+    rest = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return (", ".join(found[:3]) or "the files are read in another order") + rest
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).hexdigest()
