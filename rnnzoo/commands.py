@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,12 +26,16 @@ def run(body: Callable[[], int | None], verbose: bool = False) -> int:
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not end a run
             stream.reconfigure(errors="backslashreplace")
     try:
-        return body() or 0
+        status = body() or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except (UserError, flags.Error) as error:
         return fail(str(error), BAD_INPUT)
     except RunError as error:
         return fail(str(error), FAILED)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python, at its end, does not complain too
         return FAILED
     except OSError as error:
         return fail(f"{error.filename or 'a file'}: {error.strerror or error}", FAILED)

@@ -16,6 +16,7 @@ import tensorflow as tf
 import rnnzoo
 from rnnzoo import cli, run
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint, metrics
+from tests.helpers import stand_in
 
 ROOT = Path(rnnzoo.__file__).parent.parent
 STEPS = 240
@@ -34,18 +35,11 @@ def book(folder):
     return folder
 
 
-def stand_in(model, path, config, **_):
-    """For the export, which has tests of its own."""
-    (path / "saved_model.pb").write_text("")
-    (path / "assets.extra").mkdir(exist_ok=True)
-    (path / "assets.extra/config.json").write_text(json.dumps({"spec": {}, "run_id": config["run_id"]}))
-
-
 MAIN = """
 import sys
 from rnnzoo import run
 from rnnzoo.cli import main
-from tests.test_resume import stand_in
+from tests.helpers import stand_in
 run.export_saved_model = stand_in
 run.show_outputs = lambda *_: "\\u03bb \\U0001f642"
 sys.exit(main())

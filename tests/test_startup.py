@@ -93,6 +93,7 @@ def test_a_run_prints_nothing_but_its_own(tmp_path):
     assert "tensorflow" in done.stderr or "oneDNN" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_kept_back_is_shown_if_an_import_fails():
     code = """
 import os, sys

@@ -228,8 +228,8 @@ def test_unusual_activations(kind, graph, batch):
         tf.config.run_functions_eagerly(False)
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
+@pytest.mark.parametrize("training", often(True, of=[True, False]))
+@pytest.mark.parametrize("name", often("lstm", of=["lstm", "gru", "elman"]))
 def test_forward_in_one_graph_and_back_in_another(name, training):
     layer = rnnzoo.layers.RNN(cell(name), return_sequences=True)
     x = tf.constant(normal(3, 4, 3))

@@ -452,7 +452,7 @@ def test_no_lookup_where_vectors_are_no_rows():
     assert_close(tf.function(model)(ids), wanted, 1e-5)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+@pytest.mark.parametrize("batch", often(3, of=[1, 2, 3, 4]))
 def test_parts_of_a_batch_come_together_in_order(peaked, batch):
     """Whatever the batch is cut into, each text is what it is alone."""
     greedy = tf.function(peaked.greedy, input_signature=[tf.TensorSpec([None, None], tf.int32)])
