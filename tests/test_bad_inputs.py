@@ -117,6 +117,12 @@ def of(task, path, *more):
     return [f"--model={model}", f"--task={task}", f"--data={path}", *SMALL, *more]
 
 
+def copy(source, target):
+    """A fresh copy, also where the same case was drawn before."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+
+
 def bad_flag(rng, folder):
     """A value that an option cannot have, of any model, task or of training."""
     kind = rng.choice(("model", "task", "training"))
@@ -272,7 +278,7 @@ JUNK = [None, 3, -1, 1.5, True, "x", [], {}, [1], {"zz": 1}, "\0", 10**30, "../x
 def stored_run(rng, folder):
     """A run whose configuration, or all of whose checkpoints, are damaged."""
     name = f"damaged-{rng.randrange(10**9)}"
-    shutil.copytree(folder / "run", folder / name)
+    copy(folder / "run", folder / name)
     path = folder / name / "config.json"
     settings = {**json.loads(path.read_text()), "run_dir": str(folder / name)}  # moved there, not a copy
     path.write_text(json.dumps(settings))
@@ -302,7 +308,7 @@ def stored_run(rng, folder):
 def stored_export(rng, folder):
     """An export that is damaged, under each command that reads one."""
     name = f"export-{rng.randrange(10**9)}"
-    shutil.copytree(folder / "export", folder / name)
+    copy(folder / "export", folder / name)
     config_path = folder / name / "assets.extra" / "config.json"
     command = rng.choice(["predict", "generate"])
     kind = rng.randrange(3)
@@ -325,7 +331,7 @@ def stored_export(rng, folder):
 def stored_model(rng, folder):
     """A run that cannot be looked at."""
     name = f"looked-at-{rng.randrange(10**9)}"
-    shutil.copytree(folder / "run", folder / name)
+    copy(folder / "run", folder / name)
     path = folder / name / rng.choice(["config.json", "model.keras"])
     path.write_bytes(rng.choice([b"", b"PK\x03\x04", b"[]", path.read_bytes()[:100]]))
     return Case("inspect", [name], (name,))
