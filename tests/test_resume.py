@@ -94,7 +94,7 @@ def whole(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("step", [133, *(pytest.param(s, marks=pytest.mark.slow) for s in (62, *range(5, 225, 12)))])
+@pytest.mark.parametrize("step", [133, *(pytest.param(s, marks=pytest.mark.slow) for s in (62, *range(5, 225, 24)))])
 def test_kill_and_resume(step, whole, tmp_path):
     folder = book(tmp_path)
     process = start(folder)

@@ -353,7 +353,7 @@ def test_twenty_kills(whole, tmp_path):  # noqa: F811
             shutil.rmtree(folder / "run")
         process = start(folder, *resume, code=real)
         try:
-            process.communicate(timeout=rng.uniform(3, 16))
+            process.communicate(timeout=rng.uniform(3, 11))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
