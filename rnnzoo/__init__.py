@@ -11,8 +11,8 @@ if TYPE_CHECKING or not startup.is_command():
     from rnnzoo.api import *  # noqa: F403
     from rnnzoo.api import __all__ as __all__
 else:  # a command imports what it needs when it needs it
-    if startup.module() == "rnnzoo.inspect":  # a package, which Python imports before it runs its command
-        with startup.quiet():
+    if startup.module_name() == "rnnzoo.inspect":  # a package, which Python imports before it runs its command
+        with startup.suppress_notices():
             import rnnzoo.api  # noqa: F401
 
     def __getattr__(name: str) -> Any:

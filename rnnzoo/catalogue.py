@@ -67,14 +67,14 @@ def list_lines(catalogue: Catalogue) -> Iterator[str]:
 
 def help_lines(catalogue: Catalogue, model: str, task: str) -> Iterator[str]:
     """The options of a run of one model and one task in groups, each with the default that such a run has."""
-    parts = {"model": find(catalogue, "model", model), "task": find(catalogue, "task", task)}
+    parts = {"model": find_entry(catalogue, "model", model), "task": find_entry(catalogue, "task", task)}
     yield from _group("What and where", catalogue["run"], {})
     yield from _group("Training", catalogue["training"], parts["task"]["training"])
     yield from _group(f"Model {model}", parts["model"]["options"], {})
     yield from _group(f"Task {task}", parts["task"]["options"], {})
 
 
-def find(catalogue: Catalogue, kind: str, name: str) -> Any:
+def find_entry(catalogue: Catalogue, kind: str, name: str) -> Any:
     """The entry of a model or task. Raises `UserError`, with the nearest names, if there is none."""
     entries = catalogue[f"{kind}s"]
     if name not in entries:
@@ -105,8 +105,7 @@ def _group(title: str, options: list[dict[str, Any]], defaults: dict[str, Any]) 
     yield f"{title}:"
     for option in options:
         default = defaults.get(option["name"], option["default"])
-        shown = "" if default is None or default is False or default == "" else f" [{default}]"
-        yield f"  --{option['name']:20s} {option['help']}{shown}"
+        yield f"  --{option['name']:20s} {option['help']}{config.format_default(default)}"
     yield ""
 
 

@@ -17,24 +17,23 @@ USAGE = """Trains a recurrent network, shows what it learned, and exports it as 
   python train.py --model=jordan --task=copy --help   the options of another model and task
 """
 SWITCHES = {"help": "this text", "list": "print the models, tasks and cells"}
-MODEL, TASK = "lstm", "char_lm"  # unless others are given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 2 for bad input, 1 for what went wrong, 130 for Ctrl-C."""
     argv = list(sys.argv if argv is None else argv)
     verbose = "--verbosity=2" in argv
-    return commands.run(lambda: _main(argv, verbose), verbose)
+    return commands.run_command(lambda: _main(argv, verbose), verbose)
 
 
 def _main(argv: list[str], verbose: bool) -> int:
-    with startup.quiet(not verbose):
+    with startup.suppress_notices(not verbose):
         found = catalogue.load()
     given, switches, rest = parse(argv, found)
     if rest:
         raise UserError(f"there is no argument '{rest[0]}'; options are written --name=value")
     if "help" in switches:
-        print(usage(found, given.get("model", MODEL), given.get("task", TASK)))
+        print(usage(found, **{name: given[name] for name in ("model", "task") if name in given}))
     elif "list" in switches:
         print("\n".join(catalogue.list_lines(found)))
     else:
@@ -47,14 +46,16 @@ def parse(argv: Sequence[str], found: catalogue.Catalogue | None = None) -> tupl
     return commands.parse(argv, catalogue.flags_of(found or catalogue.load()), SWITCHES)
 
 
-def usage(found: catalogue.Catalogue, model: str, task: str) -> str:
+def usage(found: catalogue.Catalogue, model: str | None = None, task: str | None = None) -> str:
     """The text of `--help`: options in groups, those of one model and one task, each with its default."""
+    defaults = {option["name"]: option["default"] for option in found["run"]}
+    model, task = model or defaults["model"], task or defaults["task"]
     return "\n".join([USAGE, *catalogue.help_lines(found, model, task)])
 
 
 def train(given: dict[str, Any], verbose: bool = False) -> int:
     """Trains as the options say; returns the exit status. TensorFlow's notices are shown if `verbose`."""
-    with startup.quiet(not verbose):
+    with startup.suppress_notices(not verbose):
         from rnnzoo import api, run  # noqa: F401  (everything is registered)
         from rnnzoo.report import Reporter
         from rnnzoo.training import Interrupted
@@ -64,7 +65,7 @@ def train(given: dict[str, Any], verbose: bool = False) -> int:
         try:
             run.execute(settings, Reporter(settings.run.verbosity), stop)
         except Interrupted as error:
-            return commands.fail(str(error), 128 + stop.signal)
+            return commands.print_error(str(error), 128 + stop.signal)
     return 0
 
 

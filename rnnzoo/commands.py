@@ -1,11 +1,12 @@
-"""What the commands of this package share: options from flags, and one line for each error."""
+"""Shared parts of the command-line programs: option parsing and one-line error messages."""
 
 import dataclasses
 import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -17,10 +18,10 @@ BAD_INPUT, FAILED, STOPPED = 2, 1, 130  # exit statuses
 LONGEST = 1000  # characters of an error
 
 
-def run(body: Callable[[], int | None], verbose: bool = False) -> int:
-    """Runs the body of a command; returns its exit status, and writes one line to standard error for what went wrong.
+def run_command(body: Callable[[], int | None], verbose: bool = False) -> int:
+    """Runs the body of a command and returns its exit status; an error is one line on standard error.
 
-    The status is 0, 2 for bad input, 1 for what went wrong on the way, 130 for Ctrl-C.
+    The status is 0 for success, 2 for bad input, 1 for a failure, 130 for Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not end a run
@@ -31,39 +32,56 @@ def run(body: Callable[[], int | None], verbose: bool = False) -> int:
             sys.stdout.flush()
         return status
     except (UserError, flags.Error) as error:
-        return fail(str(error), BAD_INPUT)
+        return print_error(str(error), BAD_INPUT)
     except RunError as error:
-        return fail(str(error), FAILED)
+        return print_error(str(error), FAILED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python, at its end, does not complain too
         return FAILED
     except OSError as error:
-        return fail(f"{error.filename or 'a file'}: {error.strerror or error}", FAILED)
-    except MemoryError:
-        return fail("there is not enough memory; give smaller sizes, such as --batch_size or --units", FAILED)
+        return print_error(f"{error.filename or 'a file'}: {error.strerror or error}", FAILED)
     except KeyboardInterrupt:
-        return fail("stopped at once", STOPPED)
+        return print_error("stopped at once", STOPPED)
     except Exception as error:
         if verbose:
             traceback.print_exc()
         kind = type(error).__name__
-        if kind == "ResourceExhaustedError":  # of TensorFlow, which need not be imported here
-            return fail("there is not enough memory; give smaller sizes, such as --batch_size or --units", FAILED)
-        return fail(f"internal error ({kind}): {str(error)[:300]}; this is a fault of rnnzoo, please report it", FAILED)
+        if kind in ("MemoryError", "ResourceExhaustedError"):  # that of TensorFlow, which need not be imported here
+            return print_error(
+                "there is not enough memory; give smaller sizes, such as --batch_size or --units", FAILED
+            )
+        return print_error(
+            f"internal error ({kind}): {str(error)[:300]}; this is a fault of rnnzoo, please report it", FAILED
+        )
 
 
-def fail(message: str, status: int) -> int:
+def print_error(message: str, status: int) -> int:
     """Writes an error as one line of printable characters; returns the status."""
     line = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     print(f"error: {line if len(line) <= LONGEST else line[:LONGEST] + ' ...'}", file=sys.stderr)
     return status
 
 
-def help_lines(cls: type) -> Iterator[str]:
-    """A line for each option of a dataclass, with its default."""
-    for field in dataclasses.fields(cls):
-        shown = "" if field.default is None or field.default is False or field.default == "" else f" [{field.default}]"
-        yield f"  --{field.name:15s} {field.metadata['help']}{shown}"
+def run_tool(argv: Sequence[str], options: type, usage: str, body: Callable[[Any, list[str]], int | None]) -> int:
+    """Runs `body(options, paths)` of a command that takes paths and the options of a dataclass.
+
+    `--help` prints the usage and the options; so does, as an error, a command line without a path.
+    """
+
+    def parse_and_run() -> int | None:
+        given, switches, paths = parse(argv, config.flags_of(options), {"help": "this text"})
+        if "help" in switches:
+            lines = (
+                f"  --{f.name:15s} {f.metadata['help']}{config.format_default(f.default)}"
+                for f in dataclasses.fields(options)
+            )
+            print(usage, *lines, sep="\n")
+            return 0
+        if not paths:
+            raise UserError(usage)
+        return body(config.make(options, given, Path(argv[0]).stem), paths)
+
+    return run_command(parse_and_run)
 
 
 def parse(

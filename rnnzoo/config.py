@@ -113,6 +113,11 @@ def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValu
             define[type_name](name, None, text, flag_values=values)
 
 
+def format_default(value: Any) -> str:
+    """The default of an option as `--help` shows it: nothing for an option that is off."""
+    return "" if value is None or value is False or value == "" else f" [{value}]"
+
+
 def flags_of(cls: type) -> list[tuple[str, str, str]]:
     """Name, type and help of the options of a dataclass."""
     return [(f.name, kind(f).__name__, f.metadata["help"]) for f in dataclasses.fields(cls)]

@@ -1,4 +1,4 @@
-"""The exception for bad input, and file names for errors that lack them."""
+"""Exceptions for bad input and failed runs, and file names for errors that lack them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,8 +9,14 @@ class UserError(ValueError):
     """Bad input. Its message is one line that names the offending thing and says what to do."""
 
 
+def refuse_pattern(path: Path) -> None:
+    """Raises `UserError` for the path of a SavedModel that TensorFlow would read as a pattern of file names."""
+    if any(sign in str(path) for sign in "*?["):
+        raise UserError(f"{path}: TensorFlow reads no SavedModel from a path that holds *, ? or [; choose another name")
+
+
 class RunError(RuntimeError):
-    """What was asked for is right, but something went wrong on the way; the message is one line."""
+    """A failure that is not due to the input, such as a loss that is not finite. Its message is one line."""
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ LAYER = 1 << 20  # bytes of graph and objects for a layer, however small
 EXAMPLE = 512  # bytes of objects for a sequence in memory, however short
 
 
-def sizes(*options: Any) -> dict[str, dict[str, int]]:
+def size_options(*options: Any) -> dict[str, dict[str, int]]:
     """The options that are sizes, by what they are sizes of: `{"units": {"embedding": 64, ...}, ...}`."""
     found: dict[str, dict[str, int]] = {"batch": {}, "time": {}, "units": {}, "layers": {}, "examples": {}}
     for part in options:
@@ -27,9 +27,9 @@ def sizes(*options: Any) -> dict[str, dict[str, int]]:
     return found
 
 
-def least_memory(*options: Any) -> int:
+def minimum_memory(*options: Any) -> int:
     """Bytes that a run with these options takes at least, whatever its data are."""
-    found = {size: values.values() for size, values in sizes(*options).items()}
+    found = {size: values.values() for size, values in size_options(*options).items()}
     batch, time = math.prod(filter(None, found["batch"])), max(1, sum(found["time"]))
     widest, units = max(found["units"], default=1), sum(found["units"])
     activations = batch * time * units
@@ -82,7 +82,7 @@ def _depth(model: Any) -> int:
 
 
 def _input_units(model: Any, spec: TaskSpec) -> int:
-    """What enters the first layer at each step."""
+    """Size of the input of the first layer at each step."""
     spelling = 2 * _get(model, "character_units") if spec.word_length else 0
     return ((_get(model, "embedding") or _get(model, "units")) if spec.vocabulary else spec.input_size) + spelling
 
@@ -97,7 +97,7 @@ def _hidden_layers(model: Any) -> int:
 
 def refuse_sizes(*options: Any) -> None:
     """Raises `UserError` for sizes that cannot fit whatever the data are: before the data are read or made."""
-    _refuse(least_memory(*options), *options)
+    _refuse(minimum_memory(*options), *options)
 
 
 def refuse_what_does_not_fit(model: Any, options: Any, task: Any) -> None:
@@ -108,9 +108,9 @@ def refuse_what_does_not_fit(model: Any, options: Any, task: Any) -> None:
 
 
 def _refuse(needed: int, *options: Any) -> None:
-    memory = memory_of_machine()
+    memory = available_memory()
     if needed > memory:
-        given = {name: value for values in sizes(*options).values() for name, value in values.items()}
+        given = {name: value for values in size_options(*options).values() for name, value in values.items()}
         largest = sorted(given, key=lambda name: -given[name])[:3]
         shown = ", ".join(f"--{name}={given[name]}" for name in largest)
         raise UserError(
@@ -125,7 +125,7 @@ def _places(task: Any) -> int:
     return max(places.values()) if isinstance(places, dict) else places
 
 
-def memory_of_machine() -> int:
+def available_memory() -> int:
     """Bytes of memory of this machine, or as many as this process may have."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:

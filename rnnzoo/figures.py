@@ -13,7 +13,7 @@ from rnnzoo.errors import UserError, name_file
 PROBES = "日あ한กकবതதకಕമසខမລກაהعދአᎠᏣ😀𝄞"
 
 
-def available() -> bool:
+def has_matplotlib() -> bool:
     """Whether matplotlib, the extra `plot`, is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
@@ -25,7 +25,7 @@ def figure_file(path: Path, dpi: int = 120, **options: Any) -> Iterator[Any]:
     Raises:
         UserError: matplotlib (extra `plot`) is not installed.
     """
-    if not available():
+    if not has_matplotlib():
         raise UserError("a picture needs matplotlib: pip install 'rnnzoo[plot]'")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -38,13 +38,13 @@ def figure_file(path: Path, dpi: int = 120, **options: Any) -> Iterator[Any]:
         beside.replace(path)
 
 
-def label(text: str) -> str:
+def label_text(text: str) -> str:
     """Text as it can stand in a picture: no formula, and code points for characters that no font here has.
 
-    >>> label("$x")
+    >>> label_text("$x")
     '\\\\$x'
     """
-    known = _fonts()[1] if available() else frozenset()
+    known = _fonts()[1] if has_matplotlib() else frozenset()
     shown = (c if c.isprintable() and (ord(c) < 128 or ord(c) in known) else f"U+{ord(c):04X}" for c in text)
     return "".join(shown).replace("$", r"\$")
 

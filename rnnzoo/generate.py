@@ -47,24 +47,17 @@ def generate(model: Any, **options: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    argv = list(sys.argv if argv is None else argv)
-    return commands.run(lambda: _main(argv))
+    return commands.run_tool(sys.argv if argv is None else argv, GenerateOptions, USAGE, _main)
 
 
-def _main(argv: list[str]) -> int:
-    given, switches, paths = commands.parse(argv, config.flags_of(GenerateOptions), {"help": "this text"})
-    if "help" in switches:
-        print(USAGE, *commands.help_lines(GenerateOptions), sep="\n")
-        return 0
-    if len(paths) != 1:
+def _main(options: GenerateOptions, paths: list[str]) -> None:
+    if len(paths) > 1:
         raise UserError(USAGE)
-    config.make(GenerateOptions, given, "generate")
-    with startup.quiet():
+    with startup.suppress_notices():
         from rnnzoo.loading import load
 
-    text = generate(load(paths[0]), **given)
+    text = generate(load(paths[0]), **dataclasses.asdict(options))
     sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""JSON files that this package wrote, checked against a schema before anything in them is used.
+"""Reading and writing JSON files, checked against a schema.
 
 A schema is a type, or a tuple of types; a dictionary of the schemas of its keys, those with a question mark at their
 end being optional; a list of one schema, that of every item; or `object`, which is anything.
@@ -68,24 +68,24 @@ def parse_json(text: str | bytes, schema: Any, name: str) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is damaged: it is not JSON ({first_line(error)})") from None
-    check(value, schema, name)
+    check_schema(value, schema, name)
     return value
 
 
-def check(value: Any, schema: Any, where: str) -> None:
+def check_schema(value: Any, schema: Any, where: str) -> None:
     """Raises `UserError` unless the value is as the schema says."""
     if isinstance(schema, dict):
         _check_type(value, dict, where)
         for key, inner in schema.items():
             name = key.removesuffix("?")
             if name in value:
-                check(value[name], inner, f"{where}: {name}" if ": " not in where else f"{where}.{name}")
+                check_schema(value[name], inner, f"{where}: {name}" if ": " not in where else f"{where}.{name}")
             elif not key.endswith("?"):
                 raise UserError(f"{where} is damaged: '{name}' is missing")
     elif isinstance(schema, list):
         _check_type(value, list, where)
         for i, item in enumerate(value):
-            check(item, schema[0], f"{where}[{i}]")
+            check_schema(item, schema[0], f"{where}[{i}]")
     else:
         _check_type(value, schema, where)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnnzoo import config
 from rnnzoo.errors import UserError
-from rnnzoo.estimate import memory_of_machine, sizes
+from rnnzoo.estimate import available_memory, size_options
 from rnnzoo.json_files import first_line, parse_json
 from rnnzoo.registry import MODELS
 
@@ -46,15 +46,17 @@ def _check_archive(path: Path, archive: zipfile.ZipFile) -> int:
     entries = archive.infolist()
     if len(entries) > MAX_FILES or len({entry.filename for entry in entries}) < len(entries):
         raise UserError(f"{path} is not loaded: the archive holds {len(entries):,} files, or two of one name")
-    memory = memory_of_machine()
+    memory = available_memory()
     for entry in entries:
         name, size = entry.filename, entry.file_size
         parts = Path(name).parts
         if name not in (*LARGEST, WEIGHTS) and (parts[:1] != ("assets",) or ".." in parts):
             raise UserError(f"{path} is not loaded: a .keras file holds no {name!r}")
         largest = LARGEST.get(name, memory)
-        if size > largest or (size > UNPACKED and size > MAX_RATIO * entry.compress_size):
+        if size > largest:
             raise UserError(f"{path} is not loaded: {name} would be {size:,} bytes, at most {largest:,} are allowed")
+        if size > UNPACKED and size > MAX_RATIO * entry.compress_size:
+            raise UserError(f"{path} is not loaded: {name} would unpack from {entry.compress_size:,} to {size:,} bytes")
     total = sum(entry.file_size for entry in entries)
     if total > memory:
         raise UserError(f"{path} is not loaded: it would unpack to {total:,} bytes")
@@ -90,7 +92,7 @@ def _options() -> set[str]:
     """The options of all models that are sizes of weights."""
     found: set[str] = set()
     for name in MODELS:
-        by_kind = sizes(config.options_class(MODELS[name])())
+        by_kind = size_options(config.options_class(MODELS[name])())
         found |= {*by_kind["units"], *by_kind["layers"]}
     return found
 

@@ -1,4 +1,4 @@
-"""Reading what others wrote, carefully: exports and `.keras` files, nothing that can run on being opened unasked."""
+"""Safe loading of SavedModels and `.keras` files."""
 
 import stat
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.errors import UserError
+from rnnzoo.errors import UserError, refuse_pattern
 from rnnzoo.json_files import first_line, read_json
 from rnnzoo.keras_file_check import check_keras_file
 from rnnzoo.saved_model_check import check_saved_model
@@ -57,11 +57,15 @@ def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
 def _load_saved_model(path: Path, allow_ops: Iterable[str]) -> Any:
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} is not a SavedModel: it holds no saved_model.pb")
-    if any(sign in str(path) for sign in "*?["):
-        raise UserError(f"{path}: TensorFlow reads no SavedModel from a path that holds *, ? or [; rename the folder")
+    refuse_pattern(path)
     _refuse_special_files(path)
     _refuse_earlier_version(path)
-    check_saved_model(path, allow_ops)
+    try:
+        check_saved_model(path, allow_ops)
+    except UserError:
+        raise
+    except Exception as error:  # protocol buffers that contradict themselves
+        raise UserError(f"{path} is damaged: {first_line(error)}") from None
     try:
         return tf.saved_model.load(str(path))
     except Exception as error:

@@ -12,7 +12,7 @@ import filelock
 from rnnzoo.errors import UserError, name_file
 from rnnzoo.json_files import read_json
 
-LOCK, OWNER = ".lock", ".lock.owner"  # the locked file, and who holds it
+LOCK, OWNER = ".lock", ".lock.owner"  # the locked file, and the process that holds the lock
 OWNER_SCHEMA = {"pid": int, "host": str, "token?": str}
 
 
@@ -42,9 +42,13 @@ class FolderLock:
                 raise UserError(
                     f"{self.folder} is in use by {_owner(self.folder)}; wait until it ends, or choose another folder"
                 ) from None
-            (self.folder / OWNER).unlink(missing_ok=True)  # a link, if it is one, not what it leads to
-            with (self.folder / OWNER).open("x", encoding="utf-8") as file:
-                file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "token": self._token}))
+            try:
+                (self.folder / OWNER).unlink(missing_ok=True)  # a link, if it is one, not what it leads to
+                with (self.folder / OWNER).open("x", encoding="utf-8") as file:
+                    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "token": self._token}))
+            except OSError:
+                self._lock.release()
+                raise
 
     def release(self) -> None:
         """Gives the lock back and removes its files, not those of another lock in a folder that was replaced."""

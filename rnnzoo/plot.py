@@ -18,7 +18,7 @@ SHOWN = 15  # forecasts in a picture
 
 def draw_curve(run_dir: Path) -> Path | None:
     """Draws the losses of `log.jsonl` by step to `curve.png`. None without matplotlib (extra `plot`)."""
-    if not figures.available():
+    if not figures.has_matplotlib():
         return None
     log, _ = read_log(run_dir / "log.jsonl")
     steps = [entry["step"] for entry in log]
@@ -29,7 +29,7 @@ def draw_curve(run_dir: Path) -> Path | None:
         training, validation = ([_shown(e[key]) for e in flat] for key in ("loss", "validation"))
         axes.plot(steps, training, "k--", label="training (mean since the last evaluation)")
         axes.plot(steps, validation, "k-", label="validation")
-        axes.set(xlabel="step", ylabel="loss", title=figures.label(run_dir.name))
+        axes.set(xlabel="step", ylabel="loss", title=figures.label_text(run_dir.name))
         axes.legend()
         axes.grid(alpha=0.3)
     return path
@@ -45,7 +45,7 @@ def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path |
     the test that do not overlap, up to four columns. None without matplotlib (extra `plot`), or for another task.
     """
     spec = model.spec
-    if not spec.output_scale or not figures.available():
+    if not spec.output_scale or not figures.has_matplotlib():
         return None
     columns = spec.input_size
     horizon = spec.output_size // columns
@@ -63,11 +63,11 @@ def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path |
             axes.plot(np.arange(-len(seen), 0), scaled[0], color="0.6", label="seen by the first forecast")
             axes.plot(now, scaled[1], "k-", label="truth")
             axes.plot(now, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
-            axes.set(ylabel=figures.label(spec.labels[i]))
+            axes.set(ylabel=figures.label_text(spec.labels[i]))
             axes.grid(alpha=0.3)
         axes.set(xlabel="steps since the beginning of the test")
         figure.axes[0].legend()
-        figure.axes[0].set(title=figures.label(run_dir.name))
+        figure.axes[0].set(title=figures.label_text(run_dir.name))
     return path
 
 
@@ -106,7 +106,7 @@ def draw_attention(attention: np.ndarray, source: list[str], target: list[str], 
         UserError: matplotlib (extra `plot`) is not installed.
     """
     rows, columns = len([t for t in target if t]) + 1, len([s for s in source if s])
-    shown = [[figures.label(_visible(unit)) for unit in units] for units in (target[: rows - 1], source[:columns])]
+    shown = [[figures.label_text(_visible(unit)) for unit in units] for units in (target[: rows - 1], source[:columns])]
     with figures.figure_file(path, figsize=(2 + 0.28 * columns, 1.6 + 0.28 * rows)) as figure:
         axes = figure.subplots()
         image = axes.imshow(attention[:rows, :columns], cmap="Greys", vmin=0, vmax=1, aspect="auto")

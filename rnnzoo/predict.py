@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rnnzoo import commands, config, startup
+from rnnzoo import commands, startup
 from rnnzoo.errors import UserError
 from rnnzoo.predict_options import PredictOptions
 
@@ -98,19 +98,13 @@ def __getattr__(name: str) -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0, 1 if a line could not be read, 2 for bad input."""
-    argv = list(sys.argv if argv is None else argv)
-    return commands.run(lambda: _main(argv))
+    return commands.run_tool(sys.argv if argv is None else argv, PredictOptions, USAGE, _main)
 
 
-def _main(argv: list[str]) -> int:
-    given, switches, paths = commands.parse(argv, config.flags_of(PredictOptions), {"help": "this text"})
-    if "help" in switches:
-        print(USAGE, *commands.help_lines(PredictOptions), sep="\n")
-        return 0
-    if len(paths) != 1:
+def _main(options: PredictOptions, paths: list[str]) -> int:
+    if len(paths) > 1:
         raise UserError(USAGE)
-    options = config.make(PredictOptions, given, "predict")
-    with startup.quiet():
+    with startup.suppress_notices():
         from rnnzoo.predictor import Predictor
 
     predictor = Predictor(paths[0], options)

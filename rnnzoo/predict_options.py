@@ -7,7 +7,7 @@ from rnnzoo.config import option
 
 @dataclasses.dataclass(frozen=True)
 class PredictOptions:
-    """What to read, and how to answer."""
+    """Input, output and decoding options."""
 
     input: str | None = option(None, "file of lines; default: standard input")
     output: str | None = option(None, "file for the answers, a line for each; default: standard output")

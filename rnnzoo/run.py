@@ -109,7 +109,7 @@ def execute(settings: RunConfig, report: Reporter, stop: Callable[[], bool] = la
 def _execute(
     settings: RunConfig, directory: RunDirectory, report: Reporter, stop: Callable[[], bool], started: float
 ) -> dict[str, Any]:
-    with recording.record(report.reading) as read:
+    with recording.record_files(report.reading) as read:
         task = TASKS[settings.run.task](settings.task)
     data = read.describe(task.spec)
     if warning := directory.check_data(data, list(read.files)):
@@ -122,12 +122,10 @@ def _execute(
     if task.vectors is not None:
         begin_at(model.embedding, *task.vectors)
     directory.claim()
-    if not settings.run.resume:
-        directory.write_config(data)
     session = Session(Trainer(model, task, settings.training), directory.run_dir, stop, report.say)
     if settings.run.resume:
         session.resume()
-        directory.write_config(data)
+    directory.write_config(data)
     before = session.progress.seconds  # of the parts of the run before this one
     report.start(settings.to_json(), task, model.count_params(), directory.run_dir)
     metrics = _train(settings, session, directory.run_dir, report)

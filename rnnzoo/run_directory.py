@@ -1,4 +1,4 @@
-"""The folders of a run: names that never collide, one process at a time, nothing of another run overwritten."""
+"""The folders of a run and its export: unique names, locks, protection of other runs."""
 
 import uuid
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from rnnzoo.config import check_text
 from rnnzoo.errors import UserError
 from rnnzoo.export.saved_model import read_export_config, refuse_export, refuse_full, sweep_leftovers
 from rnnzoo.folders import clear_run, make_folder, newest_run
-from rnnzoo.json_files import DATA, RUN_CONFIG, check, read_json, write_json
+from rnnzoo.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
 from rnnzoo.locks import LOCK, FolderLock, is_empty
 from rnnzoo.serialization import apply_renames
-from rnnzoo.tasks.recording import changes
+from rnnzoo.tasks.recording import describe_changes
 
 MAY_DIFFER = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stop")
 FILES = ("data", "valid_data", "test_data")  # options that name what is trained on
@@ -75,8 +75,8 @@ class RunDirectory:
         if before is None:
             known = "warning: the run does not say what data it began with: they are taken to be the same"
             return known if self._recorded else ""
-        check(before, DATA, f"{self.run_dir / 'config.json'}: data")
-        changed = changes(before, data)
+        check_schema(before, DATA, f"{self.run_dir / 'config.json'}: data")
+        changed = describe_changes(before, data)
         if changed and not self.run.allow_changed_data:
             raise UserError(
                 f"--resume: the data changed since {self.run_dir} began: {changed}; start a new run, or give "
@@ -90,7 +90,7 @@ class RunDirectory:
         return ""
 
     def claim(self) -> None:
-        """Makes the folders and takes their locks; what an earlier run left goes only when neither was refused."""
+        """Creates the folders, takes their locks and removes the files of an earlier run, if neither is refused."""
         self.export_dir = self._make(self.export_dir, self._named)
         for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
             sweep_leftovers(path)

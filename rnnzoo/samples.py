@@ -1,4 +1,4 @@
-"""What a trained model writes, shown at the end of a run: samples, answers to sources, pictures."""
+"""Sample outputs at the end of a run: generated text, decoded sources, pictures."""
 
 import importlib.util
 import itertools
@@ -22,9 +22,9 @@ EXAMPLES = 5  # answers, where there are sources
 
 
 def show_outputs(export_dir: Path, model: Any, task: Task) -> str | None:
-    """Samples of a language model, or answers to the first sources of the test; None if the model writes nothing."""
+    """Samples of a language model, or outputs for the first test sources; None for a model without text output."""
     if task.spec.language_model:
-        return "\n\n".join(sample(export_dir, task.prompts(), task.spec))
+        return "\n\n".join(sample_texts(export_dir, task.prompts(), task.spec))
     if not task.spec.writes:
         return None
     batch = next(iter(task.evaluation("test")))
@@ -34,10 +34,10 @@ def show_outputs(export_dir: Path, model: Any, task: Task) -> str | None:
     return "\n".join(f"{between[0].join(source)}  ->  {between[1].join(text)}" for source, text in pairs if source)
 
 
-def sample(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int = LENGTH) -> list[str]:
-    """Texts that an exported language model writes, one for each prompt: of `TRIES` the one of most lines.
+def sample_texts(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int = LENGTH) -> list[str]:
+    """Generates text from an exported language model, one sample for each prompt.
 
-    One that gets stuck at a character, as at spaces, is not shown unless all do.
+    Of `TRIES` samples the one with most lines is returned; one that repeats a character, such as spaces, comes last.
     """
     generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
     values = {"length": length, "temperature": TEMPERATURE, "top_k": 0}
@@ -49,7 +49,7 @@ def sample(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int
 
 
 def draw_outputs(run_dir: Path, model: Any, task: Task) -> None:
-    """Pictures of what the model does with the first sequences of the test."""
+    """Draws forecasts or attention weights for the first test sequences."""
     draw_forecast(run_dir, model, task.evaluation("test"))
     if not task.spec.writes or model.decoder.attention is None or importlib.util.find_spec("matplotlib") is None:
         return
@@ -70,7 +70,7 @@ def _shorten(text: str, spec: TaskSpec) -> str:
 
 
 def _rank(text: str) -> tuple[bool, int]:
-    """The lower, the better to look at."""
+    """Sort key of samples, the best first."""
     longest = max((len(list(run)) for _, run in itertools.groupby(text)), default=0)
     return longest > RUN, -text.count("\n")
 

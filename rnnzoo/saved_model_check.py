@@ -82,7 +82,7 @@ def _check_operations(graph: SavedGraph, more: frozenset[str]) -> None:
 
 
 def _check_main_op(graph: SavedGraph) -> None:
-    """What a session runs when it loads: tables are filled, and nothing else."""
+    """Checks that the main operation, which a session runs at load, fills tables and does nothing else."""
     names = {operation_of(value) for value in graph.meta.collection_def[MAIN_OP].node_list.value}
     if INIT_SIGNATURE in graph.meta.signature_def:
         outputs = graph.meta.signature_def[INIT_SIGNATURE].outputs
@@ -101,7 +101,7 @@ def _is_saver(graph: SavedGraph, name: str) -> bool:
 
 
 def _check_saver(graph: SavedGraph) -> None:
-    """Names of checkpoint files come from who loads or saves, not from the graph."""
+    """Checks that the saver takes the names of checkpoint files from its caller."""
     given = operation_of(graph.meta.saver_def.filename_tensor_name)
     for name, node in graph.nodes.items():
         if _is_saver(graph, name):

@@ -1,4 +1,4 @@
-"""Whether the constants of a SavedModel, and what is computed from them as it is loaded, are of sane size."""
+"""Size limits for the constants of a SavedModel and for results computed from constants alone."""
 
 import collections
 import math
@@ -30,7 +30,7 @@ def check_constants(graph: SavedGraph) -> None:
 
 
 def _check_growth(graph: SavedGraph, nodes: dict[str, Any], place: str) -> None:
-    """Raises `UserError` for what depends on constants alone, and so is computed at load, if it may be large."""
+    """Raises `UserError` for a large result that depends on constants alone: TensorFlow computes it at load."""
     inputs = {name: [operation_of(i) for i in node.input if not i.startswith("^")] for name, node in nodes.items()}
     readers = collections.defaultdict(list)
     for name, names in inputs.items():
@@ -58,12 +58,12 @@ def _range(nodes: dict[str, Any], inputs: list[str]) -> float:
     """Elements that a range of constants has; infinite unless they are there to be read."""
     if any(nodes[i].op != "Const" for i in inputs):
         return math.inf
-    start, limit, delta = (float(tf.make_ndarray(nodes[i].attr["value"].tensor)) for i in inputs)
+    start, limit, delta = (tf.make_ndarray(nodes[i].attr["value"].tensor).item() for i in inputs)
     return abs(limit - start) / abs(delta) if delta else math.inf
 
 
 def _constant_bytes(node: Any) -> int:
-    """What the constants that an operation holds, of whatever kind it is, take in memory."""
+    """Bytes in memory of the constants in the attributes of an operation of any kind."""
     return sum(_bytes(value.tensor) + sum(map(_bytes, value.list.tensor)) for value in node.attr.values())
 
 
@@ -72,7 +72,7 @@ def _elements(tensor: Any) -> int:
 
 
 def _bytes(tensor: Any) -> int:
-    """What a constant takes in memory."""
+    """Bytes in memory of a constant."""
     if not tensor.dtype:
         return 0
     return _elements(tensor) * (8 if tensor.dtype == types_pb2.DT_STRING else tf.dtypes.as_dtype(tensor.dtype).size)

@@ -90,7 +90,7 @@ class SavedGraph:
         return found
 
     def table_functions(self) -> Iterator[tuple[str, int, str]]:
-        """What tables run at load: `(name that the table gives it, number of the object, function)`."""
+        """Functions that tables run at load: `(role in the table, number of the object, function)`."""
         for node in self.objects:
             for child in node.children if node.WhichOneof("kind") == "resource" else ():
                 if not 0 <= child.node_id < len(self.objects):

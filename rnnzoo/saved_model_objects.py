@@ -1,4 +1,4 @@
-"""Whether the objects of a SavedModel, which Python makes and partly runs when it loads one, are as in our exports."""
+"""Checks of the objects of a SavedModel, which TensorFlow creates, and partly calls, at load."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the commands of this package start: fast, and without TensorFlow's notices."""
+"""Fast start-up of the command-line programs, without TensorFlow's notices."""
 
 import contextlib
 import os
@@ -18,21 +18,21 @@ def is_command() -> bool:
     """
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":
-        return module().startswith("rnnzoo.")
+        return module_name().startswith("rnnzoo.")
     return Path(program).stem == SCRIPT or (Path(program).name == TRAIN.name and Path(program).resolve() == TRAIN)
 
 
-def module() -> str:
+def module_name() -> str:
     """The module of `python -m MODULE`, while Python looks for it; empty for another command."""
     after = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
     return after[0] if after and sys.argv[:1] == ["-m"] else ""
 
 
 @contextlib.contextmanager
-def quiet(wanted: bool = True) -> Iterator[None]:
-    """Keeps what libraries write to standard error while they are imported from the terminal.
+def suppress_notices(wanted: bool = True) -> Iterator[None]:
+    """Suppresses output to standard error while libraries are imported; prints it if an import fails.
 
-    If the import fails it is written after all. Nothing is kept back unless `wanted`, or once TensorFlow is imported.
+    Does nothing unless `wanted`, or once TensorFlow is imported.
     """
     if not wanted or "tensorflow" in sys.modules:
         yield

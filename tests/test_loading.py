@@ -1,9 +1,8 @@
 """What others wrote: hostile files are refused before they can leave a mark; whole ones answer."""
 
 import json
-import os
-import pickle
-import zipfile
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -12,24 +11,15 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo import generate
+from tests import hostile
 from tests.helpers import normal
-
-SPEC = rnnzoo.TaskSpec("features", "vector", False, 3, 1, "mse", ("mse",))
-
-
-class Writes:
-    """Leaves a mark when it is unpickled."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.mark}",)
+from tests.hostile import SPEC
 
 
 def hostile_pickle(folder, mark):
+    """The opcodes of a pickle that leaves a mark when it is read: GLOBAL, MARK, STRING, TUPLE, REDUCE, STOP."""
     path = folder / "model.pkl"
-    path.write_bytes(pickle.dumps(Writes(mark)))
+    path.write_bytes(f"cos\nsystem\n(S'touch {mark}'\ntR.".encode())
     return path
 
 
@@ -50,45 +40,12 @@ def hostile_keras(folder, mark):
 
 
 def hostile_config(folder, mark):
-    path = folder / "system.keras"
-    rnnzoo.create_model("elman", SPEC, units=2).save(path)
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
     config = {"module": "os", "class_name": "system", "config": f"touch {mark}", "registered_name": "system"}
-    parts["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return path
-
-
-class WritesOnLoad(tf.saved_model.experimental.TrackableResource):
-    """Its initializer runs when a SavedModel is loaded, before anything is called."""
-
-    def __init__(self, mark):
-        super().__init__()
-        self.mark = tf.constant(str(mark))
-
-    def _create_resource(self):
-        return tf.raw_ops.MutableHashTableV2(key_dtype=tf.string, value_dtype=tf.int64)
-
-    def _initialize(self):
-        tf.io.write_file(self.mark, "here")
+    return hostile.keras_file(folder / "system.keras", **{"config.json": json.dumps(config).encode()})
 
 
 def hostile_saved_model(folder, mark):
-    module = tf.Module()
-    module.resource = WritesOnLoad(mark)
-    module.resource.resource_handle  # noqa: B018
-
-    @tf.function(input_signature=[tf.TensorSpec([])])
-    def f(x):
-        module.resource.resource_handle  # noqa: B018
-        return x
-
-    module.f = f
-    path = folder / "saved_model"
-    tf.saved_model.save(module, str(path), signatures=f)
+    path = hostile.at_load(folder / "saved_model", lambda: tf.io.write_file(tf.constant(str(mark)), "here"))
     mark.unlink(missing_ok=True)
     return path
 
@@ -116,7 +73,8 @@ def test_they_are_hostile_indeed(tmp_path):
     tf.saved_model.load(str(hostile_saved_model(tmp_path, mark)))
     assert mark.exists()
     mark.unlink()
-    pickle.loads(hostile_pickle(tmp_path, mark).read_bytes())
+    path = hostile_pickle(tmp_path, mark)
+    subprocess.run([sys.executable, "-m", "pickle", str(path)], check=True, capture_output=True)
     assert mark.exists()
 
 

@@ -100,7 +100,7 @@ import os, sys
 from rnnzoo import startup
 for name in [n for n in sys.modules if n.partition(".")[0] == "tensorflow"]:
     del sys.modules[name]
-with startup.quiet():
+with startup.suppress_notices():
     os.write(2, b"the reason")
     {}
 """
@@ -146,10 +146,10 @@ def test_every_byte_counts(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("a b\tc d\n" * 300, encoding="utf-8")
     seen = []
-    with recording.record(lambda *progress: seen.append(progress)) as read:
+    with recording.record_files(lambda *progress: seen.append(progress)) as read:
         task = rnnzoo.create_task("pairs", data=str(path))
     size = path.stat().st_size
     assert seen[-1][:2] == (2 * size, 2 * size)  # once for the digest
     found = read.describe(task.spec)
     assert found["files"] == [{"name": "pairs.tsv", "size": size, "sha256": found["files"][0]["sha256"]}]
-    assert recording.changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"
+    assert recording.describe_changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"

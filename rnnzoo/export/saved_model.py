@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.errors import RunError, UserError, name_file
+from rnnzoo.errors import RunError, UserError, name_file, refuse_pattern
 from rnnzoo.export import check
 from rnnzoo.export.serving import Serving
 from rnnzoo.export.shorten import shorten_names
@@ -28,6 +28,8 @@ from rnnzoo.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from rnnzoo.models import EncoderDecoder, TreeNetwork, ZooModel
 
 OLD = "old"  # in the temporary folder: the export that is being replaced
+GRAPH = "saved_model.pb"
+PARTS = {LOCK, OWNER, "assets", "assets.extra", "fingerprint.pb", "variables"}  # of a SavedModel, but for its graph
 OURS = {LOCK, OWNER, OLD, "saved_model", "probes.npz"}  # what a temporary folder holds
 SERVING: dict[type, Any] = {EncoderDecoder: WritingServing, TreeNetwork: TreeServing, ZooModel: Serving}
 
@@ -95,7 +97,7 @@ def _locked_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep_leftovers(path: Path) -> None:
-    """Removes what killed exports to `path` left beside it, and nothing else.
+    """Removes temporary folders that killed exports to `path` left beside it.
 
     An earlier export that was moved aside when the process died, before the new one had its name, gets its name back.
     """
@@ -104,15 +106,23 @@ def sweep_leftovers(path: Path) -> None:
         if temporary is None or folder.is_symlink() or not folder.is_dir() or is_locked(folder):
             continue
         old = folder if temporary[1] else folder / OLD  # the first as versions before 0.3 had it
-        if temporary[1] and not (old / "saved_model.pb").is_file():
-            continue
-        if not temporary[1] and not {file.name for file in folder.iterdir()} <= OURS:
-            continue
-        if (old / "saved_model.pb").is_file() and (not path.exists() or is_empty(path)):
-            path.mkdir(exist_ok=True)  # it may be there with a lock, which stays
-            for file in old.iterdir():
-                file.rename(path / file.name)
-        shutil.rmtree(folder, ignore_errors=True)
+        moved_aside = (old / GRAPH).is_file()
+        ours = moved_aside if temporary[1] else {file.name for file in folder.iterdir()} <= OURS
+        if moved_aside and not (path / GRAPH).is_file():
+            ours = ours and _move_back(old, path)
+        if ours:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move_back(old: Path, path: Path) -> bool:
+    """Gives an export its name back, the graph last; False if something else has the name."""
+    path.mkdir(exist_ok=True)  # it may be there with a lock, which stays, or half moved back
+    if not {file.name for file in path.iterdir()} <= PARTS:
+        return False
+    files = [file for file in old.iterdir() if file.name not in (LOCK, OWNER)]
+    for file in sorted(files, key=lambda file: file.name == GRAPH):
+        file.rename(path / file.name)
+    return True
 
 
 def _put(made: Path, path: Path) -> None:
@@ -129,7 +139,7 @@ def _put(made: Path, path: Path) -> None:
 
 
 def read_export_config(path: Path) -> dict[str, Any]:
-    """What an export says of itself; empty if there is none, or it is not of this package."""
+    """The configuration of an export; empty if there is none, or it is not of this package."""
     try:
         return read_json(path / "assets.extra" / "config.json", EXPORT_CONFIG)
     except UserError:
@@ -141,12 +151,11 @@ def refuse_export(path: Path, overwrite: bool) -> None:
 
     A SavedModel may be there if it may be overwritten.
     """
-    if any(sign in str(path) for sign in "*?["):
-        raise UserError(f"{path}: TensorFlow reads no SavedModel from a path that holds *, ? or [; choose another name")
+    refuse_pattern(path)
     if Path.cwd().is_relative_to(path.resolve()):
         raise UserError(f"{path} is the folder that this runs in, or one above it; choose another for the export")
     refuse_full(path, overwrite)
-    if path.is_dir() and not is_empty(path) and not (path / "saved_model.pb").is_file():
+    if path.is_dir() and not is_empty(path) and not (path / GRAPH).is_file():
         raise UserError(
             f"{path} holds something that is not a SavedModel; it will not be replaced, choose another name"
         )

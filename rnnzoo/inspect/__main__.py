@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnnzoo import commands, config
+from rnnzoo import commands
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.inspect import WHAT
@@ -29,18 +29,10 @@ class InspectOptions:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0, 2 for bad input, 1 for what went wrong."""
-    argv = list(sys.argv if argv is None else argv)
-    return commands.run(lambda: _main(argv))
+    return commands.run_tool(sys.argv if argv is None else argv, InspectOptions, USAGE, _main)
 
 
-def _main(argv: list[str]) -> int:
-    given, switches, runs = commands.parse(argv, config.flags_of(InspectOptions), {"help": "this text"})
-    if "help" in switches:
-        print(USAGE, *commands.help_lines(InspectOptions), sep="\n")
-        return 0
-    if not runs:
-        raise UserError(USAGE)
-    options = config.make(InspectOptions, given, "inspect")
+def _main(options: InspectOptions, runs: list[str]) -> None:
     wanted = [name.strip() for name in options.what.split(",") if name.strip()]
     for name in wanted:
         if name not in WHAT:
@@ -49,7 +41,6 @@ def _main(argv: list[str]) -> int:
     out = Path(options.out) if options.out else Path(runs[0]) / "inspect"
     for line in write(subjects, out, wanted, options.text):
         print(line)
-    return 0
 
 
 if __name__ == "__main__":

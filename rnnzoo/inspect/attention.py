@@ -47,7 +47,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         shown = [[symbol(u) for u in sentence[side]] for side in ("source", "written")]
         axes.set_xticks(range(len(shown[0])), shown[0], rotation=90 if max(map(len, shown[0])) > 1 else 0)
         axes.set_yticks(range(len(shown[1]) + 1), [*shown[1], "(end)"])
-        axes.set(xlabel="source", ylabel="what is written", title=f"{figures.label(name)}: where it looks")
+        axes.set(xlabel="source", ylabel="what is written", title=f"{figures.label_text(name)}: where it looks")
     figure.colorbar(image, ax=figure.axes, label="weight of the attention", shrink=0.6)
 
 

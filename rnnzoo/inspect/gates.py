@@ -70,7 +70,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         names = [str(s["unit"]) for s in part["selective"]]
         axes.set_yticks(range(len(names)), names, fontsize=6)
         axes.set_ylabel("unit")
-        axes.set_title(f"{figures.label(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
+        axes.set_title(f"{figures.label_text(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
         along(axes, units, values.shape[1])
     axes.set(xlabel="step")
     figure.colorbar(image, ax=figure.axes, label="open, %", shrink=0.6)

@@ -131,7 +131,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         lines = [(name, next(iter(run["after"]))) for name, run in found.items()]
     for i, (name, layer) in enumerate(lines):
         style = LINES[i % len(LINES)]
-        label = figures.label(name if len(found) > 1 else layer)
+        label = figures.label_text(name if len(found) > 1 else layer)
         for when, more in (("after", {"lw": 1.8}), ("before", {"lw": 0.8, "alpha": 0.7})):
             part = found[name][when][layer]
             norms = np.array(part["norm"])
@@ -142,7 +142,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     title = (
         "What is left of the gradient"
         if len(found) > 1
-        else f"What is left of the gradient: {figures.label(next(iter(found)))}"
+        else f"What is left of the gradient: {figures.label_text(next(iter(found)))}"
     )
     source = any(layer.startswith("encoder") for _, layer in lines)
     where = "the loss; in an encoder, from the end of its source" if source else "the loss"

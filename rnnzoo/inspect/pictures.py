@@ -27,7 +27,7 @@ def save(draw: Callable[[Figure], None], path: Path) -> None:
 
 def symbol(unit: str) -> str:
     """A symbol of a text as it stands along an axis."""
-    return figures.label({" ": "␣", "\n": "↵", "\t": "⇥"}.get(unit, unit))
+    return figures.label_text({" ": "␣", "\n": "↵", "\t": "⇥"}.get(unit, unit))
 
 
 def along(axes: Any, units: Sequence[str], steps: int) -> None:

@@ -123,7 +123,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     axes, *maps = np.ravel(figure.subplots(1 + len(texts)))
     for style, (name, run) in zip(itertools.cycle(LINES), found.items(), strict=False):
         axes.plot(
-            run["context"], run["loss"], **style, label=f"{figures.label(name)}: {run['enough']} steps are enough"
+            run["context"], run["loss"], **style, label=f"{figures.label_text(name)}: {run['enough']} steps are enough"
         )
         axes.axvline(run["enough"], color=style["color"], linewidth=0.6, linestyle=":")
     axes.set_xscale("log", base=2)
@@ -136,7 +136,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         below.set_yticks(range(len(run["context"])), run["context"], fontsize=6)
         along(below, run["units"], losses.shape[1])
         below.set(
-            xlabel="symbol read last", ylabel="steps read", title=f"{figures.label(name)}: loss of the next symbol"
+            xlabel="symbol read last", ylabel="steps read", title=f"{figures.label_text(name)}: loss of the next symbol"
         )
         figure.colorbar(image, ax=below, label="loss, nats", shrink=0.8)
 

@@ -70,7 +70,9 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         limit = float(np.abs(values).max()) or 1.0
         image = heat(map_axes, values, -limit, limit)
         figure.colorbar(image, ax=map_axes, label="state", shrink=0.8)
-        map_axes.set(title=f"{figures.label(name)}, {layer}: states over the sequence", xlabel="step", ylabel="unit")
+        map_axes.set(
+            title=f"{figures.label_text(name)}, {layer}: states over the sequence", xlabel="step", ylabel="unit"
+        )
         map_axes.set_yticks(range(len(part["shown"])), part["shown"], fontsize=5)
         along(map_axes, units, values.shape[1])
         _plane(plane, part, units)

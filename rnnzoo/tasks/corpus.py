@@ -11,13 +11,13 @@ from pathlib import Path
 from rnnzoo.errors import UserError
 from rnnzoo.tasks.files import (
     check_encoding,
-    existing,
-    expand,
-    not_text,
+    check_file,
+    decoding_error,
+    expand_path,
     open_binary,
     record_file,
     refuse_surrogates,
-    refuse_wide,
+    refuse_wide_text,
 )
 
 PIECE = 1 << 20  # bytes read at a time
@@ -115,13 +115,13 @@ def _paths(names: str) -> list[Path]:
     """The files that names, folders and globs stand for. Raises `UserError`."""
     found: list[Path] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
-        path = expand(name, "data")
+        path = expand_path(name, "data")
         try:
             matches = _matches(name, path)
         except (OSError, ValueError) as error:  # a pattern that is none, a name that is too long
             raise UserError(f"--data: cannot read {name!r}: {getattr(error, 'strerror', None) or error}") from None
         if matches is None:
-            found.append(existing(name, "data", PASSES))
+            found.append(check_file(name, "data", PASSES))
         elif not matches and path.is_dir():
             raise UserError(f"--data: the folder {path} holds no .txt file; name files, or a glob such as '{path}/*'")
         elif not matches:
@@ -150,7 +150,7 @@ def _pieces(path: Path, encoding: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)()
     at, held = 0, ""
     try:
-        refuse_wide(path, encoding)
+        refuse_wide_text(path, encoding)
         with open_binary(path) as file:
             while True:
                 raw = file.read(PIECE)
@@ -165,8 +165,8 @@ def _pieces(path: Path, encoding: str) -> Iterator[str]:
                 if not raw:
                     return
     except UnicodeDecodeError as error:
-        raise not_text(path, encoding, f" (byte {at - pending + error.start})") from None
+        raise decoding_error(path, encoding, f" (byte {at - pending + error.start})") from None
     except UnicodeError:
-        raise not_text(path, encoding) from None
+        raise decoding_error(path, encoding) from None
     except OSError as error:
         raise UserError(f"--data: cannot read {path}: {error.strerror}") from None

@@ -23,9 +23,9 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 WIDE = ("utf-16", "utf-32")
 
 
-def existing(name: str, flag: str = "data", passes: int = 1) -> Path:
+def check_file(name: str, flag: str = "data", passes: int = 1) -> Path:
     """The path of a regular file that is not empty; it will be read `passes` times. Raises `UserError`."""
-    path = expand(name, flag)
+    path = expand_path(name, flag)
     try:
         mode = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -54,7 +54,7 @@ def record_file(path: Path, flag: str = "data", passes: int = 1, name: str = "")
         raise UserError(f"--{flag}: cannot read {path}: {error.strerror}") from None
 
 
-def expand(name: str, flag: str) -> Path:
+def expand_path(name: str, flag: str) -> Path:
     """A path as the user wrote it, with `~` expanded. Raises `UserError`."""
     if not name.strip():
         raise UserError(f"--{flag} names no file")
@@ -88,15 +88,15 @@ def open_text(path: Path, encoding: str, newline: str | None = None) -> io.TextI
         UserError: there is no such encoding, or the file is plainly of another one (every other byte is NUL).
     """
     name = check_encoding(encoding)
-    refuse_wide(path, name)
+    refuse_wide_text(path, name)
     return io.TextIOWrapper(open_binary(path), "utf-8-sig" if name == "utf-8" else name, newline=newline)
 
 
-def refuse_wide(path: Path, encoding: str) -> None:
+def refuse_wide_text(path: Path, encoding: str) -> None:
     """Raises `UserError` for text of two or four bytes a character that is to be read as one of one byte."""
     if encoding.replace("_", "-").startswith(WIDE):
         return
-    likely = likely_encoding(path)
+    likely = guess_encoding(path)
     if likely.startswith(WIDE):
         raise UserError(f"{path} is not {encoding.removesuffix('-sig')} text but {likely}: give --encoding={likely}")
 
@@ -107,15 +107,15 @@ def refuse_surrogates(text: str, where: str) -> None:
         raise UserError(f"{where}: U+{ord(found[0]):04X} is half of a character; the text or --encoding is not right")
 
 
-def not_text(path: Path, encoding: str, where: str = "") -> UserError:
+def decoding_error(path: Path, encoding: str, where: str = "") -> UserError:
     """The error for bytes that are not of an encoding; it names the likely one."""
-    encoding, likely = encoding.removesuffix("-sig"), likely_encoding(path)
+    encoding, likely = encoding.removesuffix("-sig"), guess_encoding(path)
     if likely.startswith(encoding.replace("_", "-").lower()):
         return UserError(f"{path} is damaged: not all of it is {encoding} text{where}")
     return UserError(f"{path} is not {encoding} text{where}; name its encoding, such as --encoding={likely}")
 
 
-def likely_encoding(path: Path) -> str:
+def guess_encoding(path: Path) -> str:
     """The encoding that a file looks like: by its byte-order mark, or by where its zero bytes are."""
     with path.open("rb") as file:
         head = file.read(SNIFFED)

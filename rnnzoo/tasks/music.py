@@ -12,7 +12,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.files import existing
+from rnnzoo.tasks.files import check_file
 from rnnzoo.tasks.stored import Example, StoredTask, check_splits
 
 NOTES = 88
@@ -50,7 +50,7 @@ class Music(StoredTask):
 
     def __init__(self, options: MusicOptions):
         self.origin = options.data or "chord progressions"
-        rolls = _made_up() if options.data is None else _read(existing(options.data))
+        rolls = _made_up() if options.data is None else _read(check_file(options.data))
         examples = {s: [Example(r[:-1], r[1:]) for r in rolls[s] if len(r) > 1] for s in SPLITS}
         check_splits(examples, self.origin)
         notes, *others = {e.inputs.shape[1] for s in SPLITS for e in examples[s]}

@@ -1,4 +1,4 @@
-"""What was read: how far reading has come, and a description of the files by which a change is noticed."""
+"""Recorder of the files that a task reads: progress, and a digest that shows changed data."""
 
 import contextlib
 import contextvars
@@ -19,7 +19,7 @@ Progress = Callable[[int, int, float], None]  # bytes read, bytes in all, second
 
 @dataclasses.dataclass
 class Recorder:
-    """The files that were read since it began, and how far their reading has come."""
+    """Files read since the recorder was created, and the progress of reading them."""
 
     progress: Progress | None = None
     files: dict[Path, dict[str, Any]] = dataclasses.field(default_factory=dict)
@@ -38,6 +38,8 @@ class Recorder:
             while chunk := file.read(CHUNK):
                 content.update(chunk)
                 self.advance(len(chunk))
+        if any(file["name"] == name for file in self.files.values()):
+            name = f"{path.absolute().parent.name}/{name}"  # as two folders may have files of one name
         self.files[path.absolute()] = {"name": name, "size": size, "sha256": content.hexdigest()}
 
     def advance(self, count: int) -> None:
@@ -59,12 +61,12 @@ _recorder: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar("rec
 
 
 def current_recorder() -> Recorder | None:
-    """The recorder of the `with record()` around the caller, if there is one."""
+    """The recorder of the `with record_files()` around the caller, if there is one."""
     return _recorder.get()
 
 
 @contextlib.contextmanager
-def record(progress: Progress | None = None) -> Iterator[Recorder]:
+def record_files(progress: Progress | None = None) -> Iterator[Recorder]:
     """Records the files that tasks read inside the `with` statement."""
     recorder = Recorder(progress)
     token = _recorder.set(recorder)
@@ -74,8 +76,8 @@ def record(progress: Progress | None = None) -> Iterator[Recorder]:
         _recorder.reset(token)
 
 
-def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What differs between two descriptions of data, in words; empty if nothing does."""
+def describe_changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Describes the differences between two descriptions of data in words; empty if there are none."""
     if before["digest"] == now["digest"]:
         return "" if before["vocabulary"] == now["vocabulary"] else "the vocabulary is another one"
     old, new = ({file["name"]: file for file in data["files"]} for data in (before, now))

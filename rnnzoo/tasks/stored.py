@@ -11,7 +11,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
-from rnnzoo.tasks.files import existing
+from rnnzoo.tasks.files import check_file
 
 T = TypeVar("T")
 BUCKETS = (0.5, 0.8, 0.95, 1.0)  # lengths are padded to one of these quantiles: XLA compiles once for each
@@ -119,7 +119,7 @@ def from_files(options: FileOptions, read: Callable[[Path], list[T]], shuffle: b
     """
     names = {"train": "data", "validation": "valid_data", "test": "test_data"}
     given = {split: getattr(options, name) for split, name in names.items()}
-    found = {s: read(existing(path, names[s])) for s, path in given.items() if path}
+    found = {s: read(check_file(path, names[s])) for s, path in given.items() if path}
     found = hold_out(found, options.held_out, shuffle)
     check_splits(found, options.data or "the data")
     return found

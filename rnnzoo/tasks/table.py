@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.errors import UserError
-from rnnzoo.tasks.files import not_text, open_text, refuse_surrogates
+from rnnzoo.tasks.files import decoding_error, open_text, refuse_surrogates
 
 csv.field_size_limit(2**31 - 1)  # a whole text may be in a cell
 SEPARATORS = ",;\t"
@@ -21,7 +21,7 @@ def lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[tup
                 yield number, line if newline == "" else line.rstrip("\n")
     except UnicodeError as error:
         where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-        raise not_text(path, encoding, where) from None
+        raise decoding_error(path, encoding, where) from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 

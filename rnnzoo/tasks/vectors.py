@@ -9,7 +9,7 @@ import numpy as np
 from rnnzoo.errors import UserError
 from rnnzoo.spec import SPECIAL
 from rnnzoo.tasks import table
-from rnnzoo.tasks.files import existing
+from rnnzoo.tasks.files import check_file
 
 
 class Vectors(NamedTuple):
@@ -28,7 +28,7 @@ def read(name: str, symbols: tuple[str, ...]) -> Vectors:
         UserError: there is no such file, a line of another length or with something else than numbers, or no
             symbol in it.
     """
-    path = existing(name, "vectors")
+    path = check_file(name, "vectors")
     wanted = {symbol: i for i, symbol in enumerate(symbols) if i >= len(SPECIAL)}
     size = 0
     found: dict[int, np.ndarray] = {}

@@ -18,6 +18,7 @@ def save(path: Path, groups: Mapping[str, Sequence[Any]], meta: dict[str, Any]) 
     arrays: Any = {f"{name}/{i:04d}": _array(a) for name, group in groups.items() for i, a in enumerate(group)}
     beside = path.with_name(path.name + ".part")
     with name_file(path):
+        path.parent.mkdir(exist_ok=True)
         with beside.open("wb") as file:
             np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
             file.flush()

@@ -104,10 +104,12 @@ class Trainer:
             checkpoint.refuse_misfit(self.variables()[name], groups.get(name, []))
         if "state" in groups:
             rows = len(groups["state"][0]) if groups["state"][0].ndim else 0
-            checkpoint.refuse_misfit(self.model.initial_state(rows), groups["state"])
+            like = self.model.initial_state(rows)
+            checkpoint.refuse_misfit(like, groups["state"])
+            groups["state"] = [tf.cast(s, initial.dtype) for s, initial in zip(groups["state"], like, strict=True)]
         for name in ("model", "optimizer"):
             checkpoint.assign(self.variables()[name], groups[name])
-        self.state = [tf.constant(s) for s in groups["state"]] if "state" in groups else None
+        self.state = groups.get("state")
         self.step = step
 
     def _start(self, restart: Any, state: list) -> list:

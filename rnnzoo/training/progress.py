@@ -1,4 +1,4 @@
-"""What a run carries on besides weights and states, and the schemas of what its checkpoints say of themselves."""
+"""Progress of a run besides weights and states, and the schemas of checkpoint metadata."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ CHECKPOINT = {"step": int, "progress": {**PROGRESS, "learning_rate?": (int, floa
 
 @dataclasses.dataclass
 class Progress:
-    """What a run carries on besides weights and states; part of every checkpoint."""
+    """Progress of a run besides weights and states; part of every checkpoint."""
 
     best: float = math.inf
     stale: int = 0  # evaluations since the best

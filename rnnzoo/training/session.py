@@ -43,7 +43,6 @@ class Session:
         self.progress = Progress()
         self._warned: set[str] = set()
         self.checkpoints = folder / "checkpoints"
-        self.checkpoints.mkdir(exist_ok=True)
 
     def resume(self) -> None:
         """Goes on from the newest whole checkpoint, if there is one.
@@ -52,7 +51,7 @@ class Session:
             UserError: there are checkpoints but none is whole, or they are of another model, or of a
                 later step than the run is to end at.
         """
-        paths = self._saved()[::-1]
+        paths = self._list_checkpoints()[::-1]
         for path in paths:
             try:
                 groups, meta = checkpoint.load(path, CHECKPOINT)
@@ -79,7 +78,7 @@ class Session:
         if damaged := repair_log(self.folder / "log.jsonl", reached):
             self.warn(f"warning: {damaged} damaged lines of {self.folder / 'log.jsonl'} are left out")
 
-    def _saved(self) -> list[Path]:
+    def _list_checkpoints(self) -> list[Path]:
         """The checkpoints that are there, the newest last."""
         found = (path for path in self.checkpoints.glob("step-*.npz") if path.is_file())
         return sorted((path for path in found if NAME.fullmatch(path.name)), key=lambda path: int(path.stem[5:]))
@@ -150,7 +149,7 @@ class Session:
         self.progress.learning_rate = float(self.trainer.optimizer.learning_rate)
         meta = {"step": self.trainer.step, "progress": dataclasses.asdict(self.progress)}
         checkpoint.save(path, self.trainer.variables(), meta)
-        for old in self._saved()[:-KEPT]:
+        for old in self._list_checkpoints()[:-KEPT]:
             old.unlink()
 
     def take_best(self) -> None:

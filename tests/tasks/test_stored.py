@@ -269,12 +269,12 @@ def test_rows_that_fill_up_weigh_nothing(tmp_path):
 def test_tables_that_are_not(name, text, message, tmp_path):
     path = write(tmp_path, name, text)
     with pytest.raises(rnnzoo.UserError, match=message):
-        table.read(files.existing(path))
+        table.read(files.check_file(path))
 
 
 def test_tables_and_their_separators(tmp_path):
     for separator in ",;\t":
-        path = files.existing(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
+        path = files.check_file(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
         assert table.read(path) == [["a", "b"], ["1", "2"]]
 
 
