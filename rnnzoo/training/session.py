@@ -60,7 +60,7 @@ class Session:
                     raise UserError("its step is below 0")
                 self.trainer.restore(groups, meta["step"])
             except UserError as error:
-                last = error if str(path) in str(error) else UserError(f"{path}: {error}")
+                last = _with_path(path, error)
                 self.warn(f"warning: {last}; using the one before")
                 continue
             self.progress = progress
@@ -97,7 +97,7 @@ class Session:
             self.progress.best = min(self.progress.best, meta["best"])
         except UserError as error:
             found = self.trainer.evaluate("validation")[self.trainer.task.spec.metrics[0]]
-            self.warn(f"warning: {best}: {error}; the weights of step {self.trainer.step} take its place")
+            self.warn(f"warning: {_with_path(best, error)}; the weights of step {self.trainer.step} take its place")
             self._save_best(self.trainer.step, found)
 
     def _save_best(self, step: int, metric: float) -> None:
@@ -159,7 +159,7 @@ class Session:
             try:
                 checkpoint.assign(self.trainer.model.weights, checkpoint.load(path, BEST)[0].get("model", []))
             except UserError as error:
-                self.warn(f"warning: {path}: {error}; the last weights take its place")
+                self.warn(f"warning: {_with_path(path, error)}; the last weights take its place")
 
     def _evaluate(self, result: StepResult) -> dict[str, Any]:
         found = self.trainer.evaluate("validation")
@@ -192,3 +192,8 @@ class Session:
         if kind not in self._warned:
             self._warned.add(kind)
             self.warn(text)
+
+
+def _with_path(path: Path, error: UserError) -> str:
+    """The message of an error, with the path of the file if it lacks that."""
+    return str(error) if str(path) in str(error) else f"{path}: {error}"
