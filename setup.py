@@ -30,7 +30,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnnzoo", "rnnzoo.*"]),
-    package_data={"rnnzoo": ["py.typed", "catalogue.json"]},
+    package_data={"rnnzoo": ["py.typed", "run/catalogue.json"]},
     python_requires=">=3.11",
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={
@@ -40,7 +40,7 @@ setup(
         "bench": ["torch"],
         "all": sorted({package for packages in optional.values() for package in packages}),
     },
-    entry_points={"console_scripts": ["rnnzoo-train = rnnzoo.cli:main"]},
+    entry_points={"console_scripts": ["rnnzoo-train = rnnzoo.run.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Programming Language :: Python :: 3 :: Only",

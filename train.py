@@ -1,3 +1,3 @@
-from rnnzoo.cli import main
+from rnnzoo.run.cli import main
 
 raise SystemExit(main())

@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.training import writing
+from rnnzoo.training import generation_metrics
 
 
 def main():
@@ -37,11 +37,13 @@ def main():
             sizes = {"beam_size": tf.constant([beams]), "length_penalty": tf.constant([options.length_penalty])}
             for pair, found in zip(pairs, translate(text=text, **sizes)["text"].numpy()[:, 0], strict=True):
                 got = list(found.decode()) if task.spec.level == "char" else found.decode().split()
-                distances = [(writing.edits(got, right), len(right)) for right in (pair.target, *pair.others)]
+                distances = [
+                    (generation_metrics.edits(got, right), len(right)) for right in (pair.target, *pair.others)
+                ]
                 nearest, length = min(distances, key=lambda d: d[0] / max(1, d[1]))
                 for name, value in zip(totals, (1, nearest == 0, nearest, length), strict=True):
                     totals[name] += value
-        found = writing.finish(totals)
+        found = generation_metrics.finish(totals)
         seconds = time.monotonic() - started
         print(f"beams {beams}: wrong {1 - found['exact_match']:.4f}  edits {found['error_rate']:.4f}  {seconds:.1f} s")
 

@@ -23,7 +23,7 @@ import tensorflow as tf
 from layers import geometric_mean, measure
 
 import rnnzoo
-from rnnzoo.spec import BOUNDARY, SPECIAL
+from rnnzoo.spec import BOS, SPECIAL_TOKENS
 
 SHAPES = [
     (64, 20, 20, 1000, 256),
@@ -34,7 +34,7 @@ SCORES = ("dot", "additive")
 
 
 def spec_for(places, length, symbols):
-    known = (*SPECIAL, *map(str, range(symbols - len(SPECIAL))))
+    known = (*SPECIAL_TOKENS, *map(str, range(symbols - len(SPECIAL_TOKENS))))
     return rnnzoo.TaskSpec(
         inputs="pair",
         outputs="token",
@@ -55,10 +55,10 @@ def spec_for(places, length, symbols):
 def data_for(batch, places, length, symbols):
     """Sources of several lengths, what was written before, and what is to be written."""
     rng = np.random.default_rng(0)
-    source = rng.integers(len(SPECIAL), symbols, (batch, places)).astype("int32")
+    source = rng.integers(len(SPECIAL_TOKENS), symbols, (batch, places)).astype("int32")
     source[np.arange(places) >= rng.integers(places // 2, places + 1, batch)[:, None]] = 0
-    target = rng.integers(len(SPECIAL), symbols, (batch, length)).astype("int32")
-    previous = np.concatenate([np.full((batch, 1), BOUNDARY, "int32"), target[:, :-1]], 1)
+    target = rng.integers(len(SPECIAL_TOKENS), symbols, (batch, length)).astype("int32")
+    previous = np.concatenate([np.full((batch, 1), BOS, "int32"), target[:, :-1]], 1)
     return source, previous, target
 
 
@@ -169,13 +169,13 @@ def decode(rounds):
         source = data_for(*shape[:4])[0]
         model, peer = ours(shape, "additive"), of_keras(shape, "additive")
         # no end before the last step, so that all write as much
-        model.head.bias.assign(tf.one_hot(BOUNDARY, symbols) * -1e9)
+        model.head.bias.assign(tf.one_hot(BOS, symbols) * -1e9)
         given = tf.constant(source)
         greedy = tf.function(lambda m=model, g=given: m.greedy(g))
         beams = tf.function(lambda m=model, g=given: m.beam_search(g, 4))
 
         def loop(peer=peer, source=source, length=length, batch=batch):
-            written = np.full((batch, 1), BOUNDARY, "int32")
+            written = np.full((batch, 1), BOS, "int32")
             for _ in range(length):
                 logits = peer.predict_on_batch([source, written])
                 written = np.concatenate([written, logits[:, -1].argmax(-1)[:, None].astype("int32")], 1)

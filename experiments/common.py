@@ -14,9 +14,9 @@ import keras
 import numpy as np
 
 import rnnzoo
-from rnnzoo.inspect import pictures
+from rnnzoo.inspect import plots
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import Batch, DrawnTask
+from rnnzoo.tasks.base.task import Batch, SyntheticTask
 from rnnzoo.training import Trainer, TrainingOptions
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -40,7 +40,7 @@ class Sizes:
     eval_size: int
 
 
-class Drawn(DrawnTask):
+class Drawn(SyntheticTask):
     """A task from a specification and a function `draw(rng, size)`."""
 
     def __init__(
@@ -102,7 +102,7 @@ def execute(name: str, run: Callable[[bool], Found], quick: bool, images: Path |
     seconds = time.monotonic() - started
     for picture, draw in found.draw.items() if images is not None else ():
         images.mkdir(parents=True, exist_ok=True)
-        pictures.save(draw, images / f"{picture}.png")
+        plots.save(draw, images / f"{picture}.png")
     print(f"{name}, {seconds:.0f} s", *table(found), found.says, "", sep="\n", flush=True)
     return found, seconds
 

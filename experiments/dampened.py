@@ -19,10 +19,10 @@ import numpy as np
 
 import rnnzoo
 from experiments.common import Drawn, Found, main, train
-from rnnzoo.spec import SPECIAL, TaskSpec
-from rnnzoo.tasks.base import Batch
+from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
+from rnnzoo.tasks.base.task import Batch
 
-SYMBOLS = (*SPECIAL, *"abcdefgh")
+SYMBOLS = (*SPECIAL_TOKENS, *"abcdefgh")
 LENGTH, STEPS, UNITS = 20, 800, 64
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 
@@ -34,7 +34,7 @@ def echo(delay: int) -> Drawn:
         ids = rng.integers(0, 8, (size, LENGTH))
         targets = np.pad(ids, [[0, 0], [delay, 0]])[:, :LENGTH]
         weights = np.broadcast_to(np.arange(LENGTH) >= delay, ids.shape).astype("float32")
-        return Batch((ids + len(SPECIAL)).astype("int32"), targets.astype("int32"), weights=weights)
+        return Batch((ids + len(SPECIAL_TOKENS)).astype("int32"), targets.astype("int32"), weights=weights)
 
     metrics = ("loss", "accuracy")
     spec = TaskSpec("tokens", "class", True, len(SYMBOLS), 8, "cross_entropy", metrics, SYMBOLS)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from experiments.common import Drawn, Found, main, train
-from rnnzoo.inspect import pictures
-from rnnzoo.inspect.subject import Given
+from rnnzoo.inspect import plots
 from rnnzoo.inspect.trace import trace
-from rnnzoo.spec import SPECIAL, TaskSpec
-from rnnzoo.tasks.base import Batch
+from rnnzoo.inspect.trained_model import InputSequences
+from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
+from rnnzoo.tasks.base.task import Batch
 
 CLASSES = {
     "HUMAN": "man woman boy girl",
@@ -61,7 +61,7 @@ TEMPLATES = [
     )
 ]
 WORDS = tuple(dict.fromkeys(word for words in CLASSES.values() for word in words.split()))
-SYMBOLS = (*SPECIAL, *WORDS)
+SYMBOLS = (*SPECIAL_TOKENS, *WORDS)
 SLOTS = [(i, j) for i, template in enumerate(TEMPLATES) for j in range(len(template))]
 WINDOW, BATCH, SENTENCES, PASSES = 40, 20, 10_000, 6
 
@@ -91,7 +91,7 @@ def likelihood(ids: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def sentences(rng: np.random.Generator) -> list[int]:
+def summary_lines(rng: np.random.Generator) -> list[int]:
     """Words enough for a window, from the beginning of a sentence on."""
     found: list[int] = []
     while len(found) <= WINDOW:
@@ -103,7 +103,7 @@ def sentences(rng: np.random.Generator) -> list[int]:
 
 def draw(rng: np.random.Generator, size: int) -> Batch:
     """Words and the next word at each step."""
-    ids = np.array([sentences(rng) for _ in range(size)], "int32") + len(SPECIAL)
+    ids = np.array([summary_lines(rng) for _ in range(size)], "int32") + len(SPECIAL_TOKENS)
     return Batch(ids[:, :-1], ids[:, 1:])
 
 
@@ -120,12 +120,12 @@ def run(quick: bool) -> Found:
             options = {"units": 150, "truncate": truncate, "embedding": 29}
             model = train("elman", task, steps, 0.003, seed=seed, options=options).model
             inputs = np.concatenate([b.inputs for b in task.evaluation("test")])
-            h = trace(model, Given(inputs))[0].states[0]
-            logits = model(inputs).numpy()[..., len(SPECIAL) :].astype("float64")
+            h = trace(model, InputSequences(inputs))[0].states[0]
+            logits = model(inputs).numpy()[..., len(SPECIAL_TOKENS) :].astype("float64")
             guess = np.exp(logits - logits.max(-1, keepdims=True))
-            truth = np.stack([likelihood(row - len(SPECIAL)) for row in inputs])
+            truth = np.stack([likelihood(row - len(SPECIAL_TOKENS)) for row in inputs])
             cosine = (guess * truth).sum(-1) / np.linalg.norm(guess, axis=-1) / np.linalg.norm(truth, axis=-1)
-            means = np.stack([h[inputs == i + len(SPECIAL)].mean(0) for i in range(len(WORDS))])
+            means = np.stack([h[inputs == i + len(SPECIAL_TOKENS)].mean(0) for i in range(len(WORDS))])
             found.append([cosine.mean(), same_class(means)])
             shown = means if shown is None else shown
         rows.append((truncate or "all", *map(float, np.mean(found, 0)), float(np.std([f[0] for f in found]))))
@@ -156,7 +156,7 @@ def picture(figure: Any, means: np.ndarray) -> None:
     """The tree of words by their mean states."""
     figure.set_size_inches(7, 7)
     axes = figure.subplots()
-    pictures.draw_clusters(axes, WORDS, pictures.clusters(means))
+    plots.draw_dendrogram(axes, WORDS, plots.cluster_averages(means))
     axes.set(title="Words by the mean state after them (gradient cut after one step)")
 
 

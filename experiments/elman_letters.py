@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments.common import Drawn, Found, main, train
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import Batch
+from rnnzoo.tasks.base.task import Batch
 
 FEATURES = ("consonant", "vowel", "interrupted", "high", "back", "voiced")
 LETTERS = {

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from experiments.common import Drawn, Found, main, train
-from rnnzoo.spec import SPECIAL, TaskSpec
-from rnnzoo.tasks.base import Batch
+from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
+from rnnzoo.tasks.base.task import Batch
 
 LEXICON = ["many", "years", "ago", "boy", "girl", "lived", "by", "the", "sea", "they", "played", "happily"]
 LEXICON += ["once", "and", "here"]
-SYMBOLS = (*SPECIAL, *string.ascii_lowercase)
+SYMBOLS = (*SPECIAL_TOKENS, *string.ascii_lowercase)
 WINDOW, STEPS = 50, 1500
 
 

@@ -144,7 +144,7 @@ def strings(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
         steps = embedded_string(rng, LONGEST)
         for t, ((now, _), (then, others)) in enumerate(itertools.pairwise(steps)):
             x[row, t, SYMBOLS.index(now)] = y[row, t, SYMBOLS.index(then)] = 1
-            legal[row, t, [SYMBOLS.index(symbol) for symbol in others]] = 1
+            legal[row, t, [SYMBOLS.index(token_label) for token_label in others]] = 1
     return x, y, legal > 0, x.any(-1).astype("float32")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import rnnzoo
 from experiments.common import Found, main, train
-from rnnzoo.inspect import Subject, given, gradients
+from rnnzoo.inspect import TrainedModel, gradients, read_sequences
 
 NETWORKS = {
     "dampened": {"dampening": 0.9},
@@ -34,8 +34,8 @@ def run(quick: bool) -> Found:
     near = rnnzoo.create_task("adding", seq_length=min(length, 100), batch_size=50, eval_size=50)
     for name, options in NETWORKS.items():
         made = train(name, near, 10 if quick else 300, 0.002, options={"units": 32, **options})
-        subject = Subject(name, made.model, far)
-        measured[name] = gradients.measure(subject, given(subject))
+        trained = TrainedModel(name, made.model, far)
+        measured[name] = gradients.measure(trained, read_sequences(trained))
         for when in ("before", "after"):
             part = measured[name][when]["layer 1"]
             norm = np.array(part["norm"]) / part["norm"][0]

@@ -3,7 +3,7 @@
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from rnnzoo import startup
+from rnnzoo.utils import startup
 
 __version__ = "0.3.0"
 

@@ -1,9 +1,9 @@
-"""The public names of the package, which `import rnnzoo` gives."""
+"""The public names of the package, imported by `import rnnzoo`."""
 
-from rnnzoo import cells, compositions, inspect, interop, layers, models, tasks
+from rnnzoo import cells, compositions, data, inspect, interop, layers, models, tasks
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
-from rnnzoo.loading import load
+from rnnzoo.inference.loading import load
 from rnnzoo.models import create_model, list_models
 from rnnzoo.registry import CELLS, COMPOSITIONS, MODELS, TASKS
 from rnnzoo.serialization import register_renamed_classes
@@ -12,7 +12,7 @@ from rnnzoo.tasks import create_task, list_tasks
 
 register_renamed_classes()
 list_cells = CELLS.list
-__all__ = ["CELLS", "COMPOSITIONS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "compositions"]
+__all__ = ["CELLS", "COMPOSITIONS", "MODELS", "TASKS", "TaskSpec", "UserError", "cells", "compositions", "data"]
 __all__ += [
     "create_model",
     "create_task",

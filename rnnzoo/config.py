@@ -1,4 +1,4 @@
-"""Options: fields of frozen dataclasses, from which flags, checks and JSON follow."""
+"""Options: fields of frozen dataclasses, from which flags, checks and JSON are derived."""
 
 import dataclasses
 import difflib
@@ -27,9 +27,16 @@ def option(
     choices: Iterable[str] | None = None,
     size: Size | None = None,
 ) -> Any:
-    """A field of an options dataclass: its default, one line of help, and what values it may have.
+    """Creates a field of an options dataclass.
 
-    `size` says that memory grows with the value, and as what: `rnnzoo.estimate` refuses a run that cannot fit.
+    Args:
+        default: the default value.
+        help: one line of help.
+        minimum: the least value.
+        maximum: the greatest value.
+        below: a value that all values must be below.
+        choices: the possible values.
+        size: what the memory of a run grows with, if it grows with the value; see `rnnzoo.utils.memory`.
     """
     limits: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "below": below, "size": size}
     limits["choices"] = tuple(choices) if choices else None
@@ -37,20 +44,20 @@ def option(
 
 
 def options_class(entry: Any) -> type:
-    """The dataclass that a registered model or task takes as `options`."""
+    """Returns the dataclass that a registered model or task takes as `options`."""
     target = entry.__init__ if isinstance(entry, type) else entry
     return typing.get_type_hints(target)["options"]
 
 
 def kind(field: dataclasses.Field) -> type:
-    """int, float, bool or str: the type of a field, `| None` left out."""
+    """Returns the type of a field without `| None`: int, float, bool or str."""
     if isinstance(field.type, types.UnionType):
         return next(t for t in typing.get_args(field.type) if t is not types.NoneType)
     return typing.cast(type, field.type)
 
 
 def make(cls: type, values: Mapping[str, Any], owner: str) -> Any:
-    """An instance of an options dataclass. Raises `UserError` for a name it lacks or a value out of range."""
+    """Creates an options dataclass. Raises `UserError` for an unknown name or a value out of range."""
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for name, value in values.items():
         if name not in fields:
@@ -62,7 +69,7 @@ def make(cls: type, values: Mapping[str, Any], owner: str) -> Any:
 
 
 def check(field: dataclasses.Field, value: Any) -> None:
-    """Raises `UserError` unless the value is one the field may have."""
+    """Raises `UserError` unless a field may have a value."""
     if value is None and (field.default is None or isinstance(field.type, types.UnionType)):
         return
     wanted, rule = kind(field), field.metadata
@@ -91,7 +98,7 @@ def check(field: dataclasses.Field, value: Any) -> None:
 
 
 def check_text(name: str, text: str) -> None:
-    """Raises `UserError` for text that no file and no tensor can hold: zero bytes, or bytes that are not UTF-8."""
+    """Raises `UserError` for text that neither files nor tensors can hold: zero bytes, or bytes that are not UTF-8."""
     if "\0" in text:
         raise UserError(f"{name} holds a zero byte: {text!r}")
     try:
@@ -101,7 +108,7 @@ def check_text(name: str, text: str) -> None:
 
 
 def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValues) -> None:
-    """Defines one absl flag for each `(name, type, help)`, unset until given: defaults stay in the dataclasses."""
+    """Defines one absl flag for each `(name, type, help)`, None until given: defaults are in the dataclasses."""
     define: dict[str, Any] = {
         "int": flags.DEFINE_integer,
         "float": flags.DEFINE_float,
@@ -114,10 +121,10 @@ def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValu
 
 
 def format_default(value: Any) -> str:
-    """The default of an option as `--help` shows it: nothing for an option that is off."""
+    """Formats the default of an option for `--help`; empty for an option that is off."""
     return "" if value is None or value is False or value == "" else f" [{value}]"
 
 
 def flags_of(cls: type) -> list[tuple[str, str, str]]:
-    """Name, type and help of the options of a dataclass."""
+    """Returns name, type and help of the options of a dataclass."""
     return [(f.name, kind(f).__name__, f.metadata["help"]) for f in dataclasses.fields(cls)]

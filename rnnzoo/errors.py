@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class UserError(ValueError):
-    """Bad input. Its message is one line that names the offending thing and says what to do."""
+    """Bad input. Its message is one line that names the problem and the remedy."""
 
 
 def refuse_pattern(path: Path) -> None:
@@ -16,15 +16,20 @@ def refuse_pattern(path: Path) -> None:
 
 
 class RunError(RuntimeError):
-    """A failure that is not due to the input, such as a loss that is not finite. Its message is one line."""
+    """A failure that is not caused by bad input, such as a loss that is not finite. Its message is one line."""
 
 
 @contextlib.contextmanager
 def name_file(path: Path) -> Iterator[None]:
-    """Gives an `OSError` that names no file the name of the file that was being written or read."""
+    """Context in which an `OSError` without a file name gets the name of the file that is written or read."""
     try:
         yield
     except OSError as error:
         if error.filename is None or str(error.filename) == f"{path}.part":
             error.filename = str(path)
         raise
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, cut to a readable length."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

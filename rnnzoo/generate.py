@@ -1,32 +1,43 @@
-"""Text from an exported language model: `python -m rnnzoo.generate EXPORT --prompt=... --length=...`."""
+"""Text generation with an exported language model: `python -m rnnzoo.generate EXPORT --prompt=... --length=...`."""
 
 import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rnnzoo import commands, config, startup
+from rnnzoo import config
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
+from rnnzoo.utils import command_line, startup
 
 USAGE = "usage: python -m rnnzoo.generate EXPORT [--prompt=TEXT --length=N --temperature=T --top_k=K --seed=S]"
 
 
 @dataclasses.dataclass(frozen=True)
 class GenerateOptions:
-    """How to write."""
+    """Options of the generation."""
 
-    prompt: str = option("", "text to go on from")
-    length: int = option(500, "characters (or words) to write", minimum=0, below=1_000_001)
-    temperature: float = option(0.7, "0: always the likeliest; 1: as the model believes", minimum=0)
-    top_k: int = option(0, "choose among so many of the likeliest; 0: all", minimum=0, below=2**31)
-    seed: int = option(0, "the same seed writes the same text", minimum=0, below=2**31)
+    prompt: str = option("", "text to continue")
+    length: int = option(500, "characters (or words) to generate", minimum=0, below=1_000_001)
+    temperature: float = option(
+        0.7, "0: always the most probable token; 1: sample from the model's probabilities", minimum=0
+    )
+    top_k: int = option(0, "sample from this many most probable tokens; 0: all", minimum=0, below=2**31)
+    seed: int = option(0, "random seed; the same seed generates the same text", minimum=0, below=2**31)
 
 
 def generate(model: Any, **options: Any) -> str:
-    """The prompt and what an exported language model (`rnnzoo.load(path)`) writes after it.
+    """Generates text with an exported language model.
 
-    Options are those of `GenerateOptions`. Raises `UserError` for a model that does not generate.
+    Args:
+        model: the result of `rnnzoo.load(path)`.
+        **options: the fields of `GenerateOptions`.
+
+    Returns:
+        The prompt and its continuation.
+
+    Raises:
+        UserError: the model is not a language model.
     """
     import tensorflow as tf
 
@@ -46,15 +57,15 @@ def generate(model: Any, **options: Any) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    return commands.run_tool(sys.argv if argv is None else argv, GenerateOptions, USAGE, _main)
+    """Runs the command line; returns the exit status."""
+    return command_line.run_tool(sys.argv if argv is None else argv, GenerateOptions, USAGE, _main)
 
 
 def _main(options: GenerateOptions, paths: list[str]) -> None:
     if len(paths) > 1:
         raise UserError(USAGE)
     with startup.suppress_notices():
-        from rnnzoo.loading import load
+        from rnnzoo.inference.loading import load
 
     text = generate(load(paths[0]), **dataclasses.asdict(options))
     sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")

@@ -1,4 +1,4 @@
-"""Weights of other libraries."""
+"""Import of weights from PyTorch."""
 
 import importlib.util
 import os
@@ -21,21 +21,20 @@ BLOCKS: dict[type, tuple[int, ...]] = {ElmanCell: (0,), LSTMCell: (0, 1, 2, 3), 
 def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None:
     """Sets the weights of a recurrent layer to those of `torch.nn.RNN`, `LSTM` or `GRU`.
 
-    One `RNN` layer (or `ElmanRNN`, `LSTM`, `GRU`) takes a torch module of one layer, a `Stack` one of
-    several, and `Bidirectional` layers, alone or in a stack, one with `bidirectional=True`. An LSTM with
-    `proj_size` goes into one with that `projection`, an RNN with `nonlinearity="relu"` (which its weights do
-    not tell) into an `ElmanRNN` with `activation="relu"`. The layer must be built, or be called after
-    its first input has been seen; its outputs then equal torch's. All is checked before a weight is changed.
+    An `RNN` layer (or `ElmanRNN`, `LSTM`, `GRU`) takes a torch module of one layer, a `Stack` one of several layers,
+    and `Bidirectional` layers, alone or in a stack, one with `bidirectional=True`. An LSTM with `proj_size` needs a
+    layer with that `projection`, an RNN with `nonlinearity="relu"` an `ElmanRNN` with `activation="relu"`. The layer
+    must be built; its outputs then equal torch's. Everything is checked before a weight is changed.
 
     Args:
-        layer: what is to have the weights.
-        state_dict: `module.state_dict()`, a mapping from names to arrays, or the path of a `.safetensors`
-            file (needs the package safetensors). Pickles (`.pt`, `.pth`) are not read: they can run code.
-        prefix: of the names of the module, where it is part of a larger model: `"encoder.rnn."`.
+        layer: the layer to set.
+        state_dict: `module.state_dict()`, a mapping from names to arrays, or the path of a `.safetensors` file
+            (needs the package safetensors). Pickles (`.pt`, `.pth`) are refused, because they can run code.
+        prefix: prefix of the names, if the module is part of a larger model: `"encoder.rnn."`.
 
     Raises:
-        UserError: the layer is not built or has no counterpart in torch, a weight is missing or left
-            over, or its shape is another one.
+        UserError: the layer is not built or has no counterpart in torch, or a weight is missing, superfluous or of
+            another shape.
 
     >>> import rnnzoo
     >>> layer = rnnzoo.layers.ElmanRNN(2)
@@ -49,7 +48,7 @@ def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None
     if not given:
         raise UserError(f"no weight's name begins with '{prefix}'; the names are: {', '.join(_arrays(state_dict))}")
     left, found = set(given), []
-    for rnn, suffix in _places(layer):
+    for rnn, suffix in _layers_with_suffix(layer):
         for variable, value, names in _weights(rnn, given, suffix):
             if value.shape != tuple(variable.shape):
                 raise UserError(
@@ -93,15 +92,23 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
 
 
-def _places(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]]:
-    """Each layer over a cell, and how torch ends the names of its weights."""
+def _layers_with_suffix(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]]:
+    """Yields each layer over a cell, with the suffix of the names of its weights in torch."""
     if isinstance(layer, Stack):
-        if layer.residual or len(layer.parts) != len(layer.layers) or any(isinstance(p, Stack) for p in layer.parts):
+        if (
+            layer.residual
+            or len(layer.recurrent_layers) != len(layer.layers)
+            or any(isinstance(p, Stack) for p in layer.recurrent_layers)
+        ):
             raise UserError("torch stacks recurrent layers only, without residual connections: so must the Stack be")
-        for i, part in enumerate(layer.parts):
-            yield from _places(part, i)
+        for i, part in enumerate(layer.recurrent_layers):
+            yield from _layers_with_suffix(part, i)
     elif isinstance(layer, Bidirectional):
-        if layer.go_backwards or layer.merge_mode != "concat" or not all(isinstance(p, RNN) for p in layer.parts):
+        if (
+            layer.go_backwards
+            or layer.merge_mode != "concat"
+            or not all(isinstance(p, RNN) for p in layer.recurrent_layers)
+        ):
             raise UserError("torch concatenates both directions in each layer: put Bidirectional(RNN) into a Stack")
         yield layer.forward_layer, f"_l{number}"
         yield layer.backward_layer, f"_l{number}_reverse"
@@ -114,9 +121,9 @@ def _places(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]]:
 
 
 def _weights(rnn: RNN, given: dict[str, np.ndarray], suffix: str) -> Iterator[tuple[Any, np.ndarray, list[str]]]:
-    """`(variable, value, names of the weights it is made from)`."""
+    """Yields `(variable, value, names of the weights it is made from)`."""
     cell = rnn.cell
-    _refuse(cell)
+    _check_cell(cell)
     if not rnn.built:
         raise UserError(f"{rnn.name} is not built: build it, or call it once, before its weights are set")
     n, order = cell.units, BLOCKS[type(cell)]
@@ -142,7 +149,7 @@ def _weights(rnn: RNN, given: dict[str, np.ndarray], suffix: str) -> Iterator[tu
         yield cell.projection_kernel, value.T, names
 
 
-def _refuse(cell: Any) -> None:
+def _check_cell(cell: Any) -> None:
     """Raises `UserError` for a cell that torch does not have."""
     if type(cell) not in BLOCKS:
         raise UserError(f"torch has no {type(cell).__name__}; its RNN, LSTM and GRU are our ElmanRNN, LSTM and GRU")

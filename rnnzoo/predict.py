@@ -1,4 +1,4 @@
-"""What an exported model of text says to each line: `python -m rnnzoo.predict EXPORT < lines > answers`."""
+"""Predictions of an exported model for lines of text: `python -m rnnzoo.predict EXPORT < lines > answers`."""
 
 import codecs
 import contextlib
@@ -9,24 +9,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rnnzoo import commands, startup
 from rnnzoo.errors import UserError
-from rnnzoo.predict_options import PredictOptions
+from rnnzoo.inference.predict_options import PredictOptions
+from rnnzoo.utils import command_line, startup
 
 if TYPE_CHECKING:
-    from rnnzoo.predictor import Predictor
+    from rnnzoo.inference.predictor import Predictor
 
 __all__ = ["PredictOptions", "main", "predict"]
 
 USAGE = (
     "usage: python -m rnnzoo.predict EXPORT [--input=FILE --output=FILE --beam=N --nbest=N --attention_plot=FILE.png]"
 )
-PROGRESS = 2.0  # seconds between lines about the progress
+PROGRESS_INTERVAL = 2.0  # seconds
 
 
 def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> list[str]:
-    """Answers line by line; returns what was wrong with those that could not be read, whose answers are empty."""
-    options, wrong, started = predictor.options, [], time.monotonic()
+    """Answers line by line.
+
+    Args:
+        predictor: the predictor of an export.
+        source: the lines.
+        sink: where the answers are written.
+
+    Returns:
+        A message for each line that could not be read; its answer is empty.
+    """
+    options, problems, started = predictor.options, [], time.monotonic()
     plotted, shown = options.attention_plot is None, started
     numbered = enumerate(source, 1)
     while batch := list(itertools.islice(numbered, options.batch_size)):
@@ -36,12 +45,12 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
             try:
                 line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 text = line.rstrip(b"\r\n").decode(predictor.encoding)
-                text.encode("utf-8")  # refuses halves of characters
+                text.encode("utf-8")  # refuses unpaired surrogates
                 reason = predictor.refuse(text) if text.strip() else ""
             except UnicodeError:
                 reason = f"not {predictor.encoding} text"
             if reason:
-                wrong.append(f"line {number}: {reason}")
+                problems.append(f"line {number}: {reason}")
             elif text.strip():
                 readable[number] = text
         if readable:
@@ -51,18 +60,18 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
             plotted = True
         for number, _ in batch:
             sink.write(answers.get(number, "").encode("utf-8", "replace") + b"\n")
-        if time.monotonic() - shown > PROGRESS:
+        if time.monotonic() - shown > PROGRESS_INTERVAL:
             shown = time.monotonic()
             print(f"{batch[-1][0]:,} lines, {shown - started:.0f} s", file=sys.stderr)
     sink.flush()
     if not plotted:
-        wrong.append("--attention_plot: there was no line to draw")
-    return wrong
+        problems.append("--attention_plot: there was no line to plot")
+    return problems
 
 
 @contextlib.contextmanager
 def _files(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]]:
-    """What is read and written; a file has its name when all is written."""
+    """Opens input and output; an output file gets its name when it is complete."""
     with contextlib.ExitStack() as stack:
         source: Any = sys.stdin.buffer
         if options.input:
@@ -74,45 +83,45 @@ def _files(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]
             yield source, sys.stdout.buffer
             return
         path = Path(options.output).resolve()
-        if path.exists() and not path.is_file():  # a device or a pipe: nothing can take its place
+        if path.exists() and not path.is_file():  # a device or a pipe, which cannot be replaced
             yield source, stack.enter_context(path.open("wb"))
             return
         if not path.parent.is_dir():
             raise UserError(f"--output={options.output}: there is no folder {path.parent}")
-        beside = path.with_name(path.name + ".part")
+        temporary = path.with_name(path.name + ".part")
         try:
-            with beside.open("wb") as sink:
+            with temporary.open("wb") as sink:
                 yield source, sink
-            beside.replace(path)
+            temporary.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def __getattr__(name: str) -> Any:
     if name == "Predictor":  # imports TensorFlow, which `--help` does not need
-        from rnnzoo.predictor import Predictor
+        from rnnzoo.inference.predictor import Predictor
 
         return Predictor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, 1 if a line could not be read, 2 for bad input."""
-    return commands.run_tool(sys.argv if argv is None else argv, PredictOptions, USAGE, _main)
+    """Runs the command line; returns the exit status: 0, 1 if a line could not be read, 2 for bad input."""
+    return command_line.run_tool(sys.argv if argv is None else argv, PredictOptions, USAGE, _main)
 
 
 def _main(options: PredictOptions, paths: list[str]) -> int:
     if len(paths) > 1:
         raise UserError(USAGE)
     with startup.suppress_notices():
-        from rnnzoo.predictor import Predictor
+        from rnnzoo.inference.predictor import Predictor
 
     predictor = Predictor(paths[0], options)
     with _files(options) as (source, sink):
-        wrong = predict(predictor, source, sink)
-    for message in wrong:
+        problems = predict(predictor, source, sink)
+    for message in problems:
         print(f"error: {message}", file=sys.stderr)
-    return 1 if wrong else 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

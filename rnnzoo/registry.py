@@ -1,4 +1,4 @@
-"""One strict, generic registry, and the four that the package is built on."""
+"""A registry of named entries, and the four registries of the package."""
 
 import difflib
 import fnmatch
@@ -15,9 +15,8 @@ T = TypeVar("T", bound=Callable[..., Any])
 class Registry(Generic[T]):
     """Maps explicit names to functions or classes.
 
-    A name can be registered once; looking up a name that is not there raises a
-    `UserError` with the nearest names. Registering a Keras class also makes it
-    loadable from a `.keras` file without `custom_objects`.
+    A name can be registered once; looking up an unknown name raises a `UserError` with the nearest names. Registered
+    Keras classes can be loaded from `.keras` files without `custom_objects`.
     """
 
     def __init__(self, kind: str):
@@ -26,7 +25,7 @@ class Registry(Generic[T]):
         self._listeners: list[Callable[[str, T], None]] = []
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator: `@MODELS.register("name")`. Raises `UserError` for a name already taken."""
+        """Decorator: `@MODELS.register("name")`. Raises `UserError` for a name that is registered already."""
 
         def add(entry: T) -> T:
             if name in self._entries:
@@ -41,13 +40,13 @@ class Registry(Generic[T]):
         return add
 
     def follow(self, listener: Callable[[str, T], None]) -> None:
-        """Calls `listener(name, entry)` for every entry, those that come later included."""
+        """Calls `listener(name, entry)` for every entry, now and for entries registered later."""
         self._listeners.append(listener)
         for name, entry in self._entries.items():
             listener(name, entry)
 
     def list(self, pattern: str = "*") -> list[str]:
-        """The names that match an fnmatch pattern, sorted."""
+        """Returns the names that match an fnmatch pattern, sorted."""
         return sorted(fnmatch.filter(self._entries, pattern))
 
     def __getitem__(self, name: str) -> T:

@@ -1,50 +1,30 @@
-"""Configuration of Keras objects from the signature of their constructor, stated once."""
+"""Configuration of Keras objects, derived from the signatures of their constructors."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-# Every name that files of earlier versions hold and that is another one now: {kind: {old: new}}. `.keras` files,
-# checkpoints and the folders of runs are read by way of it; a rename is one line here and one in CHANGELOG.md.
-RENAMED: dict[str, dict[str, str]] = {
-    "class": {},  # registered layers, cells and models, without the package's name
-    "argument": {},  # of their constructors
-    "option": {},  # of models, tasks and training, as in `config.json` and in a model's recipe
-    "value": {},  # names of models, tasks, cells, scores ... that are values of options
-    "spec": {},  # fields of `TaskSpec`
-}
-
-
-def apply_renames(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Renames the keys of a configuration from an earlier version; of options, the values too."""
-    names = RENAMED[kind]
-    values = {names.get(name, name): value for name, value in values.items()}
-    return {name: apply_value_rename(value) for name, value in values.items()} if kind == "option" else values
-
-
-def apply_value_rename(value: Any) -> Any:
-    """Renames the value of an option from an earlier version."""
-    return RENAMED["value"].get(value, value) if isinstance(value, str) else value
+from rnnzoo.renames import RENAMED, apply_renames
 
 
 def register_renamed_classes() -> None:
-    """Registers the classes of this package under their names in earlier versions too, so that Keras finds them."""
+    """Registers the classes of this package also under their names in earlier versions, for Keras to find them."""
     known = keras.saving.get_custom_objects()
     for old, new in RENAMED["class"].items():
         known[f"rnnzoo>{old}"] = known[f"rnnzoo>{new}"]
 
 
 _PLAIN = (str, int, float, bool, type(None))
-OF_KERAS = ("activity_regularizer", "use_cudnn")  # arguments of Keras's recurrent layers that no cell has
+KERAS_ONLY = ("activity_regularizer", "use_cudnn")  # arguments of Keras's recurrent layers that no cell has
 
 
 def parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """The named parameters of a constructor, those it passes on through `**kwargs` included.
+    """Returns the named parameters of a constructor, including those passed on through `**kwargs`.
 
-    A constructor with a `__signature__` of its own lists them all already. Stops at
-    Keras's own classes: their `name`, `dtype` and `trainable` are Keras's business.
+    A constructor with a `__signature__` of its own lists all of them. The search stops at Keras's own classes, which
+    handle `name`, `dtype` and `trainable`.
     """
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
@@ -63,12 +43,14 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def signature_of(named: dict[str, inspect.Parameter], like: type | None = None) -> inspect.Signature:
-    """A signature that lists those parameters and takes Keras's too.
+    """Creates a signature of the given parameters and `**kwargs`.
 
-    The positional ones come first; `like` is a class whose parameters are taken by position, in its order.
+    Args:
+        named: the parameters.
+        like: a class whose parameters can be passed by position, in its order.
     """
     order = positional_parameters(like) if like is not None else {}
-    order = {name: p for name, p in order.items() if name in named or name in OF_KERAS}
+    order = {name: p for name, p in order.items() if name in named or name in KERAS_ONLY}
     for name, parameter in order.items():
         order[name] = named.get(name, parameter).replace(kind=parameter.POSITIONAL_OR_KEYWORD)
     if like is not None:
@@ -79,7 +61,7 @@ def signature_of(named: dict[str, inspect.Parameter], like: type | None = None) 
 
 
 def positional_parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """The parameters that a constructor takes by position, in their order."""
+    """Returns the parameters that a constructor takes by position, in their order."""
     found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
     return {p.name: p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD}
 
@@ -103,7 +85,7 @@ def accept_positional(like: type) -> Callable[[type], type]:
 
 
 def set_constructor(cls: Any, init: Callable, signature: inspect.Signature) -> None:
-    """Sets the constructor of a class, with this signature."""
+    """Sets the constructor of a class and its signature."""
     receiver = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     whole = signature.replace(parameters=[receiver, *signature.parameters.values()])
     init.__signature__ = whole  # type: ignore[attr-defined]
@@ -111,7 +93,7 @@ def set_constructor(cls: Any, init: Callable, signature: inspect.Signature) -> N
 
 
 class ConstructorSignature:
-    """The signature of a class, for `inspect.signature(cls)` and `help`; an instance is called by its `__call__`."""
+    """Descriptor of the constructor's signature, for `inspect.signature(cls)` and `help`."""
 
     def __get__(self, instance: Any, owner: type) -> inspect.Signature:
         if instance is not None:
@@ -120,10 +102,10 @@ class ConstructorSignature:
 
 
 class SignatureConfig:
-    """Mixin before a Keras class: `get_config` and `from_config` follow from `__init__`.
+    """Mixin before a Keras class that derives `get_config` and `from_config` from `__init__`.
 
-    The arguments are remembered as they were given; objects among them (a regularizer, an
-    initializer, a layer) are serialised by Keras, so a subclass writes no configuration code.
+    The arguments are stored as given; objects among them (a regularizer, an initializer, a layer) are serialized by
+    Keras, so that a subclass needs no configuration code.
     """
 
     _arguments: dict[str, Any]
@@ -136,9 +118,9 @@ class SignatureConfig:
         given = {**dict(zip(positional, args, strict=False)), **kwargs}
         own = inspect.signature(cls.__init__).parameters.values()
         defaults = {p.name: p.default for p in own if p.default is not p.empty}
-        # of the parameters of base classes only what was given: a subclass may have its own idea of the rest
+        # parameters of base classes are stored only if given: a subclass may set the others itself
         arguments = {name: given.get(name, defaults.get(name)) for name in known if name in given or name in defaults}
-        # past Keras's __setattr__, which would track a layer among the arguments twice
+        # without Keras's __setattr__, which would track a layer among the arguments twice
         object.__setattr__(instance, "_arguments", arguments)
         return instance
 
@@ -152,12 +134,12 @@ class SignatureConfig:
         return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
 
 
-TUPLE = "__tuple__"  # in place of a class name: JSON knows lists only
-DICTIONARY = "__dict__"  # and of dictionaries, those whose keys are strings
+TUPLE = "__tuple__"  # in place of a class name, as JSON has lists only
+DICTIONARY = "__dict__"  # for dictionaries with keys that are not strings
 
 
 def _serialize(value: Any) -> Any:
-    """An argument as JSON can hold it; what is in lists, tuples and dictionaries keeps its kind and place."""
+    """Converts an argument to JSON; the contents of lists, tuples and dictionaries keep their type."""
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, tuple):

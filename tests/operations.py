@@ -11,9 +11,9 @@ from pathlib import Path
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo import saved_model_check
 from rnnzoo.export import saved_model
-from rnnzoo.saved_model_graph import SavedGraph
+from rnnzoo.inference.safety import saved_model_check
+from rnnzoo.inference.safety.saved_model_graph import SavedGraph
 from tests.export import kinds
 
 FILE = Path(__file__).with_name("operations.json")

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 import rnnzoo
-from rnnzoo import cli, config, generate, predict
+from rnnzoo import config, generate, predict
 from rnnzoo.inspect import __main__ as inspect_command
+from rnnzoo.run import cli
 from rnnzoo.training import TrainingOptions, checkpoint
 from tests.test_run_directory import contents
 

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo import cli, run
-from rnnzoo.report import Reporter
+from rnnzoo.run import cli, stages
+from rnnzoo.run.console import Reporter
 from rnnzoo.training import StepResult, checkpoint
 from tests.helpers import stand_in
 
@@ -203,8 +203,8 @@ def test_a_run_from_flags_to_files(folder, capsys, monkeypatch):
     kept = json.loads((folder / result["export_dir"] / "assets.extra/config.json").read_text(encoding="utf-8"))
     assert kept["spec"]["vocabulary"][:3] == ["<pad>", "<unk>", "<s>"] and kept["metrics"] == result["metrics"]
 
-    monkeypatch.setattr(run, "export_saved_model", stand_in)  # the rest is of names and weights
-    monkeypatch.setattr(run, "show_outputs", lambda *_: "")
+    monkeypatch.setattr(stages, "export_saved_model", stand_in)  # the rest is of names and weights
+    monkeypatch.setattr(stages, "show_outputs", lambda *_: "")
     # the same again: names do not collide, weights are the same, --overwrite keeps foreign files
     assert train(*SMALL, "--data=book.txt", "--verbosity=0") == 0
     again = json.loads((folder / "runs/lstm-char_lm-2/result.json").read_text())

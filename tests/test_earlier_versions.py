@@ -10,7 +10,7 @@ import pytest
 
 import rnnzoo
 from rnnzoo import serialization
-from rnnzoo.cli import main
+from rnnzoo.run.cli import main
 from tests.helpers import normal
 
 OLD = Path(__file__).parent / "data" / "version-0.1.0"

@@ -15,7 +15,7 @@ from tensorflow.core.framework import op_def_pb2
 from tensorflow.python.framework import op_def_registry  # noqa: F401  (all operations are registered)
 
 import rnnzoo
-from rnnzoo import allowed_operations
+from rnnzoo.inference.safety import allowed_operations
 from tests import hostile, operations
 from tests.helpers import normal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import rnnzoo
-from rnnzoo import cli
+from rnnzoo.run import cli
 
 ROOT = Path(rnnzoo.__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

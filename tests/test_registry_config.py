@@ -7,8 +7,9 @@ import keras
 import pytest
 
 import rnnzoo
-from rnnzoo import catalogue, cli, config, run
+from rnnzoo import config
 from rnnzoo.registry import Registry
+from rnnzoo.run import catalogue, cli, stages
 from rnnzoo.spec import TaskSpec
 
 
@@ -58,7 +59,7 @@ def test_a_cell_registered_later_is_a_model_and_serialisable():
 
 
 def settings(*arguments):
-    return run.configure(cli.parse(["train.py", *arguments])[0])
+    return stages.configure(cli.parse(["train.py", *arguments])[0])
 
 
 def test_flags_become_options_and_json():
@@ -86,7 +87,7 @@ def test_every_option_has_help_and_a_flag():
     for model, task in pairs:
         text = cli.usage(found, model, task)
         for entry in (rnnzoo.MODELS[model], rnnzoo.TASKS[task], None):
-            for field in dataclasses.fields(config.options_class(entry) if entry else run.RunOptions):
+            for field in dataclasses.fields(config.options_class(entry) if entry else stages.RunOptions):
                 assert field.metadata["help"] and field.name in flags
                 assert f"--{field.name}" in text
 

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo import cli, run
+from rnnzoo.run import cli, stages
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint, metrics
 from tests.helpers import stand_in
 
@@ -40,8 +40,8 @@ import sys
 from rnnzoo import run
 from rnnzoo.cli import main
 from tests.helpers import stand_in
-run.export_saved_model = stand_in
-run.show_outputs = lambda *_: "\\u03bb \\U0001f642"
+stages.export_saved_model = stand_in
+stages.show_outputs = lambda *_: "\\u03bb \\U0001f642"
 sys.exit(main())
 """
 
@@ -160,8 +160,8 @@ def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with a book, where runs end with a stand-in for the export."""
-    monkeypatch.setattr(run, "export_saved_model", stand_in)
-    monkeypatch.setattr(run, "show_outputs", lambda *_: "")
+    monkeypatch.setattr(stages, "export_saved_model", stand_in)
+    monkeypatch.setattr(stages, "show_outputs", lambda *_: "")
     monkeypatch.chdir(book(tmp_path))
     return tmp_path
 
@@ -278,6 +278,6 @@ def test_no_gradient_crosses_from_batch_to_batch(here):
 
 
 def test_stopped_after_the_last_step(here, capsys, monkeypatch):
-    monkeypatch.setattr(run, "draw_curve", lambda folder: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(stages, "draw_curve", lambda folder: os.kill(os.getpid(), signal.SIGTERM))
     assert train("--steps=5") == 143
     assert "stopped before the export" in capsys.readouterr().err and not (here / "export").exists()

@@ -16,8 +16,8 @@ import pytest
 
 import rnnzoo
 from rnnzoo.export.saved_model import sweep_leftovers
-from rnnzoo.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from rnnzoo.training import checkpoint
+from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from tests.helpers import often
 from tests.test_resume import COMMAND, MAIN, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
 
@@ -141,7 +141,9 @@ def test_an_edited_config_cannot_point_elsewhere(done, capsys):
         names = [flag for flag in COMMAND if "_dir" not in flag and "steps" not in flag and "determ" not in flag]
         names = [flag for flag in names if flag != "--layers=2"]
         capsys.readouterr()
-        assert rnnzoo.cli.main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=11", "--resume"]) == 2
+        assert (
+            rnnzoo.run.cli.main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=11", "--resume"]) == 2
+        )
         assert "did not write" in capsys.readouterr().err
         assert contents(precious) == before
 
@@ -409,7 +411,7 @@ def test_links_that_lead_nowhere(name, here, capsys):  # noqa: F811
     (here / name).symlink_to("/nonexistent/folder")
     names = ["--model=elman", "--units=3", "--data=book.txt", "--steps=2", "--nojit_compile"]
     capsys.readouterr()
-    assert rnnzoo.cli.main(["train.py", *names]) == 2
+    assert rnnzoo.run.cli.main(["train.py", *names]) == 2
     assert f"{name} is a file, or a link that leads nowhere" in capsys.readouterr().err
 
 

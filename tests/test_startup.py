@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 import rnnzoo
-from rnnzoo import catalogue, cli, run, startup
-from rnnzoo.report import Reporter
-from rnnzoo.tasks import recording
+from rnnzoo.data import file_recorder
+from rnnzoo.run import catalogue, cli, stages
+from rnnzoo.run.console import Reporter
+from rnnzoo.utils import startup
 
 ROOT = Path(rnnzoo.__file__).parent.parent
 
@@ -60,7 +61,7 @@ def test_help_shows_the_defaults_of_a_run():
     found = catalogue.load()
     for task in rnnzoo.TASKS:
         text = cli.usage(found, "lstm", task)
-        settings = run.configure({"task": task})
+        settings = stages.configure({"task": task})
         for part in (settings.training, settings.task, settings.model):
             for name, value in vars(part).items():
                 if value is not None and value is not False and value != "":
@@ -128,7 +129,7 @@ def test_importing_the_package_is_no_command(tmp_path, monkeypatch):
 
 def test_reading_shows_progress_after_two_seconds(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("rnnzoo.report.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rnnzoo.run.console.time.monotonic", lambda: now[0])
     stream = io.StringIO()
     reporter = Reporter(stream=stream)
     reporter.reading(1 << 20, 10 << 20, 1.0)
@@ -146,10 +147,10 @@ def test_every_byte_counts(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("a b\tc d\n" * 300, encoding="utf-8")
     seen = []
-    with recording.record_files(lambda *progress: seen.append(progress)) as read:
+    with file_recorder.record_files(lambda *progress: seen.append(progress)) as read:
         task = rnnzoo.create_task("pairs", data=str(path))
     size = path.stat().st_size
     assert seen[-1][:2] == (2 * size, 2 * size)  # once for the digest
     found = read.describe(task.spec)
     assert found["files"] == [{"name": "pairs.tsv", "size": size, "sha256": found["files"][0]["sha256"]}]
-    assert recording.describe_changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"
+    assert file_recorder.describe_changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"

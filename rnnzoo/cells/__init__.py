@@ -1,13 +1,13 @@
-"""One tick of recurrence: the equations, and nothing else."""
+"""Recurrent cells: the equations of one time step."""
 
 from rnnzoo.cells.activations import activation
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.attention import Attention
+from rnnzoo.cells.attention_cell import AttentionCell
 from rnnzoo.cells.base import Cell
 from rnnzoo.cells.dampened import DampenedCell
 from rnnzoo.cells.elman import ElmanCell
 from rnnzoo.cells.feedforward import FeedforwardCell
-from rnnzoo.cells.feeding import AttentionCell
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.indrnn import IndRNNCell
 from rnnzoo.cells.jordan import JordanCell

@@ -1,4 +1,4 @@
-"""The functions that squash a sum, with a memory: what they gave on the way forward they give again on the way back."""
+"""Activation functions whose values are cached in the forward loop and reused in the backward loop."""
 
 import contextlib
 import contextvars
@@ -11,55 +11,56 @@ from tensorflow.python.eager import record
 
 from rnnzoo.cells.ops import in_xla
 
-_NOTES: contextvars.ContextVar["Notes | None"] = contextvars.ContextVar("notes", default=None)
+_CACHE: contextvars.ContextVar["ActivationCache | None"] = contextvars.ContextVar("activation_cache", default=None)
 
 
-class Notes:
-    """What `sigmoid` and `tanh` gave in one graph, in the order of the calls.
+class ActivationCache:
+    """The values of `sigmoid` and `tanh` in one graph, in the order of the calls.
 
-    With `values` they give these, one after the other, and the gradient at them: nothing that only led to them
-    is computed again.
+    Args:
+        values: cached values to return instead of computing them, with their gradients; the computations that lead to
+            them alone are then not repeated. None: the values are recorded.
     """
 
     def __init__(self, values: list[tf.Tensor] | None = None):
         self.values: list[tf.Tensor] = [] if values is None else values
         self.graph = tf.compat.v1.get_default_graph()
-        self._left = None if values is None else iter(values)
+        self._remaining = None if values is None else iter(values)
 
-    def squash(self, x: tf.Tensor, function: Callable, gradient: Callable) -> tf.Tensor:
-        """`function(x)`, noted or from the notes."""
-        if self._left is None:
+    def apply(self, x: tf.Tensor, function: Callable, gradient: Callable) -> tf.Tensor:
+        """Returns `function(x)`, recorded or from the cache."""
+        if self._remaining is None:
             self.values.append(function(x))
             return self.values[-1]
-        noted = next(self._left)
+        cached = next(self._remaining)
         with record.stop_recording():
-            y = tf.identity(noted)
-        record.record_operation("Noted", [y], [x], lambda d: [gradient(y=y, dy=d)])
+            y = tf.identity(cached)
+        record.record_operation("CachedActivation", [y], [x], lambda d: [gradient(y=y, dy=d)])
         return y
 
 
 @contextlib.contextmanager
-def noting(notes: Notes) -> Iterator[list[tf.Tensor]]:
-    """Inside, `sigmoid` and `tanh` write into `notes`, or read from them."""
-    token = _NOTES.set(notes)
+def use_activation_cache(cache: ActivationCache) -> Iterator[list[tf.Tensor]]:
+    """Context in which `sigmoid` and `tanh` write to a cache, or read from it."""
+    token = _CACHE.set(cache)
     try:
-        yield notes.values
+        yield cache.values
     finally:
-        _NOTES.reset(token)
+        _CACHE.reset(token)
 
 
 def sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """The logistic function. XLA, which takes no notes, computes it faster through tanh; one op elsewhere."""
-    return 0.5 * tf.tanh(0.5 * x) + 0.5 if in_xla() else _squash(x, tf.sigmoid, tf.raw_ops.SigmoidGrad)
+    """The logistic function. Under XLA, where nothing is cached, it is faster through tanh."""
+    return 0.5 * tf.tanh(0.5 * x) + 0.5 if in_xla() else _apply(x, tf.sigmoid, tf.raw_ops.SigmoidGrad)
 
 
 def tanh(x: tf.Tensor) -> tf.Tensor:
     """The hyperbolic tangent."""
-    return _squash(x, tf.tanh, tf.raw_ops.TanhGrad)
+    return _apply(x, tf.tanh, tf.raw_ops.TanhGrad)
 
 
 def activation(identifier: Any) -> Any:
-    """`keras.activations.get`, with this module's functions for Keras's own.
+    """Returns an activation function as `keras.activations.get` does, with cached versions of sigmoid and tanh.
 
     >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.cells.activation("tanh")(tf.zeros([2, 3])).shape
@@ -69,8 +70,8 @@ def activation(identifier: Any) -> Any:
     return {keras.activations.sigmoid: sigmoid, keras.activations.tanh: tanh}.get(function, function)
 
 
-def _squash(x: tf.Tensor, function: Callable, gradient: Callable) -> tf.Tensor:
-    notes = _NOTES.get()
-    if notes is None or notes.graph is not tf.compat.v1.get_default_graph():  # in a branch of its own, say
+def _apply(x: tf.Tensor, function: Callable, gradient: Callable) -> tf.Tensor:
+    cache = _CACHE.get()
+    if cache is None or cache.graph is not tf.compat.v1.get_default_graph():  # as in a branch of a condition
         return function(x)
-    return notes.squash(x, function, gradient)
+    return cache.apply(x, function, gradient)

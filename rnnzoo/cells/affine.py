@@ -1,4 +1,4 @@
-"""Cells whose input enters through an affine map: the weights, and Keras's arguments about them."""
+"""Base class of cells with an affine input projection, with the arguments of Keras's cells."""
 
 import operator
 from typing import Any
@@ -11,38 +11,44 @@ from rnnzoo.cells.ops import dot, weight
 
 
 class AffineCell(Cell):
-    """A cell whose input enters as `x = inputs W + b` and whose first state returns as `r = s U`.
+    """Base class of cells whose input enters as `x = inputs W + b` and whose first state returns as `r = s U`.
 
-    W is `[features, blocks * units]`, U `[recurrent_size, blocks * units]`, b `[blocks * units]`.
-    `dropout` and `recurrent_dropout` hide the same inputs and states at every step of a sequence
-    (Gal & Ghahramani 2016), as Keras does.
+    W is `[features, blocks * units]`, U `[recurrent_size, blocks * units]`, b `[blocks * units]`. As in Keras,
+    `dropout` and `recurrent_dropout` drop the same inputs and states at every time step of a sequence (Gal &
+    Ghahramani 2016).
+
+    A cell can be built for inputs without features, `build((None, 0))`: it then has no W, and x is b.
 
     Args:
-        units: size of the hidden layer.
+        units: size of the hidden state.
         activation: sigma, by name or as a function.
-        use_bias: whether there is a b.
-        kernel_initializer: of W.
-        recurrent_initializer: of U.
-        bias_initializer: of b.
-        kernel_regularizer: of W.
-        recurrent_regularizer: of U.
-        bias_regularizer: of b.
-        kernel_constraint: of W.
-        recurrent_constraint: of U.
-        bias_constraint: of b.
-        dropout: fraction of the inputs hidden in training, 0 <= dropout < 1.
-        recurrent_dropout: fraction of the previous state hidden in training, 0 <= recurrent_dropout < 1.
-        seed: of the dropout masks.
-
-    A cell can be built for inputs of no features, `build((None, 0))`: it has no W then, and x is b.
+        use_bias: whether the cell has b.
+        kernel_initializer: initializer of W.
+        recurrent_initializer: initializer of U.
+        bias_initializer: initializer of b.
+        kernel_regularizer: regularizer of W.
+        recurrent_regularizer: regularizer of U.
+        bias_regularizer: regularizer of b.
+        kernel_constraint: constraint of W.
+        recurrent_constraint: constraint of U.
+        bias_constraint: constraint of b.
+        dropout: fraction of the inputs dropped in training, 0 <= dropout < 1.
+        recurrent_dropout: fraction of the previous state dropped in training, 0 <= recurrent_dropout < 1.
+        seed: seed of the dropout masks.
 
     Raises:
-        ValueError: `units` below 1, or a dropout outside [0, 1).
+        ValueError: `units` is below 1, or a dropout is outside [0, 1).
     """
 
+    kernel_initializer: Any
+    recurrent_initializer: Any
+    bias_initializer: Any
+    recurrent_constraint: Any
+    kernel: Any = None
+    bias: Any = None
     blocks = 1
-    autonomous = True
-    additive = True  # whether all that comes from the previous state through weights is in r, and enters as a sum
+    runs_without_inputs = True
+    has_additive_recurrence = True  # whether the previous state enters only through r, and r as a summand
 
     def __init__(
         self,
@@ -66,107 +72,101 @@ class AffineCell(Cell):
     ):
         super().__init__(**kwargs)
         if isinstance(units, bool) or not hasattr(units, "__index__") or units < 1:
-            raise ValueError(f"units must be an integer of at least 1, not {units!r}")
-        units = operator.index(units)
+            raise ValueError(f"units must be an integer of at least 1, got {units!r}")
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, not {rate!r}")
-        self.units = units
-        self.state_size: Any = units
-        self.output_size = units
+                raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+        self.units = self.state_size = self.output_size = operator.index(units)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self._configure("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._configure("recurrent", recurrent_initializer, recurrent_regularizer, recurrent_constraint)
+        self._configure("bias", bias_initializer, bias_regularizer, bias_constraint)
         self.seed = seed
-        self.kernel: Any = None
-        self.bias: Any = None
-        self.seed_generator = keras.random.SeedGenerator(seed) if self.draws() else None
+        self.seed_generator = keras.random.SeedGenerator(seed) if self.is_stochastic() else None
 
-    def add(self, name: str, shape: tuple[int, ...], like: str, initializer: Any = None) -> Any:
-        """A weight treated `like` the "kernel", the "recurrent" kernel or the "bias"."""
+    def _configure(self, weight_name: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
+        setattr(self, f"{weight_name}_initializer", keras.initializers.get(initializer))
+        setattr(self, f"{weight_name}_regularizer", keras.regularizers.get(regularizer))
+        setattr(self, f"{weight_name}_constraint", keras.constraints.get(constraint))
+
+    def add_weight_like(self, name: str, shape: tuple[int, ...], like: str, initializer: Any = None) -> Any:
+        """Adds a weight with the initializer, regularizer and constraint of "kernel", "recurrent" or "bias"."""
         return self.add_weight(
             shape=shape,
             name=name,
-            initializer=initializer or _fresh(getattr(self, f"{like}_initializer")),
+            initializer=initializer or _clone_initializer(getattr(self, f"{like}_initializer")),
             regularizer=getattr(self, f"{like}_regularizer"),
             constraint=getattr(self, f"{like}_constraint"),
         )
 
-    def draws(self) -> bool:
-        """Whether the cell draws random numbers in training."""
+    def is_stochastic(self) -> bool:
+        """Returns whether the cell uses random numbers in training."""
         return bool(self.dropout or self.recurrent_dropout)
 
     def build(self, input_shape: Any) -> None:
         width = self.blocks * self.units
         if input_shape[-1] != 0:
-            self.kernel = self.add("kernel", (input_shape[-1], width), "kernel")
+            self.kernel = self.add_weight_like("kernel", (input_shape[-1], width), "kernel")
         self.build_recurrent(width)
         if self.use_bias:
-            self.bias = self.add("bias", self.bias_shape(width), "bias", self.default_bias())
+            self.bias = self.add_weight_like("bias", self.bias_shape(width), "bias", self.default_bias_initializer())
 
     def build_recurrent(self, width: int) -> None:
-        """Creates what `recurrent` multiplies by: U, or whatever a cell has in its place."""
-        self.recurrent_kernel = self.add("recurrent_kernel", (self.output_size, width), "recurrent")
+        """Creates the recurrent weights: U, or what a cell has instead."""
+        self.recurrent_kernel = self.add_weight_like("recurrent_kernel", (self.output_size, width), "recurrent")
 
     def bias_shape(self, width: int) -> tuple[int, ...]:
-        """The shape of b."""
+        """Returns the shape of b."""
         return (width,)
 
-    def default_bias(self) -> Any:
-        """An initializer that goes before `bias_initializer`, or None."""
+    def default_bias_initializer(self) -> Any:
+        """Returns an initializer that takes precedence over `bias_initializer`, or None."""
         return None
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
-        return self.enter(inputs, training, self.input_bias())
+        return self.project_inputs(inputs, training, self.input_bias())
 
-    def enter(self, inputs: tf.Tensor, training: Any, b: tf.Tensor | None) -> tf.Tensor:
-        """`inputs W + b`; b alone where there are no inputs."""
+    def project_inputs(self, inputs: tf.Tensor, training: Any, b: tf.Tensor | None) -> tf.Tensor:
+        """Computes `inputs W + b`; b alone for a cell without inputs."""
         if self.kernel is not None:
-            return dot(self.hide(inputs, training), self.kernel, bias=b)
+            return dot(self.apply_dropout(inputs, training), self.kernel, bias=b)
         width = self.blocks * self.units
         shape = tf.concat([tf.shape(inputs)[:-1], [width]], 0)
         x = tf.broadcast_to(tf.zeros([width], self.compute_dtype) if b is None else b, shape)
-        x.set_shape([*inputs.shape[:-1], width])  # not ensure_shape, which LiteRT does not know
+        x.set_shape([*inputs.shape[:-1], width])  # not ensure_shape, which LiteRT does not support
         return x
 
-    def hide(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
-        """The inputs as floating numbers, some of them hidden by `dropout` in training."""
+    def apply_dropout(self, inputs: tf.Tensor, training: Any) -> tf.Tensor:
+        """Returns the inputs as floating-point numbers, with dropout in training."""
         inputs = tf.cast(inputs, self.compute_dtype)
         if self.dropout and training:
-            return inputs * self._keep(tf.shape(inputs)[-2:], inputs.dtype, self.dropout)
+            return inputs * self._dropout_mask(tf.shape(inputs)[-2:], inputs.dtype, self.dropout)
         return inputs
 
     def input_bias(self) -> tf.Tensor | None:
-        """b, if there is one."""
+        """Returns b, or None for a cell without bias."""
         return None if self.bias is None else weight(self.bias, self.compute_dtype)
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
         if self.recurrent_dropout and training:
             shape = [tf.shape(inputs)[-2], self.output_size]
-            return (self._keep(shape, inputs.dtype, self.recurrent_dropout),)
+            return (self._dropout_mask(shape, inputs.dtype, self.recurrent_dropout),)
         return ()
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        return dot(self.fed_back(state, consts), self.recurrent_kernel)
+        return dot(self.recurrent_input(state, consts), self.recurrent_kernel)
 
-    def fed_back(self, state: tuple, consts: Any) -> tf.Tensor:
-        """The previous state as it returns: some of it hidden by `recurrent_dropout` in training."""
+    def recurrent_input(self, state: tuple, consts: Any) -> tf.Tensor:
+        """Returns the previous state that enters the recurrence, with `recurrent_dropout` in training."""
         return state[0] * consts[0] if consts else state[0]
 
-    def _keep(self, shape: Any, dtype: Any, rate: float) -> tf.Tensor:
+    def _dropout_mask(self, shape: Any, dtype: Any, rate: float) -> tf.Tensor:
         return keras.random.dropout(tf.ones(shape, dtype), rate, seed=self.seed_generator)
 
 
-def _fresh(initializer: Any) -> Any:
-    """An initializer object; an unseeded one that was used before draws anew, not the same values."""
+def _clone_initializer(initializer: Any) -> Any:
+    """Clones an initializer object, so that an unseeded one that was used before samples new values."""
     return initializer.clone() if isinstance(initializer, keras.initializers.Initializer) else initializer

@@ -1,87 +1,100 @@
-"""The contract of a cell: one tick of recurrence, pure but for the weights it owns."""
+"""The cell contract: one time step of recurrence, a pure function of its inputs, state and weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.weights import find_weights
+from rnnzoo.cells.weight_files import find_saved_weights
 from rnnzoo.serialization import SignatureConfig
 
 
 class Cell(SignatureConfig, keras.layers.Layer):
-    """One tick of recurrence. Subclass it, write `step`, and every layer can run it.
+    """Base class of cells: one time step of recurrence. Subclasses define `step`; every layer can run them.
 
-    A tick at time t is, for a state `s` and an input sequence `inputs [time, batch, features]`:
+    A step at time t, for a state `s` and an input sequence `inputs [time, batch, features]`:
 
         x      = project(inputs)             once, for the whole sequence
         consts = constants(inputs)           once for a sequence: dropout masks, attention memory
-        r_t    = recurrent(s_{t-1}, consts)  the heavy product with the previous state
+        r_t    = recurrent(s_{t-1}, consts)  the expensive product with the previous state
         output_t, s_t = step(x_t, r_t, s_{t-1}, consts)
 
-    `x`, `r`, `consts` and `s` are nests of tensors (`s` a tuple of as many as `state_size` names).
-    `recurrent` and `step` are pure: they draw no random number (noise comes from `project`, one
-    value a step, or from `constants`, one a sequence), accept any leading dimensions
-    (`[batch, ...]` or `[time, batch, ...]`) and multiply by weights only through
-    `rnnzoo.cells.dot`. Nothing else is asked for: the gradient, the configuration and the
-    masks follow from these. What `rnnzoo.cells.activation` gives ("tanh", "sigmoid") is not computed
-    again on the way back, what other functions give is. The first axis of states and constants, and the
-    second of x, is the batch, or 1 where one serves all of it.
+    `x`, `r`, `consts` and `s` are nests of tensors; `s` is a tuple with one tensor for each size in `state_size`.
+    `recurrent` and `step` must be pure: they use no random numbers (noise comes from `project`, one value for each
+    step, or from `constants`, one for each sequence), accept any leading dimensions (`[batch, ...]` or `[time,
+    batch, ...]`), and multiply by weights only through `rnnzoo.cells.dot`. Gradient, configuration and masking
+    follow from these methods. The values of activations from `rnnzoo.cells.activation` ("tanh", "sigmoid") are
+    reused in the backward pass; those of other functions are computed again. The first axis of states and constants,
+    and the second of x, is the batch, or has size 1 if one value serves the whole batch.
 
-    `state_size` is an integer or a list of integers, as in Keras; `output_size` defaults to the
-    first of them.
+    Attributes:
+        state_size: an integer or a list of integers, as in Keras.
+        output_size: size of the output; by default that of the first state.
+        causal: whether an output depends on no later input.
+        runs_without_inputs: whether the cell can be built for inputs without features, and then runs by itself.
 
-    A cell that repeats its input, whole:
+    A cell that returns its input:
 
     >>> import tensorflow as tf, rnnzoo
-    >>> class Repeat(rnnzoo.cells.Cell):
+    >>> class Identity(rnnzoo.cells.Cell):
     ...     state_size, output_size = 1, 4
     ...     def step(self, x, r, state, consts):
     ...         return x, state
-    >>> rnnzoo.layers.RNN(Repeat(), return_sequences=True)(tf.ones([2, 3, 4])).shape
+    >>> rnnzoo.layers.RNN(Identity(), return_sequences=True)(tf.ones([2, 3, 4])).shape
     TensorShape([2, 3, 4])
     """
 
     state_size: Any
     causal = True
-    autonomous = False  # whether it can be built for inputs of no features, and then goes on by itself
+    runs_without_inputs = False
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
-        """What the inputs alone decide, for `inputs [..., batch, features]`: `x`."""
+        """Computes `x` from the inputs alone, for `inputs [..., batch, features]`."""
         return inputs
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
-        """What stays the same for a whole sequence: a nest of tensors `[batch, ...]`."""
+        """Computes the values that are the same for a whole sequence: a nest of tensors `[batch, ...]`."""
         return ()
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        """The products with the previous state: `r`. Saved for the way back, not recomputed."""
+        """Computes `r`, the products with the previous state. It is saved for the backward pass, not recomputed."""
         return ()
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
-        """The equations: `(output, new_state)`."""
+        """Computes the equations of one time step: `(output, new_state)`."""
         raise NotImplementedError(f"{type(self).__name__} does not define step(x, r, state, consts)")
 
     def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
-        """Zeros, one tensor `[batch, size]` for each state."""
+        """Returns zeros, one tensor `[batch, size]` for each state."""
         sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
         return [tf.zeros([batch_size, size], self.compute_dtype) for size in sizes]
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads weights that Keras has saved, those of a layer or cell of another class but the same weights too."""
+        """Loads weights saved by Keras, also those of another class with the same weights."""
         own = self._trainable_variables + self._non_trainable_variables
-        super().load_own_variables(find_weights(store, own))
+        super().load_own_variables(find_saved_weights(store, own))
 
     def call(self, inputs: tf.Tensor, states: Any, training: Any = False, memory: Any = None) -> tuple[tf.Tensor, list]:
-        """One tick by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.
+        """Runs one time step by Keras's cell protocol, so that `keras.layers.RNN(cell)` works too.
 
-        There noise is drawn anew at every step; `rnnzoo.layers.RNN` draws it as the cell asks.
+        `keras.layers.RNN` samples all noise anew at every step; `rnnzoo.layers.RNN` samples it as the cell specifies.
         """
         state = tuple(keras.tree.flatten(states))
         consts = self.constants(inputs, training=training, memory=memory)
         x = self.project(inputs, training=training)
         output, new_state = self.step(x, self.recurrent(state, consts), state, consts)
         return output, keras.tree.pack_sequence_as(states, list(new_state)) if _nested(states) else list(new_state)
+
+
+def split_states(cells: Sequence[Any], state: Sequence[Any]) -> list[tuple]:
+    """Splits the states of several cells, in one sequence, into those of each cell."""
+    parts, first = [], 0
+    for cell in cells:
+        count = len(keras.tree.flatten(cell.state_size))
+        parts.append(tuple(state[first : first + count]))
+        first += count
+    return parts
 
 
 def _nested(states: Any) -> bool:

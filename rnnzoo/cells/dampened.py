@@ -1,4 +1,4 @@
-"""The naive recurrent network: a dampened copy of the last activation is added."""
+"""The naive recurrent network, which adds a dampened copy of its last activation."""
 
 from typing import Any
 
@@ -17,17 +17,17 @@ class DampenedCell(AffineCell):
 
         a_t = sigma(x_t W + lambda a_{t-1} + b)
 
-    The activations themselves are the state; there is no matrix U. Each unit remembers only
-    itself, and `lambda`, the dampening, is common to all of them.
+    The activations are the state; there is no matrix U. Each unit remembers only itself, and the dampening lambda is
+    shared by all units.
 
-    Shapes: inputs `[batch, time, features]`, state and output `a [batch, units]`; weights
-    `kernel` W `[features, units]`, `bias` b `[units]` and, when it is learned, `dampening` `[]`.
+    Shapes: inputs `[batch, time, features]`, state and output `a [batch, units]`; weights `kernel` W `[features,
+    units]`, `bias` b `[units]` and, if it is trained, `dampening` lambda `[]`.
 
     Args:
         units: number of activations.
         activation: sigma; the logistic function by default.
-        dampening: lambda, or where it starts from when it is learned.
-        trainable_dampening: whether lambda is learned.
+        dampening: lambda, or its initial value if it is trained.
+        trainable_dampening: whether lambda is trained.
 
     Raises:
         ValueError: `dampening` is not a finite number.
@@ -36,8 +36,8 @@ class DampenedCell(AffineCell):
     >>> rnnzoo.layers.DampenedRNN(4, dampening=0.9)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 
-    The simplest network with feedback that introductions begin with; a leaky trace of each
-    unit's past as in Jordan (1986), Serial order: a parallel distributed processing approach.
+    The simplest network with feedback in introductions; a leaky trace of each unit's past as in Jordan (1986), Serial
+    order: a parallel distributed processing approach.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DampenedCell(AffineCell):
     ):
         super().__init__(units, activation=activation, **kwargs)
         if not abs(dampening) < float("inf"):
-            raise ValueError(f"dampening must be a finite number, not {dampening!r}")
+            raise ValueError(f"dampening must be a finite number, got {dampening!r}")
         self.dampening: Any = dampening
         self.trainable_dampening = trainable_dampening
 
@@ -61,7 +61,7 @@ class DampenedCell(AffineCell):
             self.dampening = self.add_weight(shape=(), name="dampening", initializer=start)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        a = self.fed_back(state, consts)
+        a = self.recurrent_input(state, consts)
         return weight(self.dampening, a.dtype) * a
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:

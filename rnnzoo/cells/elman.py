@@ -14,14 +14,14 @@ from rnnzoo.serialization import accept_positional
 @CELLS.register("elman")
 @accept_positional(keras.layers.SimpleRNNCell)
 class ElmanCell(AffineCell):
-    """The simple recurrent network: the hidden layer is fed back through a matrix.
+    """The simple recurrent network of Elman: the hidden state is fed back through a matrix.
 
         h_t = sigma(x_t W + h_{t-1} U + b)
 
-    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights
-    `kernel` W `[features, units]`, `recurrent_kernel` U `[units, units]`, `bias` b `[units]`, in
-    the order of `keras.layers.SimpleRNN`, so weights are interchangeable. sigma is tanh by
-    default; Elman's own was the logistic function, `activation="sigmoid"`.
+    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights `kernel` W `[features,
+    units]`, `recurrent_kernel` U `[units, units]`, `bias` b `[units]`, in the order of `keras.layers.SimpleRNN`, so
+    that weights are interchangeable. sigma is tanh by default; Elman used the logistic function,
+    `activation="sigmoid"`.
 
     >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.ElmanRNN(4, return_sequences=True)(tf.zeros([2, 7, 3])).shape

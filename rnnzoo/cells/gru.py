@@ -1,4 +1,4 @@
-"""The gated recurrent unit of Cho et al. (2014)."""
+"""The gated recurrent unit (GRU) of Cho et al. (2014)."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from rnnzoo.serialization import accept_positional
 @CELLS.register("gru")
 @accept_positional(keras.layers.GRUCell)
 class GRUCell(AffineCell):
-    """Gated recurrent unit: one gate says how much to keep, one what to forget in what is new.
+    """Gated recurrent unit: an update gate and a reset gate control the hidden state.
 
         z_t = sigma(x_t W_z + h_{t-1} U_z + b_z)                 update gate
         r_t = sigma(x_t W_r + h_{t-1} U_r + b_r)                 reset gate
@@ -23,23 +23,22 @@ class GRUCell(AffineCell):
         g_t = tanh(x_t W_h + (r_t * h_{t-1}) U_h + b_h)          candidate, as in the paper
         h_t = z_t * h_{t-1} + (1 - z_t) * g_t
 
-    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights
-    `kernel` W `[features, 3 units]`, `recurrent_kernel` U `[units, 3 units]`, in the order z, r, h
-    of `keras.layers.GRU`, `bias` `[3 units]`, or with `reset_after` `[2, 3 units]`: of the
-    inputs (b), and of the recurrence (d; its d_z and d_r add to b_z and b_r). Weights are
-    interchangeable with those of `keras.layers.GRU`.
+    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights `kernel` W
+    `[features, 3 units]`, `recurrent_kernel` U `[units, 3 units]`, in the order z, r, h of `keras.layers.GRU`, `bias`
+    `[3 units]`, or with `reset_after` `[2, 3 units]`: the bias of the inputs (b) and of the recurrence (d; its d_z
+    and d_r add to b_z and b_r). Weights are interchangeable with those of `keras.layers.GRU`.
 
     Args:
         units: size of h.
         recurrent_activation: sigma, of the gates; `activation` is the tanh of the equations.
-        reset_after: whether the reset gate comes after the product with U_h, which is one product then.
+        reset_after: whether the reset gate is applied after the product with U_h, so that U needs a single product.
 
     >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.GRU(4, return_sequences=True)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 7, 4])
 
-    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical
-    machine translation, EMNLP; `reset_after` as in Chetlur et al. (2014), cuDNN.
+    Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical machine translation,
+    EMNLP; `reset_after` as in Chetlur et al. (2014), cuDNN.
     """
 
     blocks = 3
@@ -56,7 +55,7 @@ class GRUCell(AffineCell):
         super().__init__(units, activation, **kwargs)
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.reset_after = reset_after
-        self.additive = reset_after
+        self.has_additive_recurrence = reset_after
 
     def bias_shape(self, width: int) -> tuple[int, ...]:
         return (2, width) if self.reset_after else (width,)
@@ -65,23 +64,23 @@ class GRUCell(AffineCell):
         return None if self.bias is None else self._bias(0, self.compute_dtype)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        h = self.fed_back(state, consts)
+        h = self.recurrent_input(state, consts)
         if not self.reset_after:
-            return dot(h, self.recurrent_kernel, last=2 * self.units)
+            return dot(h, self.recurrent_kernel, end=2 * self.units)
         r = dot(h, self.recurrent_kernel)
         return r if self.bias is None else r + self._bias(1, r.dtype)
 
     def gates(self, x: Any, r: Any, state: tuple, consts: Any) -> dict[str, tf.Tensor]:
-        """The values of both gates and of the candidate, in the order of the weights."""
+        """Returns the values of both gates and of the candidate, in the order of the weights."""
         n, s = self.units, sigma(self.recurrent_activation)
         x_gates, x_h = tf.split(x, [2 * n, n], -1)
         r_gates, r_h = tf.split(r, [2 * n, n], -1) if self.reset_after else (r, None)
         z, reset = tf.split(s(x_gates + r_gates), 2, -1)
         if self.reset_after:
-            again = reset * r_h
+            recurrent_part = reset * r_h
         else:
-            again = dot(reset * self.fed_back(state, consts), self.recurrent_kernel, first=2 * n)
-        return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x_h + again)}
+            recurrent_part = dot(reset * self.recurrent_input(state, consts), self.recurrent_kernel, start=2 * n)
+        return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x_h + recurrent_part)}
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         gate = self.gates(x, r, state, consts)

@@ -1,4 +1,4 @@
-"""The independently recurrent network of Li et al. (2018)."""
+"""The independently recurrent network (IndRNN) of Li et al. (2018)."""
 
 from typing import Any
 
@@ -15,21 +15,21 @@ UNIFORM = keras.initializers.RandomUniform(0.0, 1.0)
 
 @CELLS.register("indrnn")
 class IndRNNCell(AffineCell):
-    """Independently recurrent: each unit remembers itself only, by a weight of its own.
+    """Independently recurrent network: each unit has a single recurrent weight, from itself.
 
         h_t = sigma(x_t W + u * h_{t-1} + b)
 
-    Units meet in the layer above, so it is meant to be stacked. The gradient of a unit over k
-    steps is `u^k` at most: with `recurrent_max = 2^(1/T)` it at most doubles over T steps.
+    Units interact in the layer above, so it is meant to be stacked. The gradient of a unit over k time steps is at most
+    `u^k`: with `recurrent_max = 2^(1/T)` it at most doubles over T steps.
 
-    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights
-    `kernel` W `[features, units]`, `recurrent_kernel` u `[units]`, `bias` b `[units]`.
+    Shapes: inputs `[batch, time, features]`, state and output `h [batch, units]`; weights `kernel` W `[features,
+    units]`, `recurrent_kernel` u `[units]`, `bias` b `[units]`.
 
     Args:
         units: size of h.
         activation: sigma; relu by default.
-        recurrent_initializer: of u; uniform in [0, 1) by default.
-        recurrent_max: largest absolute value that u may take; None: any.
+        recurrent_initializer: initializer of u; uniform in [0, 1) by default.
+        recurrent_max: largest absolute value of u; None for no limit.
 
     Raises:
         ValueError: `recurrent_max` is not above 0, or `recurrent_constraint` is given too.
@@ -38,8 +38,8 @@ class IndRNNCell(AffineCell):
     >>> rnnzoo.layers.IndRNN(4, recurrent_max=2 ** (1 / 7))(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 4])
 
-    Li, Li, Cook, Zhu & Gao (2018), Independently recurrent neural network (IndRNN): building a longer
-    and deeper RNN, CVPR, arXiv 1803.04831.
+    Li, Li, Cook, Zhu & Gao (2018), Independently recurrent neural network (IndRNN): building a longer and deeper
+    RNN, CVPR, arXiv 1803.04831.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class IndRNNCell(AffineCell):
         super().__init__(units, activation, recurrent_initializer=recurrent_initializer, **kwargs)
         if recurrent_max is not None:
             if recurrent_max <= 0:
-                raise ValueError(f"recurrent_max must be above 0, not {recurrent_max!r}")
+                raise ValueError(f"recurrent_max must be above 0, got {recurrent_max!r}")
             if self.recurrent_constraint is not None:
                 raise ValueError("recurrent_max and recurrent_constraint exclude each other: give one")
             self.recurrent_constraint = Clip(recurrent_max)
         self.recurrent_max = recurrent_max
 
     def build_recurrent(self, width: int) -> None:
-        self.recurrent_kernel = self.add("recurrent_kernel", (self.units,), "recurrent")
+        self.recurrent_kernel = self.add_weight_like("recurrent_kernel", (self.units,), "recurrent")
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        h = self.fed_back(state, consts)
+        h = self.recurrent_input(state, consts)
         return weight(self.recurrent_kernel, h.dtype) * h
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
@@ -74,7 +74,7 @@ class IndRNNCell(AffineCell):
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class Clip(keras.constraints.Constraint):
-    """Keeps a weight between `-largest` and `largest`."""
+    """Constrains a weight to values between `-largest` and `largest`."""
 
     def __init__(self, largest: float):
         self.largest = largest

@@ -1,4 +1,4 @@
-"""The network of Jordan (1986), which feeds its output back."""
+"""The recurrent network of Jordan (1986), which feeds back its output."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from rnnzoo.registry import CELLS
 
 @CELLS.register("jordan")
 class JordanCell(AffineCell):
-    """The output, not the hidden layer, is fed back.
+    """The network of Jordan: the output, not the hidden layer, is fed back.
 
         h_t = sigma(x_t W + y_{t-1} U + b)
         y_t = rho(h_t V + c)
 
-    Shapes: inputs `[batch, time, features]`, state and output `y [batch, output_units]`; weights
-    `kernel` W `[features, units]`, `recurrent_kernel` U `[output_units, units]`, `bias` b
-    `[units]`, `output_kernel` V `[units, output_units]`, `output_bias` c `[output_units]`.
+    Shapes: inputs `[batch, time, features]`, state and output `y [batch, output_units]`; weights `kernel` W
+    `[features, units]`, `recurrent_kernel` U `[output_units, units]`, `bias` b `[units]`, `output_kernel` V
+    `[units, output_units]`, `output_bias` c `[output_units]`.
 
     Args:
         units: size of the hidden layer h.
-        output_units: size of the output y; as many as `units` when None.
+        output_units: size of the output y; `units` if None.
         output_activation: rho, by name or as a function.
 
     Raises:
@@ -48,16 +48,16 @@ class JordanCell(AffineCell):
     ):
         super().__init__(units, activation, **kwargs)
         if output_units is not None and output_units < 1:
-            raise ValueError(f"output_units must be at least 1, not {output_units!r}")
+            raise ValueError(f"output_units must be at least 1, got {output_units!r}")
         self.output_size = output_units or units
         self.state_size = self.output_size
         self.output_activation = keras.activations.get(output_activation)
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.output_kernel = self.add("output_kernel", (self.units, self.output_size), "kernel")
+        self.output_kernel = self.add_weight_like("output_kernel", (self.units, self.output_size), "kernel")
         if self.use_bias:
-            self.output_bias = self.add("output_bias", (self.output_size,), "bias")
+            self.output_bias = self.add_weight_like("output_bias", (self.output_size,), "bias")
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         h = sigma(self.activation)(x + r)  # [batch, units]

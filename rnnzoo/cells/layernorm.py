@@ -1,4 +1,4 @@
-"""The LSTM with layer normalisation."""
+"""LSTM with layer normalization."""
 
 from typing import Any
 
@@ -15,24 +15,23 @@ from rnnzoo.serialization import accept_positional
 @CELLS.register("lstm-layernorm")
 @accept_positional(keras.layers.LSTMCell)
 class LayerNormLSTMCell(LSTMCell):
-    """Long short-term memory whose sums are normalised over the units of the layer.
+    """LSTM with layer normalization of its pre-activations and of its cell state.
 
         (i, f, g, o) = LN(x_t W) * alpha_x + LN(h_{t-1} U) * alpha_h + b
         c_t = sigma(f) * c_{t-1} + sigma(i) * tanh(g)
         h_t = sigma(o) * tanh(LN(c_t) * alpha_c + beta_c)
 
-    `LN(a) = (a - mean(a)) / sqrt(variance(a) + epsilon)` over the last axis; the first two over all
-    four blocks together. The paper's own biases of the first two normalisations are one with b.
+    `LN(a) = (a - mean(a)) / sqrt(variance(a) + epsilon)` over the last axis; the first two over all four blocks
+    together. The two biases that the paper has in the first equation are summed in b.
 
-    Shapes and arguments as for `LSTMCell`; weights more: `input_gain` alpha_x, `recurrent_gain`
-    alpha_h `[4 units]`, `cell_gain` alpha_c and `cell_bias` beta_c `[units]`. beta_c starts near but not
-    at 0: a state that is exactly zero would stay so as long as the inputs are, and LN, steepest
-    there, would make its gradient explode.
+    Shapes and arguments as for `LSTMCell`; further weights: `input_gain` alpha_x, `recurrent_gain` alpha_h `[4 units]`,
+    `cell_gain` alpha_c and `cell_bias` beta_c `[units]`. beta_c is initialized near, but not at, 0: a state of exact
+    zeros would remain zero as long as the inputs are, and LN has its steepest gradient there.
 
     Args:
         epsilon: added to the variances, above 0.
-        gamma_initializer: of the gains alpha.
-        beta_initializer: of beta_c.
+        gamma_initializer: initializer of the gains alpha.
+        beta_initializer: initializer of beta_c.
 
     Raises:
         ValueError: `epsilon` is not above 0.
@@ -57,7 +56,7 @@ class LayerNormLSTMCell(LSTMCell):
     ):
         super().__init__(units, activation, recurrent_activation, **kwargs)
         if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0, not {epsilon!r}")
+            raise ValueError(f"epsilon must be above 0, got {epsilon!r}")
         self.epsilon = epsilon
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         if beta_initializer is None:
@@ -71,24 +70,24 @@ class LayerNormLSTMCell(LSTMCell):
             self.input_gain = self.add_weight(shape=(width,), name="input_gain", initializer=self.gamma_initializer)
         self.recurrent_gain = self.add_weight(shape=(width,), name="recurrent_gain", initializer=self.gamma_initializer)
         self.cell_gain = self.add_weight(shape=(self.units,), name="cell_gain", initializer=self.gamma_initializer)
-        self.cell_bias = self.add("cell_bias", (self.units,), "bias", self.beta_initializer)
+        self.cell_bias = self.add_weight_like("cell_bias", (self.units,), "bias", self.beta_initializer)
 
-    def enter(self, inputs: tf.Tensor, training: Any, b: tf.Tensor | None) -> tf.Tensor:
+    def project_inputs(self, inputs: tf.Tensor, training: Any, b: tf.Tensor | None) -> tf.Tensor:
         if self.kernel is None:
-            return super().enter(inputs, training, b)
-        x = normalise(super().enter(inputs, training, None), self.input_gain, self.epsilon)
+            return super().project_inputs(inputs, training, b)
+        x = normalize(super().project_inputs(inputs, training, None), self.input_gain, self.epsilon)
         return x if b is None else x + b
 
-    def enter_gates(self, x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
-        return x + normalise(r, self.recurrent_gain, self.epsilon)
+    def gate_inputs(self, x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
+        return x + normalize(r, self.recurrent_gain, self.epsilon)
 
-    def show(self, c: tf.Tensor, dtype: Any) -> tf.Tensor:
-        shown = normalise(c, self.cell_gain, self.epsilon) + weight(self.cell_bias, c.dtype)
-        return tf.cast(sigma(self.activation)(shown), dtype)
+    def cell_output(self, c: tf.Tensor, dtype: Any) -> tf.Tensor:
+        normalized = normalize(c, self.cell_gain, self.epsilon) + weight(self.cell_bias, c.dtype)
+        return tf.cast(sigma(self.activation)(normalized), dtype)
 
 
-def normalise(a: tf.Tensor, gain: Any, epsilon: float) -> tf.Tensor:
-    """`LN(a) * gain`, in float32 where `a` is of half precision."""
+def normalize(a: tf.Tensor, gain: Any, epsilon: float) -> tf.Tensor:
+    """Computes `LN(a) * gain`, in float32 if `a` has half precision."""
     wide = tf.cast(a, tf.float32) if a.dtype.size < 4 else a
     centred = wide - tf.reduce_mean(wide, -1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), -1, keepdims=True) + epsilon)

@@ -1,4 +1,4 @@
-"""The operation that a cell's speed hangs on: the matrix product."""
+"""Matrix products for cells: with pre-transposed weights, and through embedding lookups."""
 
 import contextlib
 import contextvars
@@ -13,11 +13,10 @@ _TRANSPOSED: contextvars.ContextVar[Mapping[int, tf.Tensor]] = contextvars.Conte
 
 
 @contextlib.contextmanager
-def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
-    """Inside, `dot(x, w)` has a gradient that uses `weights[id(w)]`, the transpose of `w`.
+def pretransposed(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
+    """Context in which the gradient of `dot(x, w)` uses `weights[id(w)]`, the transpose of `w`.
 
-    The loop that runs backwards enters this, so that a weight is transposed before the loop and
-    not at every step of it.
+    The backward loop runs in it, so that a weight is transposed once before the loop and not at every time step.
     """
     token = _TRANSPOSED.set(weights)
     try:
@@ -26,25 +25,39 @@ def transposed_once(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
         _TRANSPOSED.reset(token)
 
 
-def dot(x: Any, w: Any, first: int = 0, last: int | None = None, bias: tf.Tensor | None = None) -> tf.Tensor:
-    """`x w + bias`, for `x [..., n]` and a weight `w [n, m]`, or its columns `first` to `last`; in x's dtype."""
+def dot(x: Any, w: Any, start: int = 0, end: int | None = None, bias: tf.Tensor | None = None) -> tf.Tensor:
+    """Computes `x w + bias`, the only product by which cells use their weights.
+
+    Args:
+        x: `[..., n]`, floating point.
+        w: a weight `[n, m]`.
+        start: first column of w that is used.
+        end: end of the columns that are used. None: all.
+        bias: `[m]`, or None.
+
+    Returns:
+        `[..., m]` in the dtype of x.
+
+    Raises:
+        TypeError: x is not floating point.
+    """
     x = tf.convert_to_tensor(x)
-    lookup = lookup_of(x)
-    if lookup is not None and lookup.pays():
-        return tf.gather(dot(lookup.table, w, first, last, bias), lookup.ids)
+    lookup = get_lookup(x)
+    if lookup is not None and lookup.is_cheaper():
+        return tf.gather(dot(lookup.table, w, start, end, bias), lookup.ids)
     if not x.dtype.is_floating:
-        raise TypeError(f"dot(x, w) multiplies floating numbers, not {x.dtype.name}: cast x to compute_dtype")
+        raise TypeError(f"dot(x, w) needs a floating-point x, got {x.dtype.name}; cast x to compute_dtype")
     transposed = _TRANSPOSED.get({}).get(id(w))
     if transposed is None:
         w = weight(w, x.dtype)
-        w = w[:, first:last] if first or last else w
+        w = w[:, start:end] if start or end else w
         n, m = w.shape
     else:
         transposed = tf.cast(transposed, x.dtype)
-        transposed = transposed[first:last] if first or last else transposed
+        transposed = transposed[start:end] if start or end else transposed
         m, n = transposed.shape
     rows = x if x.shape.rank == 2 else tf.reshape(x, [-1, n])
-    # the gradient of a product by a transposed matrix multiplies by that matrix as it stands
+    # the gradient of a product by a transposed matrix multiplies by that matrix as it is stored
     y = tf.matmul(rows, w) if transposed is None else tf.matmul(rows, transposed, transpose_b=True)
     if bias is not None:
         y = tf.nn.bias_add(y, bias)  # here, so that the plain graph can fuse it with the product
@@ -55,53 +68,53 @@ def dot(x: Any, w: Any, first: int = 0, last: int | None = None, bias: tf.Tensor
     return tf.reshape(y, [*shape, m])
 
 
-class Lookup(NamedTuple):
-    """What a tensor `[..., n]` was looked up from: a table `[symbols, n]`, at `ids [...]`."""
+class EmbeddingLookup(NamedTuple):
+    """The origin of an embedded tensor `[..., n]`: a table `[symbols, n]` and the ids `[...]`."""
 
     table: tf.Tensor
     ids: tf.Tensor
 
-    def pays(self) -> bool:
-        """Whether to multiply the table instead: it is known to have at most half as many rows as were looked up.
+    def is_cheaper(self) -> bool:
+        """Whether to multiply the table instead of the vectors: it has at most half as many rows.
 
-        Not in half precision: the gradient of a row of the table sums over all that was looked up there.
+        False in half precision, where the gradient of a row of the table would sum over too many vectors.
         """
         vectors = self.ids.shape.num_elements()
         return vectors is not None and 2 * self.table.shape[0] <= vectors and self.table.dtype.size >= 4
 
 
-def looked_up(x: tf.Tensor, lookup: Lookup | None) -> tf.Tensor:
-    """The tensor `x = table[ids]`, which tells `dot` so: `x w` is then looked up in `table w`, if that is less."""
+def as_lookup(x: tf.Tensor, lookup: EmbeddingLookup | None) -> tf.Tensor:
+    """Marks the tensor `x = table[ids]` with its lookup, so that `dot(x, w)` can be computed as `(table w)[ids]`."""
     if lookup is not None:
         x._rnnzoo_lookup = lookup  # as Keras marks a tensor with its mask
     return x
 
 
-def lookup_of(x: tf.Tensor) -> Lookup | None:
-    """What `looked_up` said of a tensor, or None."""
+def get_lookup(x: tf.Tensor) -> EmbeddingLookup | None:
+    """Returns the lookup that a tensor was marked with, or None."""
     return getattr(x, "_rnnzoo_lookup", None)
 
 
-def rearranged(x: tf.Tensor, order: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """`order(x)`, which moves vectors `x[...]` about but leaves each as it is."""
-    lookup = lookup_of(x)
-    return looked_up(order(x), None if lookup is None else Lookup(lookup.table, order(lookup.ids)))
+def rearrange(x: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """Computes `function(x)`, which moves the vectors of x but does not change them, and keeps the lookup."""
+    lookup = get_lookup(x)
+    return as_lookup(function(x), None if lookup is None else EmbeddingLookup(lookup.table, function(lookup.ids)))
 
 
-def turned(w: tf.Tensor) -> tf.Tensor:
-    """The transpose of a matrix, written so that the graph's optimizer does not fold it into the product it enters."""
+def transpose_copy(w: tf.Tensor) -> tf.Tensor:
+    """Transposes a matrix in a form that the graph optimizer does not fold into a following product."""
     n, m = w.shape
     block = math.gcd(m, 16)
     return tf.reshape(tf.transpose(tf.reshape(w, [n, m // block, block]), [1, 2, 0]), [m, n])
 
 
 def weight(w: Any, dtype: Any) -> tf.Tensor:
-    """A weight as a tensor of the precision that is computed in."""
+    """Returns a weight as a tensor in the dtype of the computation."""
     return tf.cast(tf.convert_to_tensor(w), dtype)
 
 
 def in_xla() -> bool:
-    """Whether the graph being traced is compiled by XLA at the user's own request (`jit_compile=True`)."""
+    """Whether the graph being traced is compiled by XLA (`jit_compile=True`)."""
     if tf.executing_eagerly():
         return False
     return bool(control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))

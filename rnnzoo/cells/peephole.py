@@ -1,4 +1,4 @@
-"""The LSTM whose gates see the cell: peephole connections."""
+"""LSTM with peephole connections."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from rnnzoo.registry import CELLS
 
 @CELLS.register("lstm-peephole")
 class PeepholeLSTMCell(LSTMCell):
-    """Long short-term memory with peepholes: the gates look at the cell itself.
+    """LSTM with peephole connections: the gates also see the cell state.
 
         i_t = sigma(x_t W_i + h_{t-1} U_i + p_i * c_{t-1} + b_i)
         f_t = sigma(x_t W_f + h_{t-1} U_f + p_f * c_{t-1} + b_f)
@@ -21,8 +21,8 @@ class PeepholeLSTMCell(LSTMCell):
         o_t = sigma(x_t W_o + h_{t-1} U_o + p_o * c_t + b_o)
         h_t = o_t * tanh(c_t)
 
-    The output gate sees the new cell state. Shapes and arguments as for `LSTMCell`; one weight
-    more, `peephole_kernel` p `[3, units]` in the order i, f, o (`[2, units]` without a forget gate).
+    The output gate sees the new cell state. Shapes and arguments as for `LSTMCell`; one further weight,
+    `peephole_kernel` p `[3, units]` in the order i, f, o (`[2, units]` without a forget gate).
 
     >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.PeepholeLSTM(4)(tf.zeros([2, 7, 3])).shape
@@ -33,15 +33,17 @@ class PeepholeLSTMCell(LSTMCell):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.peephole_kernel = self.add("peephole_kernel", (len(self.names) - 1, self.units), "kernel")
+        self.peephole_kernel = self.add_weight_like(
+            "peephole_kernel", (len(self.block_names) - 1, self.units), "kernel"
+        )
 
-    def advance(self, z: tf.Tensor, c: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def compute_gates(self, z: tf.Tensor, c: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         s, g = sigma(self.recurrent_activation), sigma(self.activation)
-        z = dict(zip(self.names, tf.split(z, len(self.names), -1), strict=True))
-        *looks, p_o = tf.unstack(weight(self.peephole_kernel, z["input"].dtype))
-        seen = tf.cast(c, z["input"].dtype)
-        gate = {name: s(z[name] + p * seen) for name, p in zip(("input", "forget"), looks, strict=False)}
+        z = dict(zip(self.block_names, tf.split(z, len(self.block_names), -1), strict=True))
+        *peepholes, p_o = tf.unstack(weight(self.peephole_kernel, z["input"].dtype))
+        prev_c = tf.cast(c, z["input"].dtype)
+        gate = {name: s(z[name] + p * prev_c) for name, p in zip(("input", "forget"), peepholes, strict=False)}
         gate["candidate"] = g(z["candidate"])
-        c = self.update(gate, c)
-        gate["output"] = s(z["output"] + p_o * tf.cast(c, seen.dtype))
+        c = self.update_cell(gate, c)
+        gate["output"] = s(z["output"] + p_o * tf.cast(c, prev_c.dtype))
         return gate, c

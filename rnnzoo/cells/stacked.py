@@ -1,28 +1,27 @@
-"""Several cells as one: each reads the output of the one below at the same time step."""
+"""Several cells run as one cell."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.base import Cell
+from rnnzoo.cells.base import Cell, split_states
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class StackedCells(Cell):
-    """Cells one on top of another, run as one cell; in place of `keras.layers.StackedRNNCells`.
+    """Cells stacked at the same time step and run as one cell; replaces `keras.layers.StackedRNNCells`.
 
         h_t^1 = cell_1(x_t, h_{t-1}^1),   h_t^k = cell_k(h_t^{k-1}, h_{t-1}^k) for k > 1
 
-    `rnnzoo.layers.RNN([cell, cell])` makes one of its list. Only the first cell's inputs are known before the loop,
-    so that the products of the others with theirs are inside it: a `rnnzoo.layers.Stack` of layers, which gives the
-    same numbers, is faster.
+    `rnnzoo.layers.RNN([cell, cell])` creates one from its list. Only the first cell's input projection can be
+    computed before the loop, so a `rnnzoo.layers.Stack` of layers, which gives the same numbers, is faster.
 
-    Shapes: inputs `[batch, time, features]`; states those of the cells, the lowest first, in a list for a cell of
-    several, as in Keras; output that of the highest cell; weights those of the cells, in their order.
+    Shapes: inputs `[batch, time, features]`; states those of the cells, from bottom to top, in a list for a cell with
+    several states, as in Keras; output that of the top cell; weights those of the cells, in their order.
 
     Args:
-        cells: the lowest first.
+        cells: the cells, from bottom to top.
 
     Raises:
         ValueError: no cell, something else than a cell of `rnnzoo.cells`, or zoneout in a cell above the first.
@@ -42,7 +41,7 @@ class StackedCells(Cell):
             raise ValueError(f"StackedCells expects a list of cells of rnnzoo.cells, but got {cells!r:.200}")
         if any(getattr(cell, "zoneout", 0) or getattr(cell, "zoneout_cell", 0) for cell in cells[1:]):
             raise ValueError(
-                "a cell above the first cannot have zoneout, whose noise is drawn before the loop: use "
+                "a cell above the first cannot have zoneout, whose noise is sampled before the loop: use "
                 "rnnzoo.layers.Stack([rnnzoo.layers.LSTM(...), ...])"
             )
         self.cells = list(cells)
@@ -65,7 +64,7 @@ class StackedCells(Cell):
         return self.cells[0].project(inputs, training)
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
-        """Those of each cell, and for each above the first the dropout mask of its inputs, if it has one."""
+        """Returns the constants of each cell, and the input dropout mask of each cell above the first."""
         inputs = tf.cast(inputs, self.compute_dtype)
         own = tuple(cell.constants(inputs, training=training, memory=memory) for cell in self.cells)
         return own, tuple(self._input_mask(k, inputs, training) for k in range(1, len(self.cells)))
@@ -78,27 +77,20 @@ class StackedCells(Cell):
         return (keras.random.dropout(ones, cell.dropout, seed=cell.seed_generator),)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
-        parts = zip(self.cells, self._split(state), consts[0], strict=True)
+        parts = zip(self.cells, split_states(self.cells, state), consts[0], strict=True)
         return tuple(cell.recurrent(own, const) for cell, own, const in parts)
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         output, new = x, []
-        for k, (cell, own, const) in enumerate(zip(self.cells, self._split(state), consts[0], strict=True)):
+        for k, (cell, own, const) in enumerate(
+            zip(self.cells, split_states(self.cells, state), consts[0], strict=True)
+        ):
             if k:
                 mask = consts[1][k - 1]
                 x = cell.project(output * mask[0] if mask else output)
             output, states = cell.step(x, r[k], own, const)
             new += states
         return output, tuple(new)
-
-    def _split(self, state: tuple) -> list[tuple]:
-        """The states of each cell."""
-        parts, first = [], 0
-        for size in self.state_size:
-            count = len(keras.tree.flatten(size))
-            parts.append(tuple(state[first : first + count]))
-            first += count
-        return parts
 
 
 def _output_size(cell: Any) -> int:

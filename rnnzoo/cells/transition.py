@@ -1,4 +1,4 @@
-"""Depth between one hidden state and the next (Pascanu et al. 2013)."""
+"""Deep transition between two hidden states (Pascanu et al. 2013)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from rnnzoo.cells.base import Cell
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class DeepTransitionCell(Cell):
-    """A deep transition: a tick of the cell, and more ticks without input, each with weights of its own.
+    """Deep transition: a step of the cell, then further steps without input, each with its own weights.
 
         s^1 = cell_1(x_t, s_{t-1}),   s^k = cell_k(s^{k-1}) for k = 2 ... depth,   s_t = s^depth
 
@@ -20,28 +20,26 @@ class DeepTransitionCell(Cell):
 
         h_t = sigma(U_L sigma(... U_2 sigma(U_1 h_{t-1} + W x_t + b_1) + b_2 ...) + b_L)
 
-    With `shortcut` (DT(S)-RNN) the previous state also enters the last of these ticks past the
-    others, through a matrix of its own: `U_L z + S h_{t-1} + b_L`, and likewise in the gates of a
-    gated cell. A depth of 1 is the cell itself.
+    With `shortcut` (DT(S)-RNN) the previous state also enters the last of these steps through a matrix of its own:
+    `U_L z + S h_{t-1} + b_L`, and likewise the gates of a gated cell. With a depth of 1 it is the cell itself.
 
-    Shapes: those of the cell; its weights once for every tick, those of ticks 2 to `depth`
-    without W, then S.
+    Shapes: those of the cell; weights those of the cell for each step, without W for steps 2 to `depth`, then S.
 
     Args:
-        cell: any cell whose tick can go without inputs.
-        depth: L, ticks in a transition.
+        cell: a cell that can run without inputs.
+        depth: L, the number of steps in a transition.
         shortcut: whether there is an S.
 
     Raises:
-        ValueError: the construction makes no sense for the cell, or a shortcut has nothing to pass by.
+        ValueError: the cell does not support a deep transition or a shortcut, or `depth` is too small.
 
     >>> import tensorflow as tf, rnnzoo
     >>> deep = DeepTransitionCell(rnnzoo.cells.ElmanCell(4), depth=3, shortcut=True)
     >>> rnnzoo.layers.RNN(deep)(tf.zeros([2, 7, 5])).shape
     TensorShape([2, 4])
 
-    Pascanu, Gulcehre, Cho & Bengio (2013), How to construct deep recurrent neural networks, arXiv
-    1312.6026; for gated cells as in Miceli Barone et al. (2017), arXiv 1707.07631.
+    Pascanu, Gulcehre, Cho & Bengio (2013), How to construct deep recurrent neural networks, arXiv 1312.6026; for
+    gated cells as in Miceli Barone et al. (2017), arXiv 1707.07631.
     """
 
     def __init__(self, cell: AffineCell, depth: int = 2, shortcut: bool = False, **kwargs):
@@ -51,16 +49,16 @@ class DeepTransitionCell(Cell):
             inner = getattr(cell, "cell", None)
             hint = f"; {name} is a layer: give its cell, rnnzoo.cells.{type(inner).__name__}(...)" if inner else ""
             raise ValueError(f"a deep transition expects a cell of rnnzoo.cells, but got {cell!r:.80}{hint}")
-        if not getattr(cell, "autonomous", False):
-            raise ValueError(f"{name} has no transition to deepen: its tick cannot go on without inputs")
+        if not getattr(cell, "runs_without_inputs", False):
+            raise ValueError(f"{name} does not support a deep transition: it cannot run without inputs")
         if depth < 1:
-            raise ValueError(f"depth must be at least 1, not {depth!r}")
+            raise ValueError(f"depth must be at least 1, got {depth!r}")
         if shortcut and depth < 2:
-            raise ValueError("a shortcut passes by intermediate layers: it needs a depth of at least 2")
-        if shortcut and not getattr(cell, "additive", False):
+            raise ValueError("a shortcut skips intermediate steps: it needs a depth of at least 2")
+        if shortcut and not getattr(cell, "has_additive_recurrence", False):
             raise ValueError(f"{name}, with these options, multiplies by the previous state twice: it has no shortcut")
-        self.cells = [cell, *(_like(cell) for _ in range(depth - 1))]
-        self.shortcut_cell = _like(cell, use_bias=False) if shortcut else None
+        self.cells = [cell, *(_clone_cell(cell) for _ in range(depth - 1))]
+        self.shortcut_cell = _clone_cell(cell, use_bias=False) if shortcut else None
         self.state_size, self.output_size = cell.state_size, cell.output_size
 
     def build(self, input_shape: Any) -> None:
@@ -77,8 +75,8 @@ class DeepTransitionCell(Cell):
 
     def project(self, inputs: tf.Tensor, training: Any = False) -> Any:
         first, *rest = self.cells
-        nothing = inputs[..., :0]
-        return (first.project(inputs, training), *(cell.project(nothing, training) for cell in rest))
+        no_inputs = inputs[..., :0]
+        return (first.project(inputs, training), *(cell.project(no_inputs, training) for cell in rest))
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:
         cells = self.cells if self.shortcut_cell is None else [*self.cells, self.shortcut_cell]
@@ -98,8 +96,8 @@ class DeepTransitionCell(Cell):
         return output, state
 
 
-def _like(cell: Any, **changes: Any) -> Any:
-    """A cell of the same kind with weights of its own."""
+def _clone_cell(cell: Any, **changes: Any) -> Any:
+    """Creates a cell with the same configuration and its own weights."""
     config = cell.get_config()
     del config["name"]
     return type(cell).from_config({**config, **changes})

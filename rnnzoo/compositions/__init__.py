@@ -1,4 +1,4 @@
-"""One node of a tree: the equations that make a parent of its children, and nothing else."""
+"""Tree compositions: the equations of one node of a tree."""
 
 from rnnzoo.compositions.base import Children, Composition
 from rnnzoo.compositions.tree_gru import TreeGRU

@@ -1,4 +1,4 @@
-"""A gated recurrent unit over trees."""
+"""Gated recurrent unit over trees."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from rnnzoo.registry import COMPOSITIONS
 
 @COMPOSITIONS.register("tree-gru")
 class TreeGRU(Composition):
-    """The gated recurrent unit over any number of children, in no order.
+    """Gated recurrent unit over any number of unordered children.
 
         h'  = sum_k h_k
-        r_k = sigma(x W_r + h_k U_r + b_r)       one for each child k
+        r_k = sigma(x W_r + h_k U_r + b_r)       for each child k
         z   = sigma(x W_z + h' U_z + b_z)
         n   = tanh(x W_n + (sum_k r_k * h_k) U_n + b_n)
         h   = z * h' + (1 - z) * n
 
-    A leaf has h' = 0; a node without an input has x = 0. Shapes: inputs `[nodes, features]`, state and output
-    h `[nodes, units]`; weights `kernel` W `[features, 3 units]`, `recurrent_kernel` U `[units, 3 units]`, `bias`
-    b `[3 units]`, each in the order z, r, n (that of Keras).
+    A leaf has h' = 0; a node without input has x = 0. Shapes: inputs `[nodes, features]`, state and output h
+    `[nodes, units]`; weights `kernel` W `[features, 3 units]`, `recurrent_kernel` U `[units, 3 units]`, `bias` b
+    `[3 units]`, each in the order z, r, n (as in Keras).
 
     Args:
         units: size of h.
@@ -32,11 +32,11 @@ class TreeGRU(Composition):
     >>> layer(tf.zeros([1, 3, 7]), tf.constant([[[3, 0, 1], [3, 1, 1], [0, 0, 2]]])).shape
     TensorShape([1, 4])
 
-    The unit of Cho et al. (2014), its sums over children as those of Tai, Socher & Manning (2015), Improved
-    semantic representations from tree-structured long short-term memory networks, ACL.
+    The unit of Cho et al. (2014), with sums over children as in Tai, Socher & Manning (2015), Improved semantic
+    representations from tree-structured long short-term memory networks, ACL.
     """
 
-    reads_inside = True
+    uses_inner_inputs = True
 
     def __init__(self, units: int, **kwargs):
         super().__init__(**kwargs)
@@ -59,7 +59,7 @@ class TreeGRU(Composition):
         x_z, x_r, x_n = tf.split(x, 3, -1)
         (h_k,) = children.states  # [children, units]
         h = children.sum(h_k)
-        r = sigmoid(children.of_parent(x_r) + dot(h_k, U, units, 2 * units))
+        r = sigmoid(children.gather_parent(x_r) + dot(h_k, U, units, 2 * units))
         z = sigmoid(x_z + dot(h, U, 0, units))
         n = tf.tanh(x_n + dot(children.sum(r * h_k), U, 2 * units))
         return (z * h + (1 - z) * n,)

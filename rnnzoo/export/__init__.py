@@ -1,7 +1,7 @@
-"""SavedModels that serve text or features with plain TensorFlow, without this package."""
+"""Export of models as SavedModels that plain TensorFlow serves, without this package."""
 
 from rnnzoo.export.saved_model import ExportError, export_saved_model
-from rnnzoo.export.serving import Serving
-from rnnzoo.export.writing import WritingServing
+from rnnzoo.export.seq2seq_serving import Seq2SeqServing
+from rnnzoo.export.sequence_serving import SequenceServing
 
-__all__ = ["ExportError", "Serving", "WritingServing", "export_saved_model"]
+__all__ = ["ExportError", "Seq2SeqServing", "SequenceServing", "export_saved_model"]

@@ -1,4 +1,4 @@
-"""Arguments of signatures: one value for each row or one for all, with checks, and random numbers for each row."""
+"""Arguments of signatures: one value for each row or one for all, checks, and random numbers for each row."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ BLOCK = 128  # random numbers sampled at once
 
 
 def row_spec(dtype: tf.DType, name: str) -> tf.TensorSpec:
-    """The specification of an argument with one value for each row, `[n]`."""
+    """Returns the specification of an argument with one value for each row, `[n]`."""
     return tf.TensorSpec([None], dtype, name)
 
 
 def broadcast_rows(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
-    """Broadcasts an argument of shape `[n]`, or `[1]` for all rows, to `[n]`; other sizes are an invalid argument."""
+    """Broadcasts an argument `[n]`, or `[1]` for all rows, to `[n]`; other sizes are an invalid argument."""
     size = tf.shape(values)[0]
     values = check_values(values, (size == 1) | (size == batch), f"{name} must hold one value, or one for each row")
     return tf.gather(values, tf.where(size == 1, tf.zeros([batch], tf.int32), tf.range(batch)))
@@ -38,7 +38,7 @@ def check_rows(inputs: tf.Tensor, states: Any) -> tf.Tensor:
 
 
 def row_seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-    """The seed of each row, `[n, 2]`: (seed, i) for one seed in all, (seed of the row, 0) for one in each row."""
+    """Returns the seed of each row, `[n, 2]`: (seed, i) if one seed serves all rows, (seed of the row, 0) otherwise."""
     number = tf.where(tf.shape(seed)[0] == 1, tf.range(batch), tf.zeros([batch], tf.int32))
     return tf.stack([tf.cast(broadcast_rows(seed, batch, "seed"), tf.int64), tf.cast(number, tf.int64)], 1)
 

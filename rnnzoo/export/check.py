@@ -1,9 +1,9 @@
-"""Run in a fresh process, with plain TensorFlow: does an exported model answer as it did in memory?
+"""Checks in a fresh process, with plain TensorFlow, that an exported model gives the same answers as in memory.
 
     python check.py SAVED_MODEL PROBES.npz
 
-PROBES.npz holds arrays `signature/i/in/argument` and `signature/i/out/result`. This file imports nothing of
-the package that wrote the model, and says what differs in one line.
+PROBES.npz holds arrays `signature/i/in/argument` and `signature/i/out/result`. This file imports nothing of the package
+that wrote the model, and reports a difference in one line.
 """
 
 import sys
@@ -14,19 +14,19 @@ import tensorflow as tf
 
 TOLERANCE = 1e-5
 DIFFERENT = 3  # exit status
-END = "\n"  # stands behind every text
+END = "\n"  # appended to every text
 
 
-class Refuse:
-    """Makes an import of the package that wrote the model fail."""
+class ImportGuard:
+    """Import hook that refuses imports of the package that wrote the model."""
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "rnnzoo":
             raise ImportError("loading the model imports rnnzoo")
 
 
-def probes(path):
-    """`{(signature, i): {"in": {name: array}, "out": {name: array}}}`."""
+def read_probes(path):
+    """Reads the probes: `{(signature, i): {"in": {name: array}, "out": {name: array}}}`."""
     found: dict = defaultdict(lambda: {"in": {}, "out": {}})
     with np.load(path, allow_pickle=False) as stored:
         for key in stored.files:
@@ -40,19 +40,19 @@ def probes(path):
     return found
 
 
-def difference(got, wanted):
-    """None where they agree, else what is wrong."""
-    if wanted.dtype == object:
-        return None if np.array_equal(got, wanted) else f"{got!r} is not {wanted!r}"
-    got, wanted = (a.astype("float64") for a in (got, wanted))
-    if got.shape != wanted.shape or not np.isfinite(got).all():
-        return f"shape {got.shape}, finite {np.isfinite(got).all()}; wanted shape {wanted.shape}"
-    worst = float(np.max(np.abs(got - wanted) / (1 + np.abs(wanted)), initial=0))
+def difference(got, expected):
+    """Describes the difference between two arrays; None if they agree."""
+    if expected.dtype == object:
+        return None if np.array_equal(got, expected) else f"{got!r} is not {expected!r}"
+    got, expected = (a.astype("float64") for a in (got, expected))
+    if got.shape != expected.shape or not np.isfinite(got).all():
+        return f"shape {got.shape}, finite {np.isfinite(got).all()}; expected shape {expected.shape}"
+    worst = float(np.max(np.abs(got - expected) / (1 + np.abs(expected)), initial=0))
     return None if worst <= TOLERANCE else f"differs by {worst:.2g}"
 
 
 def python_loader(path):
-    """Answers by `tf.saved_model.load`: `answer(signature, inputs)`."""
+    """Loads the model by `tf.saved_model.load`; returns `answer(signature, inputs)`."""
     signatures = tf.saved_model.load(path).signatures
 
     def answer(signature, inputs):
@@ -64,7 +64,7 @@ def python_loader(path):
 
 
 def session_loader(path):
-    """Answers by a session, the way of TF Serving and of the C API: `answer(signature, inputs)`."""
+    """Loads the model in a session, as TF Serving and the C API do; returns `answer(signature, inputs)`."""
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
@@ -83,15 +83,15 @@ def session_loader(path):
 def main(saved_model, path):
     for loader in (python_loader, session_loader):
         answer = loader(saved_model)
-        for (signature, _), probe in probes(path).items():
+        for (signature, _), probe in read_probes(path).items():
             results = answer(signature, probe["in"])
-            for name, wanted in probe["out"].items():
+            for name, expected in probe["out"].items():
                 got = results[name].astype("float32") if results[name].dtype.kind == "V" else results[name]
-                if wrong := difference(got, wanted):
-                    print(f"{signature}, {name}, by the {loader.__name__}: {wrong}", file=sys.stderr)
+                if problem := difference(got, expected):
+                    print(f"{signature}, {name}, by the {loader.__name__}: {problem}", file=sys.stderr)
                     sys.exit(DIFFERENT)
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Refuse())
+    sys.meta_path.insert(0, ImportGuard())
     main(*sys.argv[1:])

@@ -6,32 +6,35 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.export.text import Codec
-from rnnzoo.layers.tick import plain_loop
-from rnnzoo.spec import SPECIAL
+from rnnzoo.engine.modes import export_mode
+from rnnzoo.export.tokenizer import Tokenizer
+from rnnzoo.spec import SPECIAL_TOKENS
 
 Signature = Callable[..., dict[str, tf.Tensor]]
 
 
 class ServedModel:
-    """Base class of the signature sets of exported models.
+    """Base class of the signatures of an exported model.
 
-    Subclasses set `functions`, traced functions by the name of their signature, and `vocabulary`, what these functions
-    look strings up in. Every input and output has the batch as its first dimension, so that a server can send rows one
-    by one and put requests together; a value that could be one for all rows is `[n]` or `[1]`.
+    Every input and output has the batch as its first dimension, so that a server can send rows one by one and batch
+    requests; a value that could serve all rows is `[n]` or `[1]`.
+
+    Attributes:
+        functions: traced functions by the name of their signature.
+        vocabulary: the tokenizers of these functions.
     """
 
     functions: dict[str, Any]
-    vocabulary: dict[str, Codec]
+    vocabulary: dict[str, Tokenizer]
 
     def __init__(self, model: Any):
         self._model, self.spec = model, model.spec
 
-    def to_save(self) -> tf.Module:
-        """Returns the object to save: the weights by path and the vocabulary, and nothing else.
+    def saved_object(self) -> tf.Module:
+        """Returns the object to save: the weights by path and the vocabulary.
 
-        Its variables are those that the functions read. If the Keras model were saved, each would be written a second
-        time, and the session of a server would restore the copies only.
+        Its variables are those that the functions read. If the Keras model were saved, each would be written twice,
+        and the session of a server would restore the copies only.
         """
         saved = tf.Module()
         saved.weights = {path: weight.value for path, weight in self._model.weights_by_path().items()}
@@ -39,40 +42,41 @@ class ServedModel:
         return saved
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Arguments for every signature, for several batch sizes and lengths: `(signature, number, arguments)`."""
+        """Returns `(signature, number, arguments)` for every signature, of several batch sizes and lengths."""
         raise NotImplementedError(f"{type(self).__name__} does not define probes")
 
 
-def function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
-    """A traced function whose arguments have the names of the specs, as callers will use them.
+def make_function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
+    """Traces a function whose arguments have the names of the specifications.
 
-    A function of numbers alone has loops that LiteRT converts; it has no use for one that reads strings.
+    A function without strings gets loops that LiteRT can convert.
     """
     portable = not any(spec.dtype == tf.string for spec in specs)
 
-    def plain(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-        with plain_loop(portable):
+    def traced(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+        with export_mode(portable):
             return call(*arguments)
 
-    return tf.function(plain, input_signature=specs).get_concrete_function()
+    return tf.function(traced, input_signature=specs).get_concrete_function()
 
 
-def texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, batch: int, time: int) -> tf.Tensor:
-    """Texts of random symbols, each a little shorter than the one before."""
+def random_texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, batch: int, time: int) -> tf.Tensor:
+    """Returns texts of random tokens, each a little shorter than the previous one."""
     between = "" if level == "char" else " "
-    symbols = vocabulary[len(SPECIAL) :]
+    tokens = vocabulary[len(SPECIAL_TOKENS) :]
     if level == "line":
-        return tf.constant([rng.choice(symbols) for _ in range(batch)])
-    return tf.constant([between.join(rng.choice(symbols, time - i)) for i in range(batch)])
+        return tf.constant([rng.choice(tokens) for _ in range(batch)])
+    return tf.constant([between.join(rng.choice(tokens, time - i)) for i in range(batch)])
 
 
 def label_names(spec: Any, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """The name of the likeliest class of `outputs [..., classes]`; empty at padding where each step has one."""
+    """Returns the name of the most probable class of `outputs [..., classes]`; empty at padding."""
     likeliest = tf.argmax(outputs, -1, tf.int32)
     if mask is None or not spec.per_step:
         return tf.gather(tf.constant(spec.labels), likeliest)
     return tf.gather(tf.constant(("", *spec.labels)), tf.where(mask, likeliest + 1, 0))
 
 
-def named(states: list) -> dict[str, tf.Tensor]:
+def name_states(states: list) -> dict[str, tf.Tensor]:
+    """Returns states as named results of a signature."""
     return {f"state_{i}": tf.identity(state) for i, state in enumerate(states)}

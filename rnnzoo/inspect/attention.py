@@ -1,56 +1,55 @@
-"""Where a model that writes looks in its source."""
+"""Attention weights of seq2seq models."""
 
 from typing import Any
 
 import numpy as np
 
-from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import Figure, heat, symbol
-from rnnzoo.inspect.subject import Given, Subject
-from rnnzoo.spec import BOUNDARY, PAD
+from rnnzoo.inspect.plots import Figure, draw_heat_map, token_label
+from rnnzoo.inspect.trained_model import InputSequences, TrainedModel
+from rnnzoo.spec import BOS, PAD
+from rnnzoo.utils import figures
 
-SHOWN = 4  # sentences
+NUM_SENTENCES = 4
 
 
-def measure(subject: Subject, given: Given) -> dict[str, Any]:
-    """Of the first sources: what is written for each, greedily, and the weights of the attention at each step.
+def measure(trained: TrainedModel, sequences: InputSequences) -> dict[str, Any]:
+    """Returns the greedy output and the attention weights of each step, for the first sources.
 
     Raises:
         UserError: the model has no attention.
     """
-    model, spec = subject.model, subject.spec
-    if not spec.writes or model.decoder.attention is None:
-        raise UserError(f"attention does not apply: {subject.name} has none; seq2seq has (--attention=general)")
-    sources = given.inputs[0][:SHOWN]
+    model, spec = trained.model, trained.spec
+    if not spec.generates_text or model.decoder.attention is None:
+        raise UserError(f"attention does not apply: {trained.name} has none; seq2seq has (--attention=general)")
+    sources = sequences.inputs[0][:NUM_SENTENCES]
     ids = np.asarray(model.greedy(sources)[0])
     ids = ids[:, : max(1, int((ids != PAD).sum(1).max()))]
-    weights = np.asarray(model.align(sources, np.pad(ids, [[0, 0], [1, 0]], constant_values=BOUNDARY)))
+    weights = np.asarray(model.attention_weights(sources, np.pad(ids, [[0, 0], [1, 0]], constant_values=BOS)))
     found = []
-    for source, written, looks in zip(given.units, ids, weights, strict=False):
-        text = [spec.vocabulary[i] for i in written if i != PAD]
-        found.append(
-            {"source": list(source), "written": text, "weights": looks[: len(text) + 1, : len(source)].tolist()}
-        )
+    for source, output, matrix in zip(sequences.tokens, ids, weights, strict=False):
+        tokens = [spec.vocabulary[i] for i in output if i != PAD]
+        matrix = matrix[: len(tokens) + 1, : len(source)]
+        found.append({"source": list(source), "output": tokens, "weights": matrix.tolist()})
     return {"sentences": found}
 
 
 def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
-    """`found` by run: a matrix for each sentence, a row for each symbol written."""
+    """Draws a matrix for each sentence of each run, with a row for each output token."""
     maps = [(name, sentence) for name, run in found.items() for sentence in run["sentences"]]
-    sizes = [(len(s["source"]), len(s["written"]) + 1) for _, s in maps]
+    sizes = [(len(s["source"]), len(s["output"]) + 1) for _, s in maps]
     figure.set_size_inches(2.5 + 0.25 * max(w for w, _ in sizes), sum(1.6 + 0.25 * h for _, h in sizes))
     ratios = [1.6 + 0.25 * h for _, h in sizes]
-    every = np.ravel(figure.subplots(len(maps), height_ratios=ratios))
-    for axes, (name, sentence) in zip(every, maps, strict=True):
-        image = heat(axes, np.array(sentence["weights"]), 0, 1)
-        shown = [[symbol(u) for u in sentence[side]] for side in ("source", "written")]
-        axes.set_xticks(range(len(shown[0])), shown[0], rotation=90 if max(map(len, shown[0])) > 1 else 0)
-        axes.set_yticks(range(len(shown[1]) + 1), [*shown[1], "(end)"])
-        axes.set(xlabel="source", ylabel="what is written", title=f"{figures.label_text(name)}: where it looks")
-    figure.colorbar(image, ax=figure.axes, label="weight of the attention", shrink=0.6)
+    all_axes = np.ravel(figure.subplots(len(maps), height_ratios=ratios))
+    for axes, (name, sentence) in zip(all_axes, maps, strict=True):
+        image = draw_heat_map(axes, np.array(sentence["weights"]), 0, 1)
+        labels = [[token_label(u) for u in sentence[side]] for side in ("source", "output")]
+        axes.set_xticks(range(len(labels[0])), labels[0], rotation=90 if max(map(len, labels[0])) > 1 else 0)
+        axes.set_yticks(range(len(labels[1]) + 1), [*labels[1], "(end)"])
+        axes.set(xlabel="source", ylabel="output", title=f"{figures.label_text(name)}: attention weights")
+    figure.colorbar(image, ax=figure.axes, label="attention weight", shrink=0.6)
 
 
-def sentences(found: dict[str, Any]) -> list[str]:
-    """What to print."""
-    return [f"{' '.join(s['source'])}  ->  {' '.join(s['written'])}" for s in found["sentences"]]
+def summary_lines(found: dict[str, Any]) -> list[str]:
+    """Returns the lines to print."""
+    return [f"{' '.join(s['source'])}  ->  {' '.join(s['output'])}" for s in found["sentences"]]

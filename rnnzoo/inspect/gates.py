@@ -1,46 +1,46 @@
-"""How far each gate is open at each step of a sequence."""
+"""Gate values at each step of a sequence."""
 
 from typing import Any
 
 import numpy as np
 
-from rnnzoo import figures
 from rnnzoo.errors import UserError
-from rnnzoo.inspect.pictures import Figure, along, heat
-from rnnzoo.inspect.subject import Given, Subject
+from rnnzoo.inspect.plots import Figure, draw_heat_map, label_time_axis
 from rnnzoo.inspect.trace import trace
+from rnnzoo.inspect.trained_model import InputSequences, TrainedModel
+from rnnzoo.utils import figures
 
 NOT_GATES = ("candidate", "attention")
 CLOSED, OPEN = 0.1, 0.9
-SHOWN, NAMED = 24, 8  # units in a picture, units named
+NUM_UNITS, NUM_LISTED = 24, 8  # units in a figure, units in the printed lines
 
 
-def measure(subject: Subject, given: Given) -> dict[str, Any]:
-    """Of each layer and gate: its values over the first sequence, of the most selective units, in percent.
+def measure(trained: TrainedModel, sequences: InputSequences) -> dict[str, Any]:
+    """Returns for each layer and gate the values of the most selective units over the first sequence, in percent.
 
-    A unit is selective as far as its gate is now nearly closed (below 10 %), now nearly open (above 90 %), over all
-    sequences: the smaller of the two shares counts, then their sum.
+    A unit is selective if its gate is nearly closed (below 10 %) at some steps and nearly open (above 90 %) at
+    others, over all sequences; units are ranked by the smaller of the two fractions, then by their sum.
 
     Raises:
         UserError: the cells of the model have no gates.
     """
     layers: dict[str, Any] = {}
-    for layer in trace(subject.model, given):
+    for layer in trace(trained.model, sequences):
         gates = {n: v for n, v in layer.gates.items() if n not in NOT_GATES}
         if gates:
             layers[layer.name] = {name: _gate(values, layer.valid) for name, values in gates.items()}
-            backwards = layer.backwards
-            layers[layer.name] = {"backward": backwards, "gates": layers[layer.name]}
+            go_backwards = layer.go_backwards
+            layers[layer.name] = {"backward": go_backwards, "gates": layers[layer.name]}
     if not layers:
-        raise UserError(f"gates do not apply: the cells of {subject.name} have none; those of lstm and gru have")
-    return {"units": list(given.units[0]) if given.units else [], "layers": layers}
+        raise UserError(f"gates do not apply: the cells of {trained.name} have none; those of lstm and gru have")
+    return {"tokens": list(sequences.tokens[0]) if sequences.tokens else [], "layers": layers}
 
 
 def _gate(values: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
-    """`values [batch, time, units]` of a gate."""
+    """Summarizes the values `[batch, time, units]` of a gate."""
     every = values[valid]
     closed, opened = (every < CLOSED).mean(0), (every > OPEN).mean(0)
-    order = np.lexsort((-(closed + opened), -np.minimum(closed, opened)))[:SHOWN]
+    order = np.lexsort((-(closed + opened), -np.minimum(closed, opened)))[:NUM_UNITS]
     first = values[0][valid[0]]
     return {
         "mean": float(100 * every.mean()),
@@ -54,9 +54,9 @@ def _gate(values: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
 
 
 def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
-    """`found` by run: a heat map for each gate of each layer, a row for each of the most selective units."""
+    """Draws a heat map for each gate of each layer, with a row for each of the most selective units."""
     maps = [
-        (f"{name}, {layer}, {gate}", part, layers["backward"], [] if layer.startswith("decoder") else run["units"])
+        (f"{name}, {layer}, {gate}", part, layers["backward"], [] if layer.startswith("decoder") else run["tokens"])
         for name, run in found.items()
         for layer, layers in run["layers"].items()
         for gate, part in layers["gates"].items()
@@ -66,25 +66,25 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     for axes, (title, part, backward, units) in zip(np.ravel(figure.subplots(len(maps))), maps, strict=True):
         values = np.array(part["values"])
         values = values[:, ::-1] if backward else values
-        image = heat(axes, values, 0, 100)
+        image = draw_heat_map(axes, values, 0, 100)
         names = [str(s["unit"]) for s in part["selective"]]
         axes.set_yticks(range(len(names)), names, fontsize=6)
         axes.set_ylabel("unit")
         axes.set_title(f"{figures.label_text(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
-        along(axes, units, values.shape[1])
+        label_time_axis(axes, units, values.shape[1])
     axes.set(xlabel="step")
     figure.colorbar(image, ax=figure.axes, label="open, %", shrink=0.6)
 
 
-def sentences(found: dict[str, Any]) -> list[str]:
-    """What to print."""
+def summary_lines(found: dict[str, Any]) -> list[str]:
+    """Returns the lines to print."""
     lines = []
     for layer, layers in found["layers"].items():
         for gate, part in layers["gates"].items():
-            units = [s for s in part["selective"][:NAMED] if s["closed"] and s["open"]]
+            units = [s for s in part["selective"][:NUM_LISTED] if s["closed"] and s["open"]]
             best = ", ".join(f"{s['unit']} ({s['closed']:.0f} % and {s['open']:.0f} %)" for s in units)
             lines.append(
                 f"{layer}, {gate} gate: {part['mean']:.0f} % open on average, nearly closed {part['closed']:.0f} % and "
-                f"nearly open {part['open']:.0f} % of the time; units that are now this, now that: {best or 'none'}"
+                f"nearly open {part['open']:.0f} % of the time; units that are both at times: {best or 'none'}"
             )
     return lines

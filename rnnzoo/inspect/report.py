@@ -1,4 +1,4 @@
-"""Pictures and figures of one or several runs, as files."""
+"""Figures and JSON files of one or several runs."""
 
 import importlib.util
 import json
@@ -8,71 +8,74 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.errors import UserError
-from rnnzoo.inspect import attention, gates, gradients, pictures, reach, states
-from rnnzoo.inspect.subject import Subject, given
+from rnnzoo.inspect import attention, effective_context, gates, gradients, plots, states
+from rnnzoo.inspect.trained_model import TrainedModel, read_sequences
 
-WHAT: dict[str, Any] = {
+REPORTS: dict[str, Any] = {
     "gradients": gradients,
     "gates": gates,
     "states": states,
     "attention": attention,
-    "reach": reach,
+    "effective_context": effective_context,
 }
 
 
-def write(subjects: Sequence[Subject], out: Path, what: Sequence[str] = (), text: str | None = None) -> Iterator[str]:
-    """Writes `WHAT.json` and (with matplotlib) `WHAT.png` of all runs together into `out`; yields what to print.
+def write_report(
+    trained_models: Sequence[TrainedModel], out: Path, names: Sequence[str] = (), text: str | None = None
+) -> Iterator[str]:
+    """Writes `NAME.json` and (with matplotlib) `NAME.png` for each report on all runs into `out`; yields the lines
+    to print.
 
-    Without `what` all that apply are written, and what does not is said.
+    Without `names`, all reports that apply are written, and the others are mentioned.
 
     Raises:
-        UserError: something of `what` applies to none of the runs, or two runs have one name.
+        UserError: a report of `names` applies to none of the runs, or two runs have the same name.
     """
-    if not subjects:
-        raise UserError("there is nothing to look at: name the folder of a run")
-    names = [subject.name for subject in subjects]
-    if len(set(names)) < len(names):
-        raise UserError(f"two runs have one name ({', '.join(names)}): name their folders differently")
-    read = {subject.name: given(subject, _texts(subject, text)) for subject in subjects}
-    pictured = importlib.util.find_spec("matplotlib") is not None
+    if not trained_models:
+        raise UserError("there is nothing to inspect: name the folder of a run")
+    runs = [trained.name for trained in trained_models]
+    if len(set(runs)) < len(runs):
+        raise UserError(f"two runs have the same name ({', '.join(runs)}): rename their folders")
+    sequences = {trained.name: read_sequences(trained, _texts(trained, text)) for trained in trained_models}
+    has_plots = importlib.util.find_spec("matplotlib") is not None
     out.mkdir(parents=True, exist_ok=True)
-    for name in what or WHAT:
+    for name in names or REPORTS:
         found: dict[str, Any] = {}
         refused: dict[str, UserError] = {}
-        for subject in subjects:
+        for trained in trained_models:
             try:
-                found[subject.name] = WHAT[name].measure(subject, read[subject.name])
+                found[trained.name] = REPORTS[name].measure(trained, sequences[trained.name])
             except UserError as error:
-                refused[subject.name] = error
-        if not found and what:
+                refused[trained.name] = error
+        if not found and names:
             raise next(iter(refused.values()))
         yield from (f"{run}: {error}" for run, error in refused.items())
         if not found:
             continue
         _json(out / f"{name}.json", found)
-        if pictured:
-            pictures.save(lambda figure, n=name, f=found: WHAT[n].draw(f, figure), out / f"{name}.png")
+        if has_plots:
+            plots.save(lambda figure, n=name, f=found: REPORTS[n].draw(f, figure), out / f"{name}.png")
         for run, values in found.items():
-            yield from (f"{run}: {line}" for line in WHAT[name].sentences(values))
-    yield f"written to {out}" + ("" if pictured else "; for pictures too: pip install 'rnnzoo[plot]'")
+            yield from (f"{run}: {line}" for line in REPORTS[name].summary_lines(values))
+    yield f"written to {out}" + ("" if has_plots else "; for figures too: pip install 'rnnzoo[plot]'")
 
 
-def _texts(subject: Subject, text: str | None) -> list[str]:
-    """A model that writes reads a sentence a line, others the whole."""
+def _texts(trained: TrainedModel, text: str | None) -> list[str]:
+    """Returns the sources of a seq2seq model, one on each line, or the whole text for other models."""
     if text is None:
         return []
-    return [line for line in text.splitlines() if line.strip()] or [text] if subject.spec.inputs == "pair" else [text]
+    return [line for line in text.splitlines() if line.strip()] or [text] if trained.spec.inputs == "pair" else [text]
 
 
 def _json(path: Path, value: Any) -> None:
-    beside = path.with_name(path.name + ".part")
+    temporary = path.with_name(path.name + ".part")
     text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
-    beside.write_text(text + "\n", encoding="utf-8")
-    beside.replace(path)
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for numbers that are not finite, which JSON does not have."""
+    """Replaces numbers that are not finite, which JSON does not have, by null."""
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""States, gates and gradients of every recurrent layer, tick by tick."""
+"""States, gates and gradients of every recurrent layer at each time step."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -8,30 +8,43 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
-from rnnzoo.inspect.subject import Given
+from rnnzoo.engine.recorder import RecordedLoop, recording
+from rnnzoo.inspect.trained_model import InputSequences
 from rnnzoo.layers import RNN
-from rnnzoo.layers.watching import Watched, watching
 from rnnzoo.models import EncoderDecoder, ZooModel
 
-LARGEST = 1024  # size of all states of a layer whose Jacobian is computed
+MAX_STATES = 1024  # of a layer whose Jacobian is computed
 
 
 class LayerTrace(NamedTuple):
-    """One recurrent layer, in the order in which it reads: arrays `[batch, time, size]`."""
+    """The values of one recurrent layer, in the order of reading: arrays `[batch, time, size]`.
+
+    Attributes:
+        name: the name of the layer.
+        cell: its cell.
+        go_backwards: whether it reads from the end.
+        outputs: its outputs.
+        states: its states after each step.
+        gates: its gates; empty for a cell without gates.
+        gradients: the gradients of the loss with respect to its states; empty without a loss.
+        valid: `[batch, time]`, False at padding.
+        jacobians: `[steps, states, states]`, the Jacobians of the states with respect to the previous ones, for the
+            first sequence.
+    """
 
     name: str
     cell: Cell
-    backwards: bool
+    go_backwards: bool
     outputs: np.ndarray
-    states: list[np.ndarray]  # after each tick
-    gates: dict[str, np.ndarray]  # empty for a cell without gates
-    gradients: list[np.ndarray]  # of the loss by the states; empty without a loss
-    valid: np.ndarray  # [batch, time], False at padding
-    jacobians: np.ndarray  # [ticks, states, states]: of the states by those before, of the first sequence
+    states: list[np.ndarray]
+    gates: dict[str, np.ndarray]
+    gradients: list[np.ndarray]
+    valid: np.ndarray
+    jacobians: np.ndarray
 
 
-def layers_of(model: ZooModel) -> dict[int, str]:
-    """Names of the recurrent layers, by the identity of their cells."""
+def name_layers(model: ZooModel) -> dict[int, str]:
+    """Returns the names of the recurrent layers, by the identity of their cells."""
     parts = [("", getattr(model, "core", None))]
     if isinstance(model, EncoderDecoder):
         parts = [("encoder, ", model.encoder), ("decoder, ", model.decoder)]
@@ -49,55 +62,62 @@ def _layers(layer: Any, pair: bool) -> Iterator[tuple[RNN, bool]]:
     if isinstance(layer, RNN):
         yield layer, pair
         return
-    for part in layer.parts:
+    for part in layer.recurrent_layers:
         yield from _layers(part, pair or hasattr(layer, "merge_mode"))
 
 
 def trace(
-    model: ZooModel, given: Given, loss: Callable[[tf.Tensor], tf.Tensor] | None = None, jacobians: int = 0
+    model: ZooModel,
+    sequences: InputSequences,
+    loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    jacobians: int = 0,
 ) -> list[LayerTrace]:
-    """Runs a model and returns what its recurrent layers computed, the lowest first.
+    """Runs a model and returns the values of its recurrent layers, the lowest first.
 
-    `loss` makes a number of the outputs; `jacobians` is of how many ticks to compute the Jacobian.
+    Args:
+        model: the model.
+        sequences: the sequences.
+        loss: a function from the outputs to a loss, or None.
+        jacobians: the number of steps whose Jacobian is computed.
     """
-    names = layers_of(model)
-    inputs, mask = tree.map_structure(tf.convert_to_tensor, given.inputs), given.mask
+    names = name_layers(model)
+    inputs, mask = tree.map_structure(tf.convert_to_tensor, sequences.inputs), sequences.mask
 
     @tf.function
     def run() -> list:
-        with tf.GradientTape() as tape, watching(tape) as seen:
-            outputs, _ = model.run(inputs, model.initial_state(given.rows), mask=mask)
+        with tf.GradientTape() as tape, recording(tape) as seen:
+            outputs, _ = model.run(inputs, model.initial_state(sequences.rows), mask=mask)
             total = tf.zeros([]) if loss is None else loss(outputs)
         kept = [w for w in seen if id(w.cell) in names]
-        cells.extend((w.cell, w.backwards) for w in kept)
-        pushes = [w.push for w in kept]
+        cells.extend((w.cell, w.go_backwards) for w in kept)
+        perturbations = [w.state_perturbation for w in kept]
         zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(total, pushes, unconnected_gradients=zero) if loss else [()] * len(kept)
-        return [_see(w, g, jacobians) for w, g in zip(kept, gradients, strict=True)]
+        gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(kept)
+        return [_collect_values(w, g, jacobians) for w, g in zip(kept, gradients, strict=True)]
 
     cells: list[tuple[Cell, bool]] = []
     found = tree.map_structure(lambda t: t.numpy(), run())
     layers = [
-        LayerTrace(names[id(cell)], cell, backwards, *parts)
-        for (cell, backwards), parts in zip(cells, found, strict=True)
+        LayerTrace(names[id(cell)], cell, go_backwards, *parts)
+        for (cell, go_backwards), parts in zip(cells, found, strict=True)
     ]
-    if model.spec.inputs != "pair" or given.weights is None:
+    if model.spec.inputs != "pair" or sequences.weights is None:
         return layers
-    written = np.asarray(given.weights) > 0  # a decoder has no mask: it goes on after the end
-    return [layer._replace(valid=written) if layer.name.startswith("decoder") else layer for layer in layers]
+    has_output = np.asarray(sequences.weights) > 0  # a decoder has no mask: it continues after EOS
+    return [layer._replace(valid=has_output) if layer.name.startswith("decoder") else layer for layer in layers]
 
 
-def _see(watched: Watched, gradients: Any, jacobians: int) -> list:
-    cell = watched.cell
-    r, before, after = watched.values()
-    gates = cell.gates(watched.x, r, before, watched.consts) if hasattr(cell, "gates") else {}
-    output, _ = cell.step(watched.x, r, before, watched.consts)
+def _collect_values(loop: RecordedLoop, gradients: Any, jacobians: int) -> list:
+    cell = loop.cell
+    r, before, after = loop.step_values()
+    gates = cell.gates(loop.x, r, before, loop.consts) if hasattr(cell, "gates") else {}
+    output, _ = cell.step(loop.x, r, before, loop.consts)
     batch_first = tree.map_structure(_swap, (output, [*after], gates, [*gradients]))
     time, batch = tf.shape(after[0])[0], tf.shape(after[0])[1]
-    valid = tf.ones([batch, time], tf.bool) if watched.mask is None else tf.transpose(watched.mask)
+    valid = tf.ones([batch, time], tf.bool) if loop.mask is None else tf.transpose(loop.mask)
     size = sum(s.shape[-1] for s in after)
-    wanted = jacobians if size <= LARGEST else 0
-    return [*batch_first, valid, _jacobians(watched, before, wanted) if wanted else tf.zeros([0, size, size])]
+    wanted = jacobians if size <= MAX_STATES else 0
+    return [*batch_first, valid, _jacobians(loop, before, wanted) if wanted else tf.zeros([0, size, size])]
 
 
 def _swap(tensor: tf.Tensor) -> tf.Tensor:
@@ -105,14 +125,14 @@ def _swap(tensor: tf.Tensor) -> tf.Tensor:
     return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
 
 
-def _jacobians(watched: Watched, before: tuple, count: int) -> tf.Tensor:
-    """Of the first sequence at ticks spread over it, `[ticks, states, states]`."""
-    cell, time = watched.cell, tf.shape(before[0])[0]
-    if watched.mask is not None:
-        time = tf.reduce_sum(tf.cast(watched.mask[:, 0], tf.int32))
-    ticks = tf.unique(tf.cast(tf.linspace(0.0, tf.cast(tf.maximum(time - 1, 0), tf.float32), count), tf.int32))[0]
-    x, state = tree.map_structure(lambda t: tf.gather(t[:, 0], ticks), (watched.x, before))
-    consts = tree.map_structure(lambda t: tf.repeat(t[:1], tf.size(ticks), 0), watched.consts)
+def _jacobians(loop: RecordedLoop, before: tuple, count: int) -> tf.Tensor:
+    """Computes Jacobians of the first sequence at evenly spaced steps, `[steps, states, states]`."""
+    cell, time = loop.cell, tf.shape(before[0])[0]
+    if loop.mask is not None:
+        time = tf.reduce_sum(tf.cast(loop.mask[:, 0], tf.int32))
+    steps = tf.unique(tf.cast(tf.linspace(0.0, tf.cast(tf.maximum(time - 1, 0), tf.float32), count), tf.int32))[0]
+    x, state = tree.map_structure(lambda t: tf.gather(t[:, 0], steps), (loop.x, before))
+    consts = tree.map_structure(lambda t: tf.repeat(t[:1], tf.size(steps), 0), loop.consts)
     sizes = [s.shape[-1] for s in state]
     whole = tf.concat([tf.cast(s, tf.float32) for s in state], -1)
     with tf.GradientTape() as tape:

@@ -1,16 +1,16 @@
-"""How ticks are arranged in time."""
+"""Keras layers for recurrent and recursive networks."""
 
 import keras
 
 from rnnzoo import cells
 from rnnzoo.cells import Attention
+from rnnzoo.engine.scan import scan
 from rnnzoo.layers.bidirectional import Bidirectional
 from rnnzoo.layers.decoder import Bridge, Decoder
 from rnnzoo.layers.deep import DeepInput, DeepOutput, DeepTransition
 from rnnzoo.layers.named import NamedRNN
 from rnnzoo.layers.recursive import Recursive
 from rnnzoo.layers.rnn import RNN
-from rnnzoo.layers.scan import scan
 from rnnzoo.layers.stack import Stack
 
 __all__ = [

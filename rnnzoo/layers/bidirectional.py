@@ -1,47 +1,46 @@
-"""Reading in both directions."""
+"""The bidirectional layer."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.inputs import sequence_spec
-from rnnzoo.layers.arrangement import Arrangement, is_recurrent, last_valid, override_flags
-from rnnzoo.layers.rows import side_by_side
+from rnnzoo.cells.input_checks import sequence_input_spec
+from rnnzoo.engine.batch_slices import disable_batch_split
+from rnnzoo.layers.wrapper import RecurrentWrapper, is_recurrent_layer, override_attributes, select_last
 
-MERGES = {
+MERGE_FUNCTIONS = {
     "concat": lambda forward, backward: tf.concat([forward, backward], -1),
     "sum": lambda forward, backward: forward + backward,
     "ave": lambda forward, backward: (forward + backward) / 2,
     "mul": lambda forward, backward: forward * backward,
     None: lambda forward, backward: (forward, backward),
 }
-SHARED = ("return_sequences", "return_state", "stateful")
+SHARED_ATTRIBUTES = ("return_sequences", "return_state", "stateful")
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
-class Bidirectional(Arrangement):
-    """Reads a sequence forward with one layer and backward with another, and puts the outputs together.
+class Bidirectional(RecurrentWrapper):
+    """Bidirectional wrapper: reads a sequence forward with one layer and backward with another.
 
         f_t = cell_f(x_t, f_{t-1}),   b_t = cell_b(x_t, b_{t+1}),   y_t = merge(f_t, b_t)
 
-    In place of `keras.layers.Bidirectional`: weights in its order (forward, backward), equal
-    numbers, and any layer or `Stack` of this package that reads one way inside. The last output
-    is that of each direction's own end: `f_T` and `b_1`. With `return_sequences`, a masked step
-    gives zeros, as in Keras. Both the states that it returns and those in `initial_state` are
+    It replaces `keras.layers.Bidirectional`, with its weight order (forward, backward) and equal numbers, and takes any
+    unidirectional layer or `Stack` of this package. The last output merges the last output of each direction, `f_T` and
+    `b_1`. With `return_sequences`, masked steps return zeros, as in Keras. Returned states and `initial_state` are
     those of the forward layer, then those of the backward layer.
 
-    It reads ahead, so it cannot stream, nor guess the next symbol.
+    The layer is not causal, so it can neither stream nor predict its next input.
 
     Args:
-        layer: the forward layer; a copy with weights of its own is used, as Keras does.
-        merge_mode: "concat", "sum", "ave", "mul", or None for both outputs by themselves.
+        layer: the forward layer; it is copied, as in Keras.
+        merge_mode: "concat", "sum", "ave", "mul", or None to return both outputs.
         weights: initial weights, those of the forward layer, then those of the backward layer.
-        backward_layer: the backward one, with `go_backwards=True`; like `layer` when None.
+        backward_layer: a layer with `go_backwards=True`; None: a copy of `layer` in the other direction.
 
     Raises:
-        ValueError: another merge mode, a layer without states or one that reads both ways already,
-            two layers that do not go together, or weights of other shapes.
+        ValueError: an unknown merge mode, a layer without states or one that is bidirectional already, two layers
+            that do not match, or weights of other shapes.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = Bidirectional(rnnzoo.layers.LSTM(4, return_state=True))
@@ -49,38 +48,38 @@ class Bidirectional(Arrangement):
     >>> output.shape
     TensorShape([2, 8])
 
-    Schuster & Paliwal (1997), Bidirectional recurrent neural networks, IEEE Transactions on Signal
-    Processing 45, 2673-2681.
+    Schuster & Paliwal (1997), Bidirectional recurrent neural networks, IEEE Transactions on Signal Processing 45,
+    2673-2681.
     """
 
     def __init__(
         self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None, **kwargs
     ):
         super().__init__(**kwargs)
-        self._arguments["weights"] = None  # of interest once; they are saved as all weights are
+        self._arguments["weights"] = None  # used once; weights are saved separately
         self.initial_weights = weights
-        if merge_mode not in MERGES:
-            raise ValueError(f"merge_mode must be one of {', '.join(map(str, MERGES))}, not {merge_mode!r}")
+        if merge_mode not in MERGE_FUNCTIONS:
+            raise ValueError(f"merge_mode must be one of {', '.join(map(str, MERGE_FUNCTIONS))}, got {merge_mode!r}")
         for given in (layer, backward_layer):
-            if given is not None and not is_recurrent(given):
-                raise ValueError(f"Bidirectional reads with recurrent layers of rnnzoo.layers, not {given!r}")
-            if given is not None and not _one_way(given):
-                raise ValueError("a layer inside reads both ways already: stack Bidirectional layers instead")
-        self.forward_layer = self._arguments["layer"] = _copy(layer, "forward_")
+            if given is not None and not is_recurrent_layer(given):
+                raise ValueError(f"Bidirectional needs a recurrent layer of rnnzoo.layers, got {given!r}")
+            if given is not None and not _is_unidirectional(given):
+                raise ValueError("the layer is bidirectional already: stack Bidirectional layers instead")
+        self.forward_layer = self._arguments["layer"] = _clone_layer(layer, "forward_")
         if backward_layer is None:
-            backward_layer = _copy(layer, "backward_", go_backwards=not layer.go_backwards)
+            backward_layer = _clone_layer(layer, "backward_", go_backwards=not layer.go_backwards)
         self.backward_layer = backward_layer
-        self.parts = [self.forward_layer, self.backward_layer]
+        self.recurrent_layers = [self.forward_layer, self.backward_layer]
         self.merge_mode = merge_mode
-        self.outputs = 2 if merge_mode is None else 1
+        self.num_outputs = 2 if merge_mode is None else 1
         self._check()
         self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
 
     def _check(self) -> None:
-        forward, backward = self.parts
+        forward, backward = self.recurrent_layers
         if forward.go_backwards == backward.go_backwards:
             raise ValueError("the forward and the backward layer read in the same direction: set go_backwards of one")
-        for name in SHARED:
+        for name in SHARED_ATTRIBUTES:
             if getattr(forward, name) != getattr(backward, name):
                 raise ValueError(f"the forward and the backward layer differ in {name}: give both the same")
 
@@ -94,9 +93,9 @@ class Bidirectional(Arrangement):
         """The direction of the forward layer."""
         return self.forward_layer.go_backwards
 
-    def _override(self, part: Any, state: bool) -> Any:
+    def _override_attributes(self, part: Any, state: bool) -> Any:
         sequences = self.return_sequences
-        return override_flags(part, return_sequences=sequences, return_state=state, zero_output_for_mask=sequences)
+        return override_attributes(part, return_sequences=sequences, return_state=state, zero_output_for_mask=sequences)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -105,8 +104,8 @@ class Bidirectional(Arrangement):
         return config
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
-        self.input_spec = [sequence_spec(sequences_shape)]
-        for part in self.parts:
+        self.input_spec = [sequence_input_spec(sequences_shape)]
+        for part in self.recurrent_layers:
             if not part.built:
                 part.build(tuple(sequences_shape))
         if self.initial_weights is not None:
@@ -115,55 +114,55 @@ class Bidirectional(Arrangement):
 
     def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
         shapes = []
-        for part in self.parts:
-            with self._override(part, True):
+        for part in self.recurrent_layers:
+            with self._override_attributes(part, True):
                 shapes.append(part.compute_output_shape(tuple(sequences_shape)))
         (shape, *forward), (_, *backward) = shapes
         shape = tuple(shape)
         outputs = [(*shape[:-1], 2 * shape[-1]) if self.merge_mode == "concat" else shape]
-        outputs = outputs * self.outputs
+        outputs = outputs * self.num_outputs
         if self.return_state:
             return (*outputs, *forward, *backward)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
-        sequences, mask = self.check_sequences(sequences, mask)
+        sequences, mask = self.prepare_sequences(sequences, mask)
         outputs: list = []
         final: list = []
-        for part, state in zip(self.parts, self.deal(initial_state), strict=True):
-            with side_by_side(), self._override(part, self.return_state):
+        for part, state in zip(self.recurrent_layers, self.split_states(initial_state), strict=True):
+            with disable_batch_split(), self._override_attributes(part, self.return_state):
                 returned = part(sequences, initial_state=state, mask=mask, training=training)
             output, *states = returned if self.return_state else (returned,)
             outputs.append(output)
             final += states
         if self.return_sequences:
             outputs[1] = tf.reverse(outputs[1], [1])
-        merged = MERGES[self.merge_mode](*map(self.cast, outputs))
+        merged = MERGE_FUNCTIONS[self.merge_mode](*map(self.cast_output, outputs))
         if not self.return_state:
             return merged
         return (*merged, *final) if self.merge_mode is None else (merged, *final)
 
-    def ends(self, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-        """The last valid step; of a concatenation, for the half of the backward layer, the first."""
-        last = last_valid(sequence, mask)
+    def select_last_output(self, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+        """Selects the last valid step; of a concatenation, the first valid step for the backward half."""
+        last = select_last(sequence, mask)
         if self.merge_mode != "concat":
             return last
-        first = last_valid(tf.reverse(sequence, [1]), None if mask is None else tf.reverse(mask, [1]))
+        first = select_last(tf.reverse(sequence, [1]), None if mask is None else tf.reverse(mask, [1]))
         forward, backward = (first, last) if self.go_backwards else (last, first)
         half = sequence.shape[-1] // 2
         return tf.concat([forward[:, :half], backward[:, half:]], -1)
 
     def step(self, inputs: Any, states: Any) -> Any:
-        """Raises `ValueError`: it reads ahead."""
-        raise ValueError(f"{self.name} reads ahead and cannot be run step by step; a layer of one direction can")
+        """Raises `ValueError`: a bidirectional layer is not causal."""
+        raise ValueError(f"{self.name} is bidirectional and cannot run step by step; use a unidirectional layer")
 
 
-def _one_way(layer: Any) -> bool:
-    return not isinstance(layer, Bidirectional) and all(map(_one_way, getattr(layer, "parts", [])))
+def _is_unidirectional(layer: Any) -> bool:
+    return not isinstance(layer, Bidirectional) and all(map(_is_unidirectional, getattr(layer, "recurrent_layers", [])))
 
 
-def _copy(layer: Any, prefix: str, **changes: Any) -> Any:
-    """A layer like this one, with weights of its own."""
+def _clone_layer(layer: Any, prefix: str, **changes: Any) -> Any:
+    """Creates a layer with the same configuration, some changes, and its own weights."""
     config = layer.get_config()
     name = prefix + config["name"].removeprefix("forward_").removeprefix("backward_")
     return type(layer).from_config({**config, **changes, "name": name})

@@ -1,4 +1,4 @@
-"""Depth where Pascanu et al. (2013) put it: in the way in, in the transition, in the way out."""
+"""Deep recurrent networks of Pascanu et al. (2013): deep input, deep output and deep transition."""
 
 from typing import Any
 
@@ -14,28 +14,28 @@ PAPER = """
     """
 
 
-def hidden_layers(units: int, depth: int, activation: Any, dtype: Any = None) -> list[keras.layers.Layer]:
-    """`depth` nonlinear layers that treat each step by itself."""
+def make_hidden_layers(units: int, depth: int, activation: Any, dtype: Any = None) -> list[keras.layers.Layer]:
+    """Creates `depth` Dense layers, which are applied to each time step."""
     return [keras.layers.Dense(units, activation, dtype=dtype) for _ in range(depth)]
 
 
 def _check(depth: int) -> None:
     if depth < 1:
-        raise ValueError(f"depth must be at least 1, not {depth!r}")
+        raise ValueError(f"depth must be at least 1, got {depth!r}")
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class DeepInput(Stack):
-    __doc__ = f"""Nonlinear hidden layers between the input and the hidden state.
+    __doc__ = f"""Deep input-to-hidden function: hidden layers between the input and the recurrent layer.
 
         z_t^0 = x_t,   z_t^k = phi(z_t^{{k-1}} V_k + d_k) for k = 1 ... depth - 1,   h_t = layer(z_t^{{depth-1}})
 
-    A depth of 1 is the layer itself. Other arguments are those of `Stack`.
+    With a depth of 1 it is the layer itself. Other arguments are those of `Stack`.
 
     Args:
         layer: a recurrent layer of this package.
-        units: of each hidden layer.
-        depth: layers between the input and the hidden state, that of the recurrent layer included.
+        units: units of each hidden layer.
+        depth: number of layers between the input and the hidden state, the recurrent layer included.
         activation: phi, by name or as a function.
 
     Raises:
@@ -48,22 +48,22 @@ class DeepInput(Stack):
 
     def __init__(self, layer: Any, units: int, depth: int = 2, activation: Any = "tanh", **kwargs):
         _check(depth)
-        super().__init__([*hidden_layers(units, depth - 1, activation, kwargs.get("dtype")), layer], **kwargs)
+        super().__init__([*make_hidden_layers(units, depth - 1, activation, kwargs.get("dtype")), layer], **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class DeepOutput(Stack):
-    __doc__ = f"""Nonlinear hidden layers between the hidden state and the output (DO-RNN).
+    __doc__ = f"""Deep hidden-to-output function (DO-RNN): hidden layers between the recurrent layer and the output.
 
         z_t^0 = h_t,   z_t^k = phi(z_t^{{k-1}} V_k + d_k) for k = 1 ... depth - 1
 
-    What is returned is `z^{{depth-1}}`: the last of the `depth` layers, `y_t = z_t V_depth`, is the Dense
-    layer that follows. A depth of 1 is the layer itself. Other arguments are those of `Stack`.
+    The layer returns `z^{{depth-1}}`; the last of the `depth` layers, `y_t = z_t V_depth`, is the Dense layer after
+    it. With a depth of 1 it is the layer itself. Other arguments are those of `Stack`.
 
     Args:
         layer: a recurrent layer of this package.
-        units: of each hidden layer.
-        depth: layers between the hidden state and the output, that of the output included.
+        units: units of each hidden layer.
+        depth: number of layers between the hidden state and the output, the output layer included.
         activation: phi, by name or as a function.
 
     Raises:
@@ -76,20 +76,20 @@ class DeepOutput(Stack):
 
     def __init__(self, layer: Any, units: int, depth: int = 2, activation: Any = "tanh", **kwargs):
         _check(depth)
-        super().__init__([layer, *hidden_layers(units, depth - 1, activation, kwargs.get("dtype"))], **kwargs)
+        super().__init__([layer, *make_hidden_layers(units, depth - 1, activation, kwargs.get("dtype"))], **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class DeepTransition(RNN):
-    __doc__ = f"""Depth between one hidden state and the next (DT-RNN, with `shortcut` DT(S)-RNN).
+    __doc__ = f"""Deep transition between two hidden states (DT-RNN, with `shortcut` DT(S)-RNN).
 
-    An `RNN` over `rnnzoo.cells.DeepTransitionCell`, which holds the equations. Other arguments are
+    An `RNN` over `rnnzoo.cells.DeepTransitionCell`, which has the equations. Other arguments are
     those of `RNN`.
 
     Args:
         cell: a cell of `rnnzoo.cells`.
-        depth: ticks in a transition; 1 is the cell itself.
-        shortcut: whether the previous state also passes by the intermediate ticks.
+        depth: number of steps in a transition; 1 is the cell itself.
+        shortcut: whether the previous state also enters the last step directly.
 
     >>> import tensorflow as tf, rnnzoo
     >>> DeepTransition(rnnzoo.cells.ElmanCell(4), depth=2, shortcut=True)(tf.zeros([2, 7, 5])).shape

@@ -1,4 +1,4 @@
-"""Layers that make their own cell, such as `LSTM(units)`."""
+"""Layers that create their own cell, such as `LSTM(units)`."""
 
 import operator
 
@@ -8,13 +8,13 @@ from rnnzoo.cells import Cell
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import parameters, set_constructor, signature_of
 
-IGNORED = ("use_cudnn", "implementation")  # Keras's choices of a computation; none changes a number
+IGNORED = ("use_cudnn", "implementation")  # they select an implementation in Keras and change no result
 
 
 class NamedRNN(RNN):
-    """An `RNN` that makes its own cell: takes the arguments of both, and shows the cell's as its own.
+    """An `RNN` that creates its own cell, takes the arguments of both, and has the cell's arguments as attributes.
 
-    Subclasses name `cell_class`, and the layer of Keras whose arguments they take by position.
+    Subclasses name their `cell_class`, and with `like` the Keras layer whose positional arguments they take.
     """
 
     cell_class: type[Cell]

@@ -1,4 +1,4 @@
-"""What all models of the zoo share: they are made from a specification and a recipe, and made again from them."""
+"""Base class of all models, and their creation by name."""
 
 import re
 from typing import Any
@@ -8,18 +8,19 @@ import tensorflow as tf
 
 from rnnzoo import config
 from rnnzoo.registry import MODELS
-from rnnzoo.serialization import apply_renames, apply_value_rename
+from rnnzoo.renames import apply_renames, apply_value_rename
 from rnnzoo.spec import TaskSpec
 
 
 class ZooModel(keras.Model):
-    """A model built for a `TaskSpec`; its `recipe` is the registered name and the options.
+    """Base class of models, built for a `TaskSpec` from a recipe: the registered name and the options.
 
-    `run(inputs, state, mask, training)` is what trains: outputs `[batch, time, ...]` or `[batch, ...]`, and the
-    states after it; `initial_state(batch_size)` those before, an empty list where none are carried.
+    `run(inputs, state, mask, training)` is used in training: it returns outputs `[batch, time, ...]` or `[batch,
+    ...]`, and the new states; `initial_state(batch_size)` returns the states before the first step, an empty list if
+    there are none.
     """
 
-    compilable = True  # whether XLA can compile it
+    supports_xla = True  # whether XLA can compile the model
 
     def __init__(self, spec: TaskSpec, recipe: tuple[str, dict[str, Any]], **kwargs):
         super().__init__(**kwargs)
@@ -27,20 +28,21 @@ class ZooModel(keras.Model):
         self.supports_masking = True
 
     def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
-        """A part of a sequence, the states before it in, those after it out: `(outputs, state)`."""
+        """Runs a part of a sequence from given states: `(outputs, new_states)`."""
         raise NotImplementedError(f"{type(self).__name__} does not define run")
 
     def initial_state(self, batch_size: Any) -> list[tf.Tensor]:
-        """The states before the first step."""
+        """Returns the states before the first step."""
         return []
 
     def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
         return self.run(inputs, None, mask=mask, training=training)[0]
 
     def weights_by_path(self) -> dict[str, Any]:
-        """The weights by their path in the model, which does not depend on what was built before: `{path: variable}`.
+        """Returns the weights by their path in the model, `{path: variable}`, independent of other models in the
+        process.
 
-        As `variable.path`, but for the numbers that Keras counts through a process: those are counted within a layer.
+        The paths are those of `variable.path`, but with the numbers of equal names counted within a layer.
         """
         names: dict[str, dict[str, str]] = {}
         found = {}
@@ -81,7 +83,7 @@ class ZooModel(keras.Model):
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered models that match an fnmatch pattern, sorted.
+    """Returns the names of the registered models that match an fnmatch pattern, sorted.
 
     >>> list_models("lstm*")
     ['lstm', 'lstm-layernorm', 'lstm-peephole']
@@ -90,7 +92,12 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def create_model(name: str, spec: TaskSpec, **options: Any) -> keras.Model:
-    """The model of that name, built for a task.
+    """Creates the model of a name for a task.
+
+    Args:
+        name: a registered name, see `list_models`.
+        spec: the specification of the task.
+        **options: options of the model, as its flags.
 
     Raises:
         UserError: an unknown name, an option that the model lacks, or a value out of range.

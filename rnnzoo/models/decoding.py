@@ -1,190 +1,185 @@
-"""Writing symbol after symbol in one graph call: the likeliest, drawn ones, or the best of several beams.
+"""Decoding in one graph call: greedy, sampled and beam search.
 
-`step(ids, state)` stands for a model: ids of any leading shape `[..., batch]` to logits `[..., batch, symbols]`
-and the new state, a list of tensors `[..., batch, size]`. A sequence begins with BOUNDARY, which is not
-written, and ends with BOUNDARY; PAD and UNKNOWN are never written. Scores are the model's log-probabilities
-in nats of what is written, the end included.
+A model is represented by `step(ids, state)`: ids `[..., batch]` of any leading shape to logits `[..., batch, symbols]`
+and the new state, a list of tensors `[..., batch, size]`. A sequence begins with BOS, which is not part of the
+output, and ends with EOS; PAD and UNKNOWN are never generated. Scores are the log-probabilities of the output in
+nats, EOS included.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL
+from rnnzoo.models.sampling import NEVER_GENERATED, forbidden_mask, sample_token
+from rnnzoo.spec import BOS, EOS, PAD
 
 Step = Callable[[tf.Tensor, list], tuple[tf.Tensor, list]]
-NEVER = tuple(i for i in range(len(SPECIAL)) if i != BOUNDARY)
 
 
-def greedy(step: Step, state: list, batch: Any, limit: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """The likeliest symbol at each step: ids `[batch, limit]`, padded behind their ends, and scores `[batch]`."""
-    return write(step, state, batch, limit, lambda logits, t: tf.argmax(_allowed(logits), -1, tf.int32))
+def decode_greedily(step: Step, state: list, batch: Any, max_length: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Generates the most probable token at each step.
+
+    Returns:
+        Ids `[batch, max_length]`, padded after EOS, and scores `[batch]`.
+    """
+    return decode(step, state, batch, max_length, lambda logits, t: tf.argmax(_forbid(logits), -1, tf.int32))
 
 
-def sample(
-    step: Step, state: list, batch: Any, limit: Any, seed: Any, temperature: Any = 1.0, top_k: Any = 0, top_p: Any = 1.0
+def decode_sampled(
+    step: Step,
+    state: list,
+    batch: Any,
+    max_length: Any,
+    seed: Any,
+    temperature: Any = 1.0,
+    top_k: Any = 0,
+    top_p: Any = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Symbols drawn by `choose`: ids `[batch, limit]` and scores `[batch]`, which are the model's at temperature 1."""
-    return write(
-        step,
-        state,
-        batch,
-        limit,
-        lambda logits, t: choose(
-            logits, tf.random.stateless_uniform([batch], tf.stack([seed, t])), temperature, top_k, top_p, NEVER
-        ),
-    )
+    """Generates tokens sampled by `sample_token`.
+
+    Returns:
+        Ids `[batch, max_length]`, padded after EOS, and scores `[batch]`, which are those at temperature 1.
+    """
+
+    def choose(logits: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+        uniform = tf.random.stateless_uniform([batch], tf.stack([seed, t]))
+        return sample_token(logits, uniform, temperature, top_k, top_p, NEVER_GENERATED)
+
+    return decode(step, state, batch, max_length, choose)
 
 
-def write(
-    step: Step, state: list, batch: Any, limit: Any, pick: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+def decode(
+    step: Step, state: list, batch: Any, max_length: Any, choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Symbols that `pick(logits [batch, symbols], t)` chooses, until all sequences have ended."""
+    """Generates the tokens that `choose(logits [batch, symbols], t)` returns, until all sequences have ended."""
 
-    def body(t: Any, last: Any, state: list, ended: Any, scores: Any, written: Any) -> tuple:
+    def body(t: Any, last: Any, state: list, ended: Any, scores: Any, output: Any) -> tuple:
         logits, state = step(last, state)
-        symbol = tf.where(ended, PAD, pick(logits, t))
-        logs = tf.gather(tf.nn.log_softmax(logits), symbol, batch_dims=1)
-        scores += tf.where(ended, tf.zeros_like(logs), logs)
-        shown = tf.where(symbol == BOUNDARY, PAD, symbol)
-        written = tf.tensor_scatter_nd_update(written, [[t]], shown[None])
-        return t + 1, symbol, state, ended | (symbol == BOUNDARY), scores, written
+        token = tf.where(ended, PAD, choose(logits, t))
+        log_probability = tf.gather(tf.nn.log_softmax(logits), token, batch_dims=1)
+        scores += tf.where(ended, tf.zeros_like(log_probability), log_probability)
+        visible = tf.where(token == EOS, PAD, token)
+        output = tf.tensor_scatter_nd_update(output, [[t]], visible[None])
+        return t + 1, token, state, ended | (token == EOS), scores, output
 
-    def going(t: Any, last: Any, state: list, ended: Any, *rest: Any) -> tf.Tensor:
-        return (t < limit) & ~tf.reduce_all(ended)
+    def condition(t: Any, last: Any, state: list, ended: Any, *_: Any) -> tf.Tensor:
+        return (t < max_length) & ~tf.reduce_all(ended)
 
-    loop = (
+    loop_vars = (
         tf.constant(0),
-        tf.fill([batch], BOUNDARY),
+        tf.fill([batch], BOS),
         list(state),
         tf.zeros([batch], tf.bool),
         tf.zeros([batch]),
-        tf.fill([limit, batch], PAD),
+        tf.fill([max_length, batch], PAD),
     )
-    *_, scores, written = _loop(going, body, loop)
-    return tf.transpose(written), scores
+    *_, scores, output = _while_loop(condition, body, loop_vars)
+    return tf.transpose(output), scores
+
+
+class _Beams(NamedTuple):
+    """The hypotheses of a beam search, `[width, batch, ...]`; `output` is `[max_length, width, batch]`."""
+
+    last: Any
+    state: list
+    ended: Any
+    scores: Any
+    lengths: Any
+    output: Any
 
 
 def beam_search(
-    step: Step, state: list, batch: Any, limit: Any, width: Any, length_penalty: Any = 0.0
+    step: Step, state: list, batch: Any, max_length: Any, width: Any, length_penalty: Any = 0.0
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The best sequences that `width` beams find: ids `[width, batch, limit]` and scores `[width, batch]`, best first.
+    """Searches for the sequences of highest score.
 
-    Sequences are ranked by `score / ((5 + length) / 6) ** length_penalty` (Wu et al. 2016, arXiv 1609.08144),
-    the penalty being one value or one for each row of the batch; the scores returned are the log-probabilities
-    themselves, -inf for beams that found nothing. The search ends when all beams have ended; of less than one beam it
-    makes one.
+    Hypotheses are ranked by `score / ((5 + length) / 6) ** length_penalty` (Wu et al. 2016, arXiv 1609.08144). The
+    search ends when all beams have ended.
+
+    Args:
+        step: the model.
+        state: its initial state.
+        batch: the batch size.
+        max_length: the length of the longest output.
+        width: the number of beams, at least 1.
+        length_penalty: one value, or one for each row.
+
+    Returns:
+        Ids `[width, batch, max_length]` and scores `[width, batch]`, best first; -inf for beams without a result.
     """
     width = tf.maximum(width, 1) if tf.is_tensor(width) else max(width, 1)
 
-    def body(t: Any, last: Any, state: list, ended: Any, scores: Any, lengths: Any, written: Any) -> tuple:
-        logits, state = step(last, state)  # [width, batch, symbols]
-        symbols = logits.shape[-1]
-        going_on = tf.nn.log_softmax(logits) + _forbidden(symbols)
-        at_end = tf.where(tf.range(symbols) == PAD, 0.0, -math.inf)
-        total = scores[..., None] + tf.where(ended[..., None], at_end, going_on)
-        longer = lengths + tf.cast(~ended, tf.int32)
-        ranked = tf.where(tf.math.is_inf(total), total, total / _divisor(longer, length_penalty)[..., None])
-        rows = tf.reshape(tf.transpose(ranked, [1, 0, 2]), [batch, width * symbols])
-        best = tf.transpose(tf.math.top_k(rows, width).indices)  # [width, batch]
-        parent, symbol = best // symbols, best % symbols
-        place = parent * batch + tf.range(batch)  # of [width, batch] as one dimension
+    def body(t: Any, beams: _Beams) -> tuple:
+        return t + 1, _extend_beams(step, t, beams, width, batch, length_penalty)
 
-        def follow(tensor: tf.Tensor) -> tf.Tensor:
-            flat = tf.reshape(tensor, tf.concat([[width * batch], tf.shape(tensor)[2:]], 0))
-            return tf.gather(flat, place)
+    def condition(t: Any, beams: _Beams) -> tf.Tensor:
+        return (t < max_length) & ~tf.reduce_all(beams.ended | tf.math.is_inf(beams.scores))
 
-        scores = tf.gather(tf.reshape(total, [-1]), place * symbols + symbol)
-        lengths, ended = follow(longer), follow(ended)
-        shown = tf.where(ended | (symbol == BOUNDARY), PAD, symbol)
-        written = tf.gather(tf.reshape(written, [limit, width * batch]), place, axis=1)
-        written = tf.tensor_scatter_nd_update(written, [[t]], shown[None])
-        return t + 1, symbol, [follow(s) for s in state], ended | (symbol == BOUNDARY), scores, lengths, written
-
-    def going(t: Any, last: Any, state: list, ended: Any, scores: Any, *rest: Any) -> tf.Tensor:
-        return (t < limit) & ~tf.reduce_all(ended | tf.math.is_inf(scores))
-
-    first = tf.fill([width, batch], BOUNDARY)
-    loop = (
-        tf.constant(0),
-        first,
+    beams = _Beams(
+        tf.fill([width, batch], BOS),
         [tf.repeat(s[None], width, 0) for s in state],
         tf.zeros([width, batch], tf.bool),
         tf.where(tf.range(width)[:, None] == 0, 0.0, -math.inf) + tf.zeros([width, batch]),
         tf.zeros([width, batch], tf.int32),
-        tf.fill([limit, width, batch], PAD),
+        tf.fill([max_length, width, batch], PAD),
     )
-    *_, scores, _, written = _loop(going, body, loop)
-    return tf.transpose(written, [1, 2, 0]), scores
+    _, beams = _while_loop(condition, body, (tf.constant(0), beams))
+    return tf.transpose(beams.output, [1, 2, 0]), beams.scores
 
 
-def mix(step: Step, state: list, previous: tf.Tensor, coins: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """`previous [batch, time]` with what the model draws, step by step, in the places of the `coins`; no gradient."""
+def _extend_beams(step: Step, t: Any, beams: _Beams, width: Any, batch: Any, length_penalty: Any) -> _Beams:
+    """Extends all hypotheses by one token and keeps the best `width`."""
+    logits, state = step(beams.last, beams.state)  # [width, batch, symbols]
+    symbols = logits.shape[-1]
+    log_probabilities = tf.nn.log_softmax(logits) + forbidden_mask(symbols)
+    only_pad = tf.where(tf.range(symbols) == PAD, 0.0, -math.inf)
+    scores = beams.scores[..., None] + tf.where(beams.ended[..., None], only_pad, log_probabilities)
+    lengths = beams.lengths + tf.cast(~beams.ended, tf.int32)
+    penalty = ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** length_penalty
+    ranks = tf.where(tf.math.is_inf(scores), scores, scores / penalty[..., None])
+    ranks = tf.reshape(tf.transpose(ranks, [1, 0, 2]), [batch, width * symbols])
+    best = tf.transpose(tf.math.top_k(ranks, width).indices)  # [width, batch]
+    parent, token = best // symbols, best % symbols
+    row = parent * batch + tf.range(batch)  # in [width * batch]
+
+    def of_parent(tensor: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.reshape(tensor, tf.concat([[width * batch], tf.shape(tensor)[2:]], 0)), row)
+
+    ended = of_parent(beams.ended)
+    visible = tf.where(ended | (token == EOS), PAD, token)
+    max_length = tf.shape(beams.output)[0]
+    output = tf.gather(tf.reshape(beams.output, [max_length, width * batch]), row, axis=1)
+    output = tf.tensor_scatter_nd_update(output, [[t]], visible[None])
+    scores = tf.gather(tf.reshape(scores, [-1]), row * symbols + token)
+    return _Beams(token, [of_parent(s) for s in state], ended | (token == EOS), scores, of_parent(lengths), output)
+
+
+def mix_samples(step: Step, state: list, previous: tf.Tensor, replace: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Replaces tokens of `previous [batch, time]` by sampled ones where `replace` is True; no gradient."""
     columns, time = tf.transpose(previous), tf.shape(previous)[1]
 
     def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
         logits, state = step(mixed[t], state)
         uniform = tf.random.stateless_uniform(tf.shape(previous)[:1], seed + tf.stack([t, 0]))
-        drawn = choose(logits, uniform, never=NEVER)
-        fed = tf.where(coins[:, t + 1], drawn, columns[t + 1])
-        return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], fed[None])
+        sampled = sample_token(logits, uniform, never=NEVER_GENERATED)
+        token = tf.where(replace[:, t + 1], sampled, columns[t + 1])
+        return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], token[None])
 
-    *_, mixed = _loop(lambda t, *_: t < time - 1, body, (tf.constant(0), list(state), columns))
+    *_, mixed = _while_loop(lambda t, *_: t < time - 1, body, (tf.constant(0), list(state), columns))
     return tf.stop_gradient(tf.ensure_shape(tf.transpose(mixed), previous.shape))
 
 
-def choose(
-    logits: tf.Tensor,
-    uniform: tf.Tensor,
-    temperature: Any = 1.0,
-    top_k: Any = 0,
-    top_p: Any = 1.0,
-    never: tuple[int, ...] = (0, 1, 2),
-) -> tf.Tensor:
-    """A symbol `[batch]` from logits `[batch, symbols]`: at temperature 0 the likeliest one, else a sampled one.
+def _while_loop(condition: Callable[..., tf.Tensor], body: Callable[..., tuple], loop_vars: tuple) -> tuple:
+    """Calls `tf.while_loop` with variables that keep their static shapes."""
 
-    Sampled from the `top_k` likeliest if that is above 0, and from the fewest likeliest whose probabilities together
-    reach `top_p`. `uniform [batch]`, at least 0 and below 1, decides which: the symbol at whose probability the sum
-    over the likelier ones passes it. Temperature, `top_k` and `top_p` are one value or one for each row.
-    """
-    symbols = logits.shape[-1]
-    temperature, top_k, top_p = (
-        tf.reshape(tf.cast(value, dtype), [-1, 1])
-        for value, dtype in ((temperature, logits.dtype), (top_k, tf.int32), (top_p, logits.dtype))
-    )
-    ordered, index = tf.math.top_k(logits + _forbidden(symbols, never), symbols)  # the likeliest first
-    p = tf.nn.softmax(ordered / tf.maximum(temperature, 1e-6))
-    rank = tf.range(symbols)
-    kept = (top_k <= 0) | (rank < top_k)
-    kept &= (tf.cumsum(p, 1, exclusive=True) < top_p) | (rank == 0)
-    p = tf.where(kept, p, 0.0)
-    total = tf.cumsum(p, 1)
-    place = tf.math.count_nonzero(total <= tf.cast(uniform, p.dtype)[:, None] * total[:, -1:], 1, dtype=tf.int32)
-    place = tf.minimum(place, tf.math.count_nonzero(p > 0, 1, dtype=tf.int32) - 1)  # where rounding goes past the last
-    place = tf.where(temperature[:, 0] > 0, place, 0)
-    return tf.gather(index, place, batch_dims=1)
-
-
-def _loop(going: Callable[..., tf.Tensor], body: Callable[..., tuple], first: tuple) -> tuple:
-    """`tf.while_loop`, each variable keeping the shape that is known of it."""
-
-    def steady(*before: Any) -> tuple:
+    def with_shapes(*before: Any) -> tuple:
         return tree.map_structure(lambda b, a: tf.ensure_shape(a, b.shape), before, tuple(body(*before)))
 
-    return tf.while_loop(going, steady, first)
+    return tf.while_loop(condition, with_shapes, loop_vars)
 
 
-def _allowed(logits: tf.Tensor) -> tf.Tensor:
-    return logits + _forbidden(logits.shape[-1])
-
-
-def _forbidden(symbols: int, never: tuple[int, ...] = NEVER) -> tf.Tensor:
-    """-inf for the symbols that are never written, 0 for others."""
-    return tf.constant([-math.inf if i in never else 0.0 for i in range(symbols)])
-
-
-def _divisor(lengths: tf.Tensor, penalty: Any) -> tf.Tensor:
-    return ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** penalty
+def _forbid(logits: tf.Tensor) -> tf.Tensor:
+    return logits + forbidden_mask(logits.shape[-1])

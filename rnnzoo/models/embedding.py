@@ -1,53 +1,55 @@
-"""From ids to vectors: of tokens, and of words with their spelling."""
+"""Embeddings of tokens, and of words with their characters."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from rnnzoo.cells.ops import Lookup, looked_up, weight
+from rnnzoo.cells.ops import EmbeddingLookup, as_lookup, weight
 from rnnzoo.errors import UserError
 from rnnzoo.layers import LSTM, Bidirectional
 from rnnzoo.spec import PAD, TaskSpec
 
 
-def make_embedding(spec: TaskSpec, size: int, character_units: int) -> keras.layers.Layer | None:
-    """The embedding that a task's inputs need; None for features."""
+def make_embedding(spec: TaskSpec, size: int, char_units: int) -> keras.layers.Layer | None:
+    """Creates the embedding for the inputs of a task; None for features."""
     if spec.inputs != "tokens":
         return None
-    if spec.characters:
-        return SpelledEmbedding(spec.input_size, len(spec.characters), size, character_units, name="embedding")
-    return table(spec.input_size, size, name="embedding")
+    if spec.char_vocabulary:
+        return SpelledEmbedding(spec.input_size, len(spec.char_vocabulary), size, char_units, name="embedding")
+    return make_table(spec.input_size, size, name="embedding")
 
 
-def table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
-    # of unit size: Keras's small default leaves the first layer all but blind for hundreds of steps
+def make_table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
+    # with Keras's small default values the first layer learns nothing for hundreds of steps
+    """Creates an embedding table with values of unit variance."""
     return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
 
 
 def embed(embedding: keras.layers.Layer, ids: Any) -> tf.Tensor:
-    """The vectors of ids, which tell the layers behind what table they are from.
+    """Embeds ids and marks the vectors with their lookup, see `rnnzoo.cells.ops.EmbeddingLookup`.
 
-    Where the layers multiply the table instead, no gradient passes the vectors: ask for that of the table.
+    Where a layer multiplies the table instead of the vectors, no gradient reaches the vectors: differentiate with
+    respect to the table.
     """
     vectors, ids = embedding(ids), tf.convert_to_tensor(ids)
     if type(embedding) is not keras.layers.Embedding or embedding.quantization_mode is not None:
-        return vectors  # which may be something else than rows of the table
+        return vectors  # the vectors may not be rows of the table
     ids = ids if ids.dtype in (tf.int32, tf.int64) else tf.cast(ids, tf.int32)
-    ids = tf.where(ids < 0, ids + embedding.input_dim, ids)  # counted from the end, as the layer takes them
-    return looked_up(vectors, Lookup(weight(embedding.embeddings, vectors.dtype), ids))
+    ids = tf.where(ids < 0, ids + embedding.input_dim, ids)  # negative ids count from the end, as in the layer
+    return as_lookup(vectors, EmbeddingLookup(weight(embedding.embeddings, vectors.dtype), ids))
 
 
-def begin_at(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:
-    """Puts vectors from elsewhere into the rows `ids` of an embedding, and makes the other rows as large as they are.
+def initialize_embedding(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:
+    """Sets rows of an embedding to pretrained vectors, and scales the other rows to the same standard deviation.
 
     Raises:
-        UserError: the vectors are of another size than the embedding's.
+        UserError: the vectors have another size than the embedding.
     """
     if values.shape[1] != embedding.output_dim:
         raise UserError(
-            f"--vectors: {values.shape[1]} numbers a word, and the embedding has {embedding.output_dim}: give "
-            f"--embedding={values.shape[1]}, or as many --units where leaves are their embeddings"
+            f"--vectors: the vectors have {values.shape[1]} numbers and the embedding {embedding.output_dim}: give "
+            f"--embedding={values.shape[1]}, or --units={values.shape[1]} for compositions whose leaves are embeddings"
         )
     rows = embedding.embeddings.numpy() * values.std()
     rows[ids] = values
@@ -55,21 +57,21 @@ def begin_at(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:
 
 
 class SpelledEmbedding(keras.layers.Layer):
-    """A word's vector, and beside it what a bidirectional LSTM has read over its characters.
+    """Embedding of words by their id and their characters.
 
-        e_t = [E[word_t]; f(characters_t); b(characters_t)]
+        e_t = [E[word_t]; f(chars_t); b(chars_t)]
 
-    Call it with ids `[..., 1 + length]`, the word's first, its characters' padded with 0; it returns
-    `[..., size + 2 units]`. So words never seen before have a vector of their own.
+    f and b are the final states of a bidirectional LSTM over the characters, so that unknown words have different
+    embeddings. Call it with ids `[..., 1 + length]`, the id of the word and of its characters, padded with 0; it
+    returns `[..., size + 2 units]`.
 
-    Lample, Ballesteros, Subramanian, Kawakami & Dyer (2016), Neural architectures for named entity
-    recognition, NAACL.
+    Lample, Ballesteros, Subramanian, Kawakami & Dyer (2016), Neural architectures for named entity recognition, NAACL.
     """
 
     def __init__(self, words: int, characters: int, size: int, units: int, **kwargs):
         super().__init__(**kwargs)
-        self.words = table(words, size, name="words")
-        self.characters = table(characters, units, name="characters")
+        self.words = make_table(words, size, name="words")
+        self.characters = make_table(characters, units, name="characters")
         self.reader = Bidirectional(LSTM(units), name="reader")
 
     def build(self, input_shape: Any) -> None:

@@ -1,4 +1,4 @@
-"""Input to outputs: embedding, recurrent core, head."""
+"""Models of one sequence: embedding, recurrent core, output layer."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ from rnnzoo.spec import TaskSpec
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class Network(ZooModel):
-    """Embedding (of tokens), recurrent core, linear head; built from a `TaskSpec`.
+    """Embedding (of tokens), recurrent core and linear output layer, built from a `TaskSpec`.
 
-    Call it with ids `[batch, time]` (of words with their spelling `[batch, time, 1 + word_length]`) or
-    features `[batch, time, features]`; it returns logits or values, `[batch, time, outputs]` per step or
-    `[batch, outputs]`. `run` also takes and returns the states, `step` is one step of a stream.
+    Call it with ids `[batch, time]` (with characters `[batch, time, 1 + word_length]`) or features
+    `[batch, time, features]`; it returns logits or values, `[batch, time, outputs]` for each step or `[batch,
+    outputs]`. `run` also takes and returns the states; `step` runs one step of a stream.
 
     Args:
-        core: a layer with the interface of `rnnzoo.layers.Stack`; it is made to return what the task needs.
-        spec: what goes in and what comes out.
-        embedding: a layer from what the task gives to `[..., size]`, or None.
-        recipe: registered name and options, from which the model is made again when it is loaded.
-        dropout: fraction of what enters the head that is hidden in training.
+        core: a layer with the interface of `rnnzoo.layers.Stack`; its `return_sequences` and `return_state` are set.
+        spec: the specification of the task.
+        embedding: a layer from the inputs to `[..., size]`, or None.
+        recipe: registered name and options, from which the model is created again when it is loaded.
+        dropout: fraction of the inputs of the output layer that is dropped in training.
 
     Raises:
-        UserError: a core that reads ahead for a task that guesses the next token, or a task of pairs.
+        UserError: a core that is not causal for a task that predicts the next input, or a task of trees or pairs.
     """
 
     def __init__(
@@ -41,16 +41,12 @@ class Network(ZooModel):
     ):
         super().__init__(spec, recipe, **kwargs)
         if spec.inputs not in ("tokens", "features"):
-            has = (
-                "trees: --model=recursive"
-                if spec.inputs == "tree"
-                else "sources and what is written for each: --model=seq2seq"
-            )
-            raise UserError(f"model '{recipe[0]}' reads one sequence, and this task has {has} is for that")
-        if spec.guesses_next and not core.causal:
+            kind, model = ("trees", "recursive") if spec.inputs == "tree" else ("sources and targets", "seq2seq")
+            raise UserError(f"model '{recipe[0]}' reads one sequence, and this task has {kind}: use --model={model}")
+        if spec.predicts_next and not core.causal:
             raise UserError(
-                f"model '{recipe[0]}' reads ahead, so it cannot be a language model: what it is to guess, the next "
-                "input, it would have seen; choose a model of one direction, or another task"
+                f"model '{recipe[0]}' is bidirectional, so it cannot be a language model: it would have seen the next "
+                "input, which it predicts; choose a unidirectional model, or another task"
             )
         self.core = core
         core.return_sequences, core.return_state = spec.per_step, True
@@ -58,17 +54,17 @@ class Network(ZooModel):
         self.embedding = embedding
         # logits and predictions in float32, whatever the policy
         self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
-        self(self.example())
+        self(self.example_inputs())
 
-    def example(self, batch_size: int = 1, time: int = 2) -> tf.Tensor:
-        """Inputs of the right kind, all zero."""
+    def example_inputs(self, batch_size: int = 1, time: int = 2) -> tf.Tensor:
+        """Returns inputs of zeros of the right kind."""
         if self.spec.inputs == "tokens":
-            spelling = [1 + self.spec.word_length] if self.spec.word_length else []
-            return tf.zeros([batch_size, time, *spelling], tf.int32)
+            chars = [1 + self.spec.word_length] if self.spec.word_length else []
+            return tf.zeros([batch_size, time, *chars], tf.int32)
         return tf.zeros([batch_size, time, self.spec.input_size])
 
     def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
-        """A part of a sequence, the states before it in, those after it out: `(outputs, state)`."""
+        """Runs a part of a sequence from given states: `(outputs, new_states)`."""
         hidden, *state = self.core(self._embed(inputs), initial_state=state, mask=mask, training=training)
         hidden = hidden if self.dropout is None else self.dropout(hidden, training=training)
         return self.head(hidden), state
@@ -79,14 +75,19 @@ class Network(ZooModel):
         return self.core.causal
 
     def step(self, inputs: Any, state: Any) -> tuple[Any, list]:
-        """One step of a stream: `inputs [batch]` (ids) or `[batch, features]`. Raises `UserError` if it reads ahead."""
+        """Runs one step of a stream: `inputs [batch]` (ids) or `[batch, features]`, and states, to `(outputs,
+        new_states)`.
+
+        Raises:
+            UserError: the model is not causal.
+        """
         if not self.causal:
-            raise UserError(f"model '{self._recipe[0]}' reads ahead and cannot stream; one of one direction can")
+            raise UserError(f"model '{self._recipe[0]}' is bidirectional and cannot stream; use a unidirectional model")
         hidden, state = self.core.step(self._embed(inputs), state)
         return self.head(hidden), state
 
     def initial_state(self, batch_size: Any) -> list[tf.Tensor]:
-        """The states before the first step."""
+        """Returns the states before the first step."""
         return self.core.get_initial_state(batch_size)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

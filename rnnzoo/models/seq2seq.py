@@ -1,4 +1,4 @@
-"""Models that write: `seq2seq` reads a sequence and writes another, `decoder` writes from a label or a vector."""
+"""The models `seq2seq`, from sequence to sequence, and `decoder`, from a label or vector to a sequence."""
 
 import dataclasses
 from typing import Any
@@ -7,12 +7,12 @@ from rnnzoo.cells import Attention, AttentionCell
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN, Decoder
-from rnnzoo.models.arranged import Fields, register_any_cell
+from rnnzoo.models.any_cell import Fields, register_any_cell
 from rnnzoo.models.encoder_decoder import EncoderDecoder
-from rnnzoo.models.recurrent import cell_maker, make_core
+from rnnzoo.models.recurrent import build_core, make_cell_factory
 from rnnzoo.spec import TaskSpec
 
-NAMED = ("none", "dot", "general", "additive")
+SCORES = ("none", "dot", "general", "additive")
 DECODER: Fields = [
     ("cell", str, option("lstm", "name of the cell")),
     (
@@ -20,88 +20,94 @@ DECODER: Fields = [
         str,
         option(
             "none",
-            "what the embedding of what is written also serves for: nothing, the output, or the source too",
+            "share the target embedding with the output layer, or with the source embedding too",
             choices=("none", "output", "all"),
         ),
     ),
     (
         "scheduled_sampling",
         float,
-        option(0.0, "probability that training feeds what the model itself would have written", minimum=0, maximum=1),
+        option(0.0, "probability that a decoder input is sampled from the model in training", minimum=0, maximum=1),
     ),
-    ("sampling_steps", int, option(0, "training steps over which that probability rises from 0", minimum=0)),
+    ("scheduled_sampling_steps", int, option(0, "training steps over which it rises from 0", minimum=0)),
 ]
 SEQ2SEQ: Fields = [
     *DECODER,
-    ("both_ways", bool, option(False, "the encoder reads forward and backward")),
-    ("reverse_source", bool, option(False, "the encoder reads from the end of the source (Sutskever et al. 2014)")),
+    ("bidirectional_encoder", bool, option(False, "a bidirectional encoder")),
+    ("reverse_source", bool, option(False, "the encoder reads the source from its end (Sutskever et al. 2014)")),
     (
         "decoder_units",
         int | None,
-        option(None, "units of each layer of the decoder; default: units", minimum=1, size="units"),
+        option(None, "units of each decoder layer; default: units", minimum=1, size="units"),
     ),
     (
         "decoder_layers",
         int | None,
-        option(None, "recurrent layers of the decoder; default: layers", minimum=1, size="layers"),
+        option(None, "number of decoder layers; default: layers", minimum=1, size="layers"),
     ),
-    ("attention", str, option("general", "how the decoder compares itself with the source", choices=NAMED)),
-    ("input_feeding", bool, option(False, "what attention has read enters the next step of the decoder")),
-    ("feed_context", bool, option(False, "the context enters every step of the decoder, not only the first state")),
+    ("attention", str, option("general", "score of the attention over the source", choices=SCORES)),
+    ("input_feeding", bool, option(False, "the attention output is an input of the next decoder step")),
+    (
+        "feed_context",
+        bool,
+        option(False, "the context is an input of every decoder step, and not only the initial state"),
+    ),
 ]
 
 
-def _make_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
+def _build_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
     if options.input_feeding and options.attention == "none":
-        raise UserError("--input_feeding feeds what attention has read: give --attention too")
-    if options.both_ways and options.reverse_source:
-        raise UserError("--reverse_source: an encoder that reads --both_ways reads from the end already")
-    writing = dataclasses.replace(
+        raise UserError("--input_feeding needs attention: give --attention too")
+    if options.bidirectional_encoder and options.reverse_source:
+        raise UserError("--reverse_source: a --bidirectional_encoder reads the source from its end already")
+    decoder_options = dataclasses.replace(
         options, units=options.decoder_units or options.units, layers=options.decoder_layers or options.layers
     )
     try:
-        merge = "concat" if options.both_ways else ""
-        make_encoder = cell_maker("seq2seq", options.cell, options)
-        encoder = make_core(make_encoder, options, merge, go_backwards=options.reverse_source, return_sequences=True)
-        places = _memory_size(encoder, options)
-        if options.attention == "dot" and places != writing.units:
+        merge = "concat" if options.bidirectional_encoder else ""
+        make_encoder = make_cell_factory("seq2seq", options.cell, options)
+        encoder = build_core(make_encoder, options, merge, go_backwards=options.reverse_source, return_sequences=True)
+        memory_size = _memory_size(encoder, options)
+        if options.attention == "dot" and memory_size != decoder_options.units:
             raise UserError(
-                f"--attention=dot compares vectors of one size, but the decoder's have {writing.units} numbers and the "
-                f"encoder's {places}: take --attention=general, which has a matrix between them"
+                f"--attention=dot needs decoder and encoder outputs of the same size, got {decoder_options.units} and "
+                f"{memory_size}: use --attention=general, which has a matrix between them"
             )
-        decoder = _make_decoder(writing, places)
-        size = writing.units if options.feed_context else 0
-        return _network("seq2seq", encoder, decoder, spec, options, size)
+        decoder = _make_decoder(decoder_options, memory_size)
+        size = decoder_options.units if options.feed_context else 0
+        return _build_model("seq2seq", encoder, decoder, spec, options, size)
     except ValueError as error:
         raise UserError(f"model 'seq2seq': {error}") from None
 
 
 def _make_decoder(options: Any, memory_size: int) -> Decoder:
-    make_cell = cell_maker("seq2seq", options.cell, options)
+    make_cell = make_cell_factory("seq2seq", options.cell, options)
     attention = None if options.attention == "none" else Attention(options.units, options.attention, name="attention")
     if attention is None or not options.input_feeding:
-        return Decoder(make_core(make_cell, options), attention, name="decoder")
+        return Decoder(build_core(make_cell, options), attention, name="decoder")
     if options.input_depth > 1 or options.output_depth > 1:
-        raise UserError("--input_feeding goes with no hidden layers before and behind: leave out the depths")
+        raise UserError("--input_feeding does not support --input_depth and --output_depth")
     cells = [make_cell() for _ in range(options.layers)]
-    cell = AttentionCell(cells, attention, memory_size, residual=options.residual, dropout=options.layer_dropout)
+    cell = AttentionCell(cells, attention, memory_size, residual=options.residual, dropout=options.output_dropout)
     return Decoder(RNN(cell, truncate=options.truncate or None), name="decoder")
 
 
 def _memory_size(encoder: Any, options: Any) -> int:
-    """Features of what the encoder gives for each place."""
+    """The number of features of the encoder outputs."""
     return encoder.compute_output_shape((None, None, options.embedding))[-1]
 
 
-def _make_decoder_alone(spec: TaskSpec, options: Any) -> EncoderDecoder:
+def _build_decoder(spec: TaskSpec, options: Any) -> EncoderDecoder:
     try:
-        decoder = Decoder(make_core(cell_maker("decoder", options.cell, options), options), name="decoder")
-        return _network("decoder", None, decoder, spec, options, options.units)
+        decoder = Decoder(build_core(make_cell_factory("decoder", options.cell, options), options), name="decoder")
+        return _build_model("decoder", None, decoder, spec, options, options.units)
     except ValueError as error:
         raise UserError(f"model 'decoder': {error}") from None
 
 
-def _network(name: str, encoder: Any, decoder: Decoder, spec: TaskSpec, options: Any, context: int) -> EncoderDecoder:
+def _build_model(
+    name: str, encoder: Any, decoder: Decoder, spec: TaskSpec, options: Any, context: int
+) -> EncoderDecoder:
     return EncoderDecoder(
         encoder,
         decoder,
@@ -111,23 +117,23 @@ def _network(name: str, encoder: Any, decoder: Decoder, spec: TaskSpec, options:
         context_units=context,
         tied=options.tied_embeddings,
         sampling=options.scheduled_sampling,
-        sampling_steps=options.sampling_steps,
-        dropout=options.layer_dropout,
+        sampling_steps=options.scheduled_sampling_steps,
+        dropout=options.output_dropout,
     )
 
 
 register_any_cell(
     "seq2seq",
-    "Encoder and decoder: reads a sequence, then writes another, looking back at what it read.\n\n"
+    "Encoder-decoder: generates an output sequence for a source sequence, with attention.\n\n"
     "Sutskever, Vinyals & Le (2014), arXiv 1409.3215; Cho et al. (2014), arXiv 1406.1078; Bahdanau, Cho & Bengio\n"
     "(2014), arXiv 1409.0473; Luong, Pham & Manning (2015), arXiv 1508.04025.",
     SEQ2SEQ,
-    _make_seq2seq,
+    _build_seq2seq,
 )
 register_any_cell(
     "decoder",
-    "One to many: writes a sequence from a label or a vector, which every step is fed.\n\n"
+    "Decoder: generates an output sequence from a label or a vector (one to many).\n\n"
     "The decoder of Cho et al. (2014), arXiv 1406.1078.",
     DECODER,
-    _make_decoder_alone,
+    _build_decoder,
 )

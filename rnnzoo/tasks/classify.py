@@ -1,4 +1,4 @@
-"""Classifying texts."""
+"""The task `classify`: text classification."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,56 +7,59 @@ from pathlib import Path
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data import python_source
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.bucketing import Example
+from rnnzoo.data.splits import FileOptions, check_data_given, read_splits
+from rnnzoo.data.tables import find_column, is_column_number, read_table
+from rnnzoo.data.tokens import split_words_and_punctuation
+from rnnzoo.data.vocabulary import build_vocabulary, check_vocabulary, encode
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks import python_source, table
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.classes import ClassTask, class_spec
-from rnnzoo.tasks.stored import Example, FileOptions, from_files, need_data
-from rnnzoo.tasks.units import split_tokens
-from rnnzoo.tasks.vocabulary import check_known, ids_of, vocabulary
+from rnnzoo.tasks.base import ClassificationTask, classification_spec
 
-Labelled = tuple[str, str]  # text, label
+LabelledText = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassifyOptions(FileOptions):
-    """Options of classifying texts."""
+    """Options of the task `classify`."""
 
-    data: str | None = option(None, "CSV or TSV; default: snippets of the Python standard library")
-    text_column: str = option("text", "name or number (0: the first) of the column of texts")
-    label_column: str = option("label", "name or number of the column of labels")
-    level: str = option("token", "units: char, or token (words and signs)", choices=("char", "token"))
-    seq_length: int = option(300, "most units of a text; the rest is cut off", minimum=1, size="time")
-    vocabulary_size: int = option(5000, "most units to know; the rest become <unk>", minimum=1)
-    min_count: int = option(2, "units seen less often in training become <unk>", minimum=1)
+    data: str | None = option(None, "CSV or TSV file; default: snippets of the Python standard library")
+    text_column: str = option("text", "name or number (0: the first) of the text column")
+    label_column: str = option("label", "name or number of the label column")
+    level: str = option("token", "kind of tokens: char, or token (words and punctuation)", choices=("char", "token"))
+    seq_length: int = option(300, "tokens of a text that are read", minimum=1, size="time")
+    vocabulary_size: int = option(5000, "size of the vocabulary; other tokens become <unk>", minimum=1)
+    min_count: int = option(2, "tokens with fewer occurrences in training become <unk>", minimum=1)
 
 
 @TASKS.register("classify")
-class Classify(ClassTask):
-    """Classifying texts: one label for each.
+class Classify(ClassificationTask):
+    """Text classification: one label for each text.
 
-    `macro_f1` is the mean of the F1 of each class, rare or not. Columns given by numbers are those of a
-    file without a header. Rows without a text or a label are left out. By default: from which of
-    eight packages of the standard library a snippet of code is, files for the test being others than
-    those for training.
+    `macro_f1` is the mean of the F1 scores of the classes. If both columns are given by numbers, the file has no
+    header. Rows without a text or a label are dropped. The default data are snippets of Python from eight packages
+    of the standard library, to be classified by package; test snippets come from other files than training snippets.
     """
 
-    kind = "texts"
+    example_name = "texts"
     training_defaults = {"steps": 400, "learning_rate": 3e-3}
 
     def __init__(self, options: ClassifyOptions):
-        need_data(options, "text_column", "label_column")
+        check_data_given(options, "text_column", "label_column")
         self.origin = options.data or "snippets of the Python standard library"
-        texts = from_files(options, lambda path: _read(path, options)) if options.data else python_source.snippets()
-        split: Callable[[str], list[str]] = list if options.level == "char" else split_tokens
-        units = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
-        symbols = vocabulary(units["train"], options.vocabulary_size, options.min_count)
-        check_known(symbols, options.min_count)
+        texts = (
+            read_splits(options, lambda path: _read(path, options)) if options.data else python_source.sample_snippets()
+        )
+        split: Callable[[str], list[str]] = list if options.level == "char" else split_words_and_punctuation
+        tokens = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
+        symbols = build_vocabulary(tokens["train"], options.vocabulary_size, options.min_count)
+        check_vocabulary(symbols, options.min_count)
         labels = tuple(sorted({label for s in SPLITS for _, label in texts[s]}))
         if len(labels) < 2:
-            raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to tell apart")
-        spec = class_spec(
+            raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to classify")
+        spec = classification_spec(
             labels,
             ("accuracy", "macro_f1"),
             inputs="tokens",
@@ -66,8 +69,8 @@ class Classify(ClassTask):
         )
         examples = {
             s: [
-                Example(ids_of(found, symbols), np.int32(labels.index(label)))
-                for found, (_, label) in zip(units[s], texts[s], strict=True)
+                Example(encode(found, symbols), np.int32(labels.index(label)))
+                for found, (_, label) in zip(tokens[s], texts[s], strict=True)
                 if found
             ]
             for s in SPLITS
@@ -75,14 +78,14 @@ class Classify(ClassTask):
         super().__init__(options, examples, spec)
 
     def summary(self) -> str:
-        return f"{super().summary()}; {self.spec.input_size} symbols; classes {', '.join(self.spec.labels)}"
+        return f"{super().summary()}; vocabulary of {self.spec.input_size}; classes {', '.join(self.spec.labels)}"
 
 
-def _read(path: Path, options: ClassifyOptions) -> list[Labelled]:
-    rows = table.read(path, options.encoding)
+def _read(path: Path, options: ClassifyOptions) -> list[LabelledText]:
+    rows = read_table(path, options.encoding)
     given = {"text_column": options.text_column, "label_column": options.label_column}
-    text, label = (table.column(rows[0], name, flag, path) for flag, name in given.items())
-    headed = not all(map(table.is_number, given.values()))
+    text, label = (find_column(rows[0], name, flag, path) for flag, name in given.items())
+    headed = not all(map(is_column_number, given.values()))
     if not headed and len(rows) > 2 and rows[0][label] not in {row[label] for row in rows[1:]}:
         raise UserError(f"{path}: the first line looks like a header; give the columns by their names")
     found = [(row[text], row[label].strip()) for row in rows[1 if headed else 0 :]]

@@ -1,4 +1,4 @@
-"""Forecasting: the next values of a series of numbers."""
+"""The task `forecast`: forecast the next values of numeric series."""
 
 import dataclasses
 import math
@@ -7,44 +7,52 @@ from collections.abc import Iterator
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data import signals
+from rnnzoo.data.batch import SPLITS, Batch, make_generator
+from rnnzoo.data.files import check_file
+from rnnzoo.data.splits import check_fractions
+from rnnzoo.data.tables import find_column, read_table
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks import signals, table
-from rnnzoo.tasks.base import SPLITS, Batch, Task, generator
-from rnnzoo.tasks.files import check_file
+from rnnzoo.tasks.base import Task
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
 
 
 @dataclasses.dataclass(frozen=True)
 class ForecastOptions:
-    """Options of forecasting."""
+    """Options of the task `forecast`."""
 
-    data: str | None = option(None, "CSV of numeric columns, oldest row first; default: the Mackey-Glass equation")
-    columns: str = option("", "names or numbers of the columns, comma-separated; default: all but a first one of dates")
-    window: int = option(50, "steps that are seen", minimum=1, size="time")
-    horizon: int = option(10, "steps that are forecast", minimum=1, size="time")
-    season: int = option(
-        0, "steps of a season, for the baseline; 0: found in the training part", minimum=0, maximum=10**9
+    data: str | None = option(None, "CSV file of numeric columns, oldest row first; default: the Mackey-Glass equation")
+    columns: str = option(
+        "", "names or numbers of the columns, comma-separated; default: all, without a first column of dates"
     )
-    held_out: float = option(
-        0.2, "last fraction of the series, half for validation, half for the test", minimum=0.01, below=1
+    window: int = option(50, "time steps that the model reads", minimum=1, size="time")
+    horizon: int = option(10, "time steps that are forecast", minimum=1, size="time")
+    seasonal_period: int = option(
+        0, "time steps of a season, for the baseline; 0: estimated from the training data", minimum=0, maximum=10**9
     )
+    validation_fraction: float = option(
+        0.1, "fraction of the series for validation, before the test", minimum=0.005, below=1
+    )
+    test_fraction: float = option(0.1, "last fraction of the series, for the test", minimum=0.005, below=1)
     encoding: str = option("utf-8", "encoding of the file")
-    batch_size: int = option(64, "windows a step", minimum=1, size="batch")
+    batch_size: int = option(64, "windows in a batch", minimum=1, size="batch")
 
 
 @TASKS.register("forecast")
 class Forecast(Task):
-    """Forecasting: from a window of a series to its next values, all columns together.
+    """Forecasting: predict the next values of all columns from a window of a series.
 
-    The series is split in the order of time; a held-out window may look back into the part before,
-    but what it forecasts is in its own. Columns are brought to mean 0 and variance 1 by what the
-    training part says, and `mse` and `mae` are in those units; an export takes and gives the
-    original ones. The default is the delay equation of Mackey & Glass (1977),
-    `dx/dt = 0.2 x(t-17) / (1 + x(t-17)^10) - 0.1 x`, by Runge-Kutta with steps of 0.1, one value
-    for each unit of time.
+    The series is split in the order of time. A held-out window may begin in the previous split, but the values it
+    forecasts are in its own. Columns are standardized by the mean and variance of the training data, and `mse` and
+    `mae` are in these units; an export takes and returns the original units. The default data follow the delay
+    equation of Mackey & Glass (1977),
+
+        dx/dt = 0.2 x(t - 17) / (1 + x(t - 17)^10) - 0.1 x(t)
+
+    integrated by the fourth-order Runge-Kutta method with steps of 0.1, one value for each unit of time.
     """
 
     training_defaults = {"steps": 1500, "learning_rate": 3e-3}
@@ -53,17 +61,15 @@ class Forecast(Task):
         self.options, self.origin = options, options.data or "Mackey-Glass equation, tau = 17"
         names, series = (("x",), signals.mackey_glass(5000)[:, None]) if options.data is None else _read(options)
         self.names = names
-        self.ends = _ends(len(series), options)
-        known = series[: self.ends["train"][1] + options.horizon - 1]  # the training part
+        self.ranges = _split_ranges(len(series), options)
+        known = series[: self.ranges["train"][1] + options.horizon - 1]  # the training data
         mean, deviation = signals.moments(known)
         constant = known.min(0) == known.max(0)
         if constant.any():
             flat = names[int(np.argmax(constant))]
-            raise UserError(
-                f"--data: column '{flat}' does not change in the training part; leave it out with --columns"
-            )
-        self.series = signals.standardise(series, mean, deviation, self.origin)
-        self.season = options.season or signals.find_season(known[:, 0])
+            raise UserError(f"--data: column '{flat}' is constant in the training data; leave it out with --columns")
+        self.series = signals.standardize(series, mean, deviation, self.origin)
+        self.seasonal_period = options.seasonal_period or signals.find_seasonal_period(known[:, 0])
         scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
         self.spec = TaskSpec(
             inputs="features",
@@ -79,15 +85,15 @@ class Forecast(Task):
         )
 
     def steps_per_epoch(self) -> int:
-        first, last = self.ends["train"]
+        first, last = self.ranges["train"]
         return -(-(last - first) // self.options.batch_size)
 
     def batch(self, seed: int, step: int) -> Batch:
         epoch, number = divmod(step, self.steps_per_epoch())
-        first, last = self.ends["train"]
-        order = generator(seed, epoch, "train").permutation(np.arange(first, last))
+        first, last = self.ranges["train"]
+        order = make_generator(seed, epoch, "train").permutation(np.arange(first, last))
         rows = self.options.batch_size
-        return self._cut(np.resize(order, self.steps_per_epoch() * rows)[number * rows : (number + 1) * rows])
+        return self._window_batch(np.resize(order, self.steps_per_epoch() * rows)[number * rows : (number + 1) * rows])
 
     def evaluation(self, split: str) -> Iterator[Batch]:
         starts = self._starts(split)
@@ -95,66 +101,68 @@ class Forecast(Task):
         for i in range(0, len(starts), rows):
             part = starts[i : i + rows]
             weights = (np.arange(rows) < len(part)).astype("float32")
-            yield self._cut(np.resize(part, rows))._replace(weights=weights)
+            yield self._window_batch(np.resize(part, rows))._replace(weights=weights)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The last value again, and the value of one season before."""
+        """Returns the errors of repeating the last value, and the values of one seasonal period before."""
         starts, horizon = self._starts("test"), self.options.horizon
-        ahead = starts[:, None] + np.arange(horizon)
-        seasons = self.season * (1 + np.arange(horizon) // self.season)
-        back = np.maximum(ahead - seasons, 0)
+        steps = starts[:, None] + np.arange(horizon)
+        lags = self.seasonal_period * (1 + np.arange(horizon) // self.seasonal_period)
+        seasonal = np.maximum(steps - lags, 0)
         found = {}
-        for name, at in (
+        for name, source in (
             ("last value", np.repeat(starts[:, None] - 1, horizon, 1)),
-            (f"last season ({self.season})", back),
+            (f"last season ({self.seasonal_period})", seasonal),
         ):
-            off = self.series[at] - self.series[ahead]
-            mse, mae = float(np.mean(off**2)), float(np.mean(np.abs(off)))
+            error = self.series[source] - self.series[steps]
+            mse, mae = float(np.mean(error**2)), float(np.mean(np.abs(error)))
             found[name] = {"loss": mse, "mse": mse, "mae": mae}
         return found
 
     def summary(self) -> str:
-        shown = ", ".join(self.names[:5]) + (" ..." if len(self.names) > 5 else "")
+        names = ", ".join(self.names[:5]) + (" ..." if len(self.names) > 5 else "")
         window, horizon = self.options.window, self.options.horizon
-        return f"{self.origin}: {len(self.series):,} steps of {shown}; {horizon} forecast from {window}"
+        return f"{self.origin}: {len(self.series):,} steps of {names}; {horizon} forecast from {window}"
 
     def _starts(self, split: str) -> np.ndarray:
-        """The first step that each window forecasts; of "train" the last ones, as many as for validation."""
-        first, last = self.ends[split]
+        """The first forecast step of each window; of "train" the last ones, as many as for validation."""
+        first, last = self.ranges[split]
         if split == "train":
-            first = max(first, last - (self.ends["validation"][1] - self.ends["validation"][0]))
+            first = max(first, last - (self.ranges["validation"][1] - self.ranges["validation"][0]))
         return np.arange(first, last)
 
-    def _cut(self, starts: np.ndarray) -> Batch:
+    def _window_batch(self, starts: np.ndarray) -> Batch:
         inputs = self.series[starts[:, None] + np.arange(-self.options.window, 0)]
         targets = self.series[starts[:, None] + np.arange(self.options.horizon)]
         return Batch(inputs, targets.reshape(len(starts), -1))
 
 
-def _ends(length: int, options: ForecastOptions) -> dict[str, tuple[int, int]]:
-    """For each split the first steps of its forecasts, from and to (not included)."""
-    test = max(1, int(length * options.held_out / 2))
-    cuts = [0, length - 2 * test, length - test, length]
-    ends = {s: (max(cuts[i], options.window), cuts[i + 1] - options.horizon + 1) for i, s in enumerate(SPLITS)}
-    for split, (first, last) in ends.items():
+def _split_ranges(length: int, options: ForecastOptions) -> dict[str, tuple[int, int]]:
+    """Returns for each split the range of the first steps of its forecasts, `(begin, end)`."""
+    check_fractions({"validation": options.validation_fraction, "test": options.test_fraction})
+    test = max(1, int(length * options.test_fraction))
+    validation = max(1, int(length * options.validation_fraction))
+    cuts = [0, length - test - validation, length - test, length]
+    ranges = {s: (max(cuts[i], options.window), cuts[i + 1] - options.horizon + 1) for i, s in enumerate(SPLITS)}
+    for split, (first, last) in ranges.items():
         if first >= last:
             raise UserError(
                 f"--data: {length} steps are too few for --window={options.window} and --horizon={options.horizon}: "
-                f"nothing is left for {split}"
+                f"the {split} split is empty"
             )
-    return ends
+    return ranges
 
 
 def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
     path = check_file(options.data or "")
-    rows = table.read(path, options.encoding)
+    rows = read_table(path, options.encoding)
     headed = _is_header(rows)
     header = rows[0] if headed else [str(i) for i in range(len(rows[0]))]
     body = rows[1:] if headed else rows
     if not body:
         raise UserError(f"{path} has a header but no rows")
     if options.columns:
-        chosen = [table.column(header, name.strip(), "columns", path) for name in options.columns.split(",")]
+        chosen = [find_column(header, name.strip(), "columns", path) for name in options.columns.split(",")]
     else:
         dated = sum(_number(row[0]) is None for row in body) > len(body) / 2
         chosen = list(range(1 if dated else 0, len(header)))
@@ -174,7 +182,7 @@ def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names columns: a word without digits stands first, or where the next row has a number."""
+    """Whether the first row has column names: a word without digits comes first, or stands above a number."""
     first, second = rows[0], rows[min(1, len(rows) - 1)]
     words = [_number(cell) is None and cell.strip().lower() not in MISSING for cell in first]
     named = words[0] and not any(c.isdigit() for c in first[0])

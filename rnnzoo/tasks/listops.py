@@ -1,4 +1,4 @@
-"""ListOps: nested lists of digits under MIN, MAX, MED and SM, and what they come to (Nangia & Bowman 2018)."""
+"""The task `listops`: evaluate nested list operations (Nangia & Bowman 2018)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.files import check_file
+from rnnzoo.data.splits import FILE_OPTIONS, FileOptions, hold_out_splits
+from rnnzoo.data.tables import read_lines
+from rnnzoo.data.trees import Tree, parse_tree, tree_example
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import SPECIAL
-from rnnzoo.tasks import table
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.classes import ClassTask, class_spec
-from rnnzoo.tasks.files import check_file
-from rnnzoo.tasks.stored import FileOptions, hold_out
-from rnnzoo.tasks.trees import Tree, example, parse
+from rnnzoo.spec import SPECIAL_TOKENS
+from rnnzoo.tasks.base import ClassificationTask, classification_spec
 
 DIGITS = tuple("0123456789")
 OPERATORS: dict[str, Callable[[list[int]], int]] = {
@@ -25,43 +25,40 @@ OPERATORS: dict[str, Callable[[list[int]], int]] = {
     "[SM": lambda values: sum(values) % 10,
 }
 END = "]"
-SYMBOLS = (*SPECIAL, *DIGITS, *OPERATORS, END)
-NESTED, ARGUMENTS, OPERATION = 0.25, (2, 5), 19  # chance of a list in a list, its length, how deep lists go
-PATIENCE = 10_000  # expressions in a row that are known already, or too long, before there are no others
+SYMBOLS = (*SPECIAL_TOKENS, *DIGITS, *OPERATORS, END)
+NESTING_PROBABILITY, NUM_ELEMENTS, MAX_DEPTH = 0.25, (2, 5), 19
+MAX_REJECTED = 10_000  # expressions in a row that are known already or too long
 
 
 @dataclasses.dataclass(frozen=True)
 class ListOpsOptions(FileOptions):
-    """Options of ListOps."""
+    """Options of the task `listops`."""
 
-    data: str | None = option(None, "TSV of results and expressions in brackets; default: generated")
-    batch_size: int = option(64, "expressions a step", minimum=1, size="batch")
+    data: str | None = option(None, "TSV file of results and expressions in parentheses; default: generated")
+    batch_size: int = option(64, "expressions in a batch", minimum=1, size="batch")
     train_size: int = option(20_000, "expressions generated for training", minimum=1, size="examples")
-    eval_size: int = option(
-        2_000, "expressions generated for validation, and as many for the test", minimum=1, maximum=10_000_000
-    )
-    longest: int = option(200, "symbols of the longest expression generated for training", minimum=5, size="time")
-    flat: bool = option(False, "read as a sequence, without brackets: for models of sequences")
+    eval_size: int = option(2_000, "expressions generated for each held-out split", minimum=1, maximum=10_000_000)
+    max_length: int = option(200, "symbols in the longest generated expression", minimum=5, size="time")
+    flat: bool = option(False, "sequences of symbols instead of trees, for sequence models")
 
 
 @TASKS.register("listops")
-class ListOps(ClassTask):
-    """ListOps: what does `[MAX 2 9 [MIN 4 7 ] 0 ]` come to?
+class ListOps(ClassificationTask):
+    """ListOps: evaluate expressions such as `[MAX 2 9 [MIN 4 7 ] 0 ]`.
 
-    Lists of two to five digits or lists, each a list with a chance of 1/4, up to 19 deep; MED is the median (rounded
-    down), SM the sum modulo 10. As trees they lean to the left, two children a node, as in the published files:
-    `( ( ( [MAX 2 ) 9 ) ] )`; with `--flat` they are sequences of symbols. Every expression is in one split
-    only; what is in the validation or the test is dropped from the training.
+    A list has two to five elements, digits or (with probability 1/4) lists, up to 19 levels deep. MED is the median,
+    rounded down, and SM the sum modulo 10. As trees they are binary and left-branching, as in the published files:
+    `( ( ( [MAX 2 ) 9 ) ] )`; with `--flat` they are sequences of symbols. Every expression is in one split only.
 
     Nangia & Bowman (2018), ListOps: A diagnostic dataset for latent tree learning, NAACL student workshop.
     """
 
-    kind = "expressions"
+    example_name = "expressions"
     training_defaults = {"steps": 3000, "learning_rate": 3e-3}
 
     def __init__(self, options: ListOpsOptions):
         found = _read_all(options)
-        spec = class_spec(
+        spec = classification_spec(
             DIGITS,
             inputs="tokens" if options.flat else "tree",
             input_size=len(SYMBOLS),
@@ -70,87 +67,91 @@ class ListOps(ClassTask):
             arity=0 if options.flat else 2,
         )
         examples = {
-            s: [example(tree, SYMBOLS, np.int32(result), options.flat) for tree, result in found[s].values()]
+            s: [tree_example(tree, SYMBOLS, np.int32(result), options.flat) for tree, result in found[s].values()]
             for s in SPLITS
         }
         super().__init__(options, examples, spec)
         self.origin = f"ListOps, {options.data or 'generated'}"
 
     def summary(self) -> str:
-        return f"{super().summary()}; up to {self.longest:,} {'symbols' if self.options.flat else 'nodes'}"
+        return f"{super().summary()}; up to {self.max_length:,} {'symbols' if self.options.flat else 'nodes'}"
 
 
-Found = dict[str, tuple[Tree, int]]  # by their text
+Expressions = dict[str, tuple[Tree, int]]  # by their text: tree and value
 
 
-def _read_all(options: ListOpsOptions) -> dict[str, Found]:
-    """The expressions of each split, none in two."""
-    given = {"train": "data", "validation": "valid_data", "test": "test_data"}
+def _read_all(options: ListOpsOptions) -> dict[str, Expressions]:
+    """Reads or generates the expressions of each split; none is in two splits."""
     found = {
         s: _read(check_file(path, name), options.encoding)
-        for s, name in given.items()
+        for s, name in FILE_OPTIONS.items()
         if (path := getattr(options, name))
     }
     rng = np.random.default_rng(0)
     if "train" in found:
-        listed = hold_out({s: list(part.items()) for s, part in found.items()}, options.held_out)
+        listed = {s: list(part.items()) for s, part in found.items()}
+        listed = hold_out_splits(listed, options.validation_fraction, options.test_fraction)
         found = {s: dict(part) for s, part in listed.items()}
     known: set[str] = set()
-    for split in SPLITS[::-1]:  # the test first: what it holds is in no other
+    for split in SPLITS[::-1]:  # the test first: its expressions are removed from the others
         size = options.train_size if split == "train" else options.eval_size
-        part = found[split] if split in found else generate(rng, size, options.longest, known)
+        part = found[split] if split in found else generate(rng, size, options.max_length, known)
         found[split] = {text: value for text, value in part.items() if text not in known}
         known |= set(part)
     return found
 
 
-def generate(rng: np.random.Generator, size: int, longest: int, known: set[str]) -> Found:
-    """So many expressions that are not known, of at most `longest` symbols."""
-    found: Found = {}
+def generate(rng: np.random.Generator, size: int, max_length: int, known: set[str]) -> Expressions:
+    """Generates expressions that are not in `known`, of at most `max_length` symbols.
+
+    Raises:
+        UserError: there are too few different expressions of that length.
+    """
+    found: Expressions = {}
     failed = 0
     while len(found) < size:
-        text = _draw(rng, longest)
+        text = _sample(rng, max_length)
         if text and text not in known and text not in found:
-            tree = parse(text)
-            found[text] = tree, value(tree)
+            tree = parse_tree(text)
+            found[text] = tree, evaluate(tree)
             failed = 0
-        elif (failed := failed + 1) > PATIENCE:
+        elif (failed := failed + 1) > MAX_REJECTED:
             raise UserError(
-                f"--longest={longest} leaves too few expressions that differ: {len(found):,} of {size:,} were found; "
-                "give a larger --longest, or a smaller --train_size and --eval_size"
+                f"--max_length={max_length} leaves too few different expressions: {len(found):,} of {size:,} were "
+                "found; give a larger --max_length, or a smaller --train_size and --eval_size"
             )
     return found
 
 
-def _draw(rng: np.random.Generator, longest: int) -> str:
-    """An expression in the brackets of the published files; empty if it grew too long."""
+def _sample(rng: np.random.Generator, max_length: int) -> str:
+    """Samples an expression in the parentheses of the published files; empty if it is too long."""
     operators = list(OPERATORS)
-    lists: list[list[str]] = []  # open ones: the text so far, and how many are to come, apart
-    left: list[int] = []
+    lists: list[list[str]] = []  # open lists: their text so far
+    remaining: list[int] = []  # elements to come in each open list
     symbols, begin = 0, True
     while True:
         if begin:
             lists.append([operators[rng.integers(len(operators))]])
-            left.append(int(rng.integers(ARGUMENTS[0], ARGUMENTS[1] + 1)))
+            remaining.append(int(rng.integers(NUM_ELEMENTS[0], NUM_ELEMENTS[1] + 1)))
             symbols, begin = symbols + 2, False
-        if symbols > longest:
+        if symbols > max_length:
             return ""
-        if left[-1]:
-            left[-1] -= 1
-            begin = len(lists) < OPERATION and rng.random() < NESTED
+        if remaining[-1]:
+            remaining[-1] -= 1
+            begin = len(lists) < MAX_DEPTH and rng.random() < NESTING_PROBABILITY
             if not begin:
                 lists[-1].append(DIGITS[rng.integers(10)])
                 symbols += 1
             continue
-        parts, _ = [*lists.pop(), END], left.pop()
+        parts, _ = [*lists.pop(), END], remaining.pop()
         text = "( " * (len(parts) - 1) + parts[0] + "".join(f" {part} )" for part in parts[1:])
         if not lists:
             return text
         lists[-1].append(text)
 
 
-def value(tree: Tree) -> int:
-    """What an expression comes to. Raises `UserError` if it is none."""
+def evaluate(tree: Tree) -> int:
+    """Evaluates an expression. Raises `UserError` if it is invalid."""
     lists: list[list] = []
     last = None
     for token in filter(None, tree.tokens):
@@ -161,7 +162,7 @@ def value(tree: Tree) -> int:
             operator, *values = lists.pop()
             token = str(OPERATORS[operator](values))
         if token not in DIGITS or (last is not None and not lists):
-            raise UserError(f"'{token}' is not where ListOps has it: lists are [OPERATOR, digits or lists, ]")
+            raise UserError(f"'{token}' is out of place: a list is [OPERATOR, then digits or lists, then ]")
         if lists:
             lists[-1].append(int(token))
         else:
@@ -171,22 +172,24 @@ def value(tree: Tree) -> int:
     return last
 
 
-def _read(path: Path, encoding: str) -> Found:
-    """A TSV of results and expressions."""
-    found: Found = {}
-    for number, line in table.lines(path, encoding):
+def _read(path: Path, encoding: str) -> Expressions:
+    """Reads a TSV file of results and expressions."""
+    found: Expressions = {}
+    for number, line in read_lines(path, encoding):
         if not line.strip():
             continue
         result, tab, text = line.partition("\t")
         if not tab or result.strip() not in DIGITS:
-            raise UserError(f"{path}, line {number}: not a digit, a tab and an expression")
+            raise UserError(f"{path}, line {number}: expected a digit, a tab and an expression")
         try:
-            tree = parse(text)
+            tree = parse_tree(text)
         except UserError as error:
             raise UserError(f"{path}, line {number}, {error}") from None
         unknown = next((t for t in tree.tokens if t and t not in SYMBOLS), None)
         if unknown or max(map(len, tree.children)) > 2:
-            raise UserError(f"{path}, line {number}: {unknown or 'a node of more than two children'}: not of ListOps")
+            raise UserError(
+                f"{path}, line {number}: {unknown or 'a node with more than two children'}is not allowed in ListOps"
+            )
         found[" ".join(text.split())] = tree, int(result)
     if not found:
         raise UserError(f"{path} holds no expression")

@@ -1,4 +1,4 @@
-"""Polyphonic music: which notes sound in the next frame."""
+"""The task `music`: polyphonic music modelling."""
 
 import dataclasses
 import importlib.util
@@ -8,51 +8,53 @@ from typing import Any
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.bucketing import Example
+from rnnzoo.data.files import check_file
+from rnnzoo.data.splits import check_not_empty
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.files import check_file
-from rnnzoo.tasks.stored import Example, StoredTask, check_splits
+from rnnzoo.tasks.base import InMemoryTask
 
 NOTES = 88
-KEYS_OF = {
-    ".mat": "wanted cells traindata, validdata, testdata of [time, notes], zeros and ones",
-    ".npz": "wanted train, valid, test [frames, notes], zeros and ones, and train_lengths, valid_lengths, test_lengths",
+EXPECTED = {
+    ".mat": "expected cells traindata, validdata, testdata of [time, notes], zeros and ones",
+    ".npz": "expected train, valid, test [frames, notes], zeros and ones, and train_lengths, valid_lengths, "
+    "test_lengths",
 }
 KEYS = {"train": "traindata", "validation": "validdata", "test": "testdata"}  # of a .mat file
 PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 7, 9, 5), (9, 5, 0, 7), (2, 7, 0, 0), (0, 2, 7, 0))
-MINOR = (2, 4, 9)  # degrees in semitones whose triad is a minor one
+MINOR = (2, 4, 9)  # degrees in semitones with a minor triad
 SIZES = {"train": 200, "validation": 50, "test": 50}
 
 
 @dataclasses.dataclass(frozen=True)
 class MusicOptions:
-    """Options of polyphonic music."""
+    """Options of the task `music`."""
 
-    data: str | None = option(None, "piano rolls, .mat or .npz; default: chord progressions made up here")
-    batch_size: int = option(16, "pieces a step", minimum=1, size="batch")
+    data: str | None = option(None, "piano rolls, .mat or .npz file; default: generated chord progressions")
+    batch_size: int = option(16, "pieces in a batch", minimum=1, size="batch")
 
 
 @TASKS.register("music")
-class Music(StoredTask):
-    """Polyphonic music: which of 88 notes sound in the next frame.
+class Music(InMemoryTask):
+    """Polyphonic music: predict which of 88 notes sound in the next frame.
 
-    `nll` is the negative log-likelihood of a frame in nats, summed over its notes, over all
-    frames from the second on (Boulanger-Lewandowski et al. 2012). A `.mat` file holds the cells
-    `traindata`, `validdata`, `testdata` of rolls `[time, 88]`; an `.npz` file `train`, `valid`,
-    `test`, the rolls `[frames, notes]` one after another, and `train_lengths` ... with the
-    frames of each. By default, progressions of triads in four voices, in any key, drawn by
-    seed 0: what repeats can be known, when a chord is broken up cannot.
+    `nll` is the negative log-likelihood of a frame in nats, summed over its notes, over all frames from the second on
+    (Boulanger-Lewandowski et al. 2012). A `.mat` file holds the cells `traindata`, `validdata`, `testdata` of piano
+    rolls `[time, 88]`. An `.npz` file holds `train`, `valid`, `test`, the concatenated piano rolls `[frames,
+    notes]`, and `train_lengths`, ... with the frames of each. The default data are progressions of triads in four
+    voices, in any key, sampled by seed 0.
     """
 
     training_defaults = {"steps": 1500, "learning_rate": 2e-3}
 
     def __init__(self, options: MusicOptions):
         self.origin = options.data or "chord progressions"
-        rolls = _made_up() if options.data is None else _read(check_file(options.data))
+        rolls = _generate() if options.data is None else _read(check_file(options.data))
         examples = {s: [Example(r[:-1], r[1:]) for r in rolls[s] if len(r) > 1] for s in SPLITS}
-        check_splits(examples, self.origin)
+        check_not_empty(examples, self.origin)
         notes, *others = {e.inputs.shape[1] for s in SPLITS for e in examples[s]}
         if others:
             raise UserError(f"--data: rolls have different numbers of notes: {sorted([notes, *others])}")
@@ -73,19 +75,19 @@ class Music(StoredTask):
         test = np.concatenate([e.targets for e in self.examples["test"]])
         last = np.concatenate([e.inputs for e in self.examples["test"]])
         before = np.concatenate([e.inputs for e in self.examples["train"]])
-        often = (train.sum(0) + 0.5) / (len(train) + 1)
-        on, off = (((train * now).sum() + 0.5) / (now.sum() + 1) for now in (before, 1 - before))
+        frequencies = (train.sum(0) + 0.5) / (len(train) + 1)
+        on, off = (((train * played).sum() + 0.5) / (played.sum() + 1) for played in (before, 1 - before))
         return {
-            "note frequencies": _known(_nll(test, often)),
-            "as the last frame": _known(_nll(test, np.where(last > 0, on, off))),
+            "note frequencies": _metrics(_nll(test, frequencies)),
+            "previous frame": _metrics(_nll(test, np.where(last > 0, on, off))),
         }
 
     def summary(self) -> str:
         pieces = ", ".join(f"{split} {len(self.examples[split])}" for split in SPLITS)
-        return f"{self.origin}: pieces {pieces}; up to {self.longest} frames of {self.spec.input_size} notes"
+        return f"{self.origin}: pieces {pieces}; up to {self.max_length} frames of {self.spec.input_size} notes"
 
 
-def _known(nll: float) -> dict[str, float]:
+def _metrics(nll: float) -> dict[str, float]:
     return {"loss": nll, "nll": nll}
 
 
@@ -101,7 +103,7 @@ def _read(path: Path) -> dict[str, list[np.ndarray]]:
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"--data: {path} holds no piano rolls: {KEYS_OF[path.suffix]} ({str(error)[:200]})") from None
+        raise UserError(f"--data: {path} holds no piano rolls: {EXPECTED[path.suffix]} ({str(error)[:200]})") from None
 
 
 def _read_mat(path: Path) -> dict[str, list[np.ndarray]]:
@@ -137,13 +139,13 @@ def _roll(values: Any) -> np.ndarray:
     return roll
 
 
-def _made_up() -> dict[str, list[np.ndarray]]:
+def _generate() -> dict[str, list[np.ndarray]]:
     rng = np.random.default_rng(0)
     return {split: [_piece(rng) for _ in range(count)] for split, count in SIZES.items()}
 
 
 def _piece(rng: np.random.Generator) -> np.ndarray:
-    """A progression, some times over, in one key; each chord held for some frames, or broken up."""
+    """Samples a repeated chord progression in one key; each chord is held for some frames, or played as an arpeggio."""
     key = 39 + rng.integers(-6, 6)
     chords = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
     held, broken = rng.integers(2, 5), rng.integers(4) == 0
@@ -156,6 +158,6 @@ def _piece(rng: np.random.Generator) -> np.ndarray:
             frame = np.zeros(NOTES, "float32")
             frame[[chord[0], chord[1 + t % 3]] if broken else chord] = 1
             if rng.integers(8) == 0:
-                frame[root + 12] = 1  # the root doubled above: nobody knows when
+                frame[root + 12] = 1  # the root doubled an octave above, at random
             frames.append(frame)
     return np.stack(frames)

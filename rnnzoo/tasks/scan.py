@@ -1,4 +1,4 @@
-"""SCAN: commands in simplified English, and the actions they stand for (Lake & Baroni 2018)."""
+"""The task `scan`: SCAN, commands in simplified English and their actions (Lake & Baroni 2018)."""
 
 import dataclasses
 import re
@@ -7,36 +7,36 @@ from pathlib import Path
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.splits import FileOptions, check_data_given, hold_out_splits, read_splits
+from rnnzoo.data.tables import read_lines
+from rnnzoo.data.vocabulary import build_vocabulary
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks import table
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.pairing import Pair, PairTask, pair_spec
-from rnnzoo.tasks.stored import FileOptions, from_files, hold_out, need_data
-from rnnzoo.tasks.vocabulary import vocabulary
+from rnnzoo.tasks.base import Seq2SeqTask, SequencePair, seq2seq_spec
 
 ACTIONS = ("walk", "look", "run", "jump")
-LONGEST = 22  # actions of a training pair in the split by length
-VALIDATION = 0.05
+MAX_TRAIN_ACTIONS = 22  # in the split `length`
+VALIDATION_FRACTION = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
 class ScanOptions(FileOptions):
-    """Options of SCAN."""
+    """Options of the task `scan`."""
 
-    data: str | None = option(None, "file of `IN: ... OUT: ...` lines; default: all pairs, made from the grammar")
-    split: str = option("simple", "what is held out", choices=("simple", "length", "add-jump", "turn-left"))
-    batch_size: int = option(64, "commands a step", minimum=1, size="batch")
+    data: str | None = option(None, "file of `IN: ... OUT: ...` lines; default: all pairs, generated")
+    split: str = option("simple", "which commands are held out", choices=("simple", "length", "add-jump", "turn-left"))
+    batch_size: int = option(64, "commands in a batch", minimum=1, size="batch")
 
 
 @TASKS.register("scan")
-class Scan(PairTask):
-    """SCAN: write the actions that a command stands for.
+class Scan(Seq2SeqTask):
+    """SCAN: output the actions of a command.
 
-    All 20,910 commands of the grammar. Splits: `simple`, one in five at random; `length`, those of more than 22
-    actions; `add-jump`, those that hold "jump" among other words; `turn-left`, likewise. The commands "jump" and
-    "turn left" themselves, each by itself, make up a tenth of the training in these two. A twentieth of what
-    is to train on is kept for validation.
+    There are 20,910 commands. Splits: `simple`, a random fifth is the test; `length`, the test has the commands of more
+    than 22 actions; `add-jump`, the test has the commands that combine "jump" with other words; `turn-left`,
+    likewise. In the latter two the commands "jump" and "turn left" alone make up a tenth of the training data. A
+    twentieth of the training data is held out for validation.
 
     Lake & Baroni (2018), Generalization without systematicity, ICML, arXiv 1711.00350.
     """
@@ -44,20 +44,22 @@ class Scan(PairTask):
     training_defaults = {"steps": 6000, "learning_rate": 2e-3}
 
     def __init__(self, options: ScanOptions):
-        need_data(options)
+        check_data_given(options)
         if options.data and options.split != "simple":
-            raise UserError("--split is of the pairs made from the grammar; with --data give --test_data")
-        pairs = from_files(options, lambda path: _read(path, options)) if options.data else split(options.split)
-        symbols = [vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
-        longest = max(len(pair.target) for part in SPLITS for pair in pairs[part])
-        super().__init__(options, pairs, pair_spec(symbols[0], symbols[1], ("word", "word"), longest))
+            raise UserError("--split applies to the generated pairs; with --data give --test_data")
+        pairs = (
+            read_splits(options, lambda path: _read(path, options)) if options.data else generate_splits(options.split)
+        )
+        vocabularies = [build_vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
+        max_length = max(len(pair.target) for part in SPLITS for pair in pairs[part])
+        super().__init__(options, pairs, seq2seq_spec(vocabularies, ("word", "word"), max_length))
 
     def summary(self) -> str:
         return f"SCAN, {self.options.data or 'split ' + self.options.split}: {super().summary()}"
 
 
-def grammar() -> list[Pair]:
-    """All commands and their actions."""
+def generate_pairs() -> list[SequencePair]:
+    """Generates all commands and their actions."""
     verbs: dict[str, list[str]] = {verb: [f"I_{verb.upper()}"] for verb in ACTIONS}
     phrases = dict(verbs)
     for verb, does in [*verbs.items(), ("turn", [])]:
@@ -74,39 +76,41 @@ def grammar() -> list[Pair]:
         for second, then in sentences.items():
             found[f"{first} and {second}"] = does + then
             found[f"{first} after {second}"] = then + does
-    return [Pair(command.split(), actions) for command, actions in found.items()]
+    return [SequencePair(command.split(), actions) for command, actions in found.items()]
 
 
-def split(name: str) -> dict[str, list[Pair]]:
-    """Training, validation and test."""
-    pairs = grammar()
+def generate_splits(name: str) -> dict[str, list[SequencePair]]:
+    """Generates the pairs of each split."""
+    pairs = generate_pairs()
     if name == "simple":
         order = np.random.default_rng(0).permutation(len(pairs))
         test = set(order[: len(pairs) // 5].tolist())
     elif name == "length":
-        test = {i for i, pair in enumerate(pairs) if len(pair.target) > LONGEST}
+        test = {i for i, pair in enumerate(pairs) if len(pair.target) > MAX_TRAIN_ACTIONS}
     else:
-        alone = ["jump"] if name == "add-jump" else ["turn", "left"]
-        words = " ".join(alone)
-        test = {i for i, p in enumerate(pairs) if words in " ".join(p.source) and p.source != alone}
+        word = ["jump"] if name == "add-jump" else ["turn", "left"]
+        phrase = " ".join(word)
+        test = {i for i, p in enumerate(pairs) if phrase in " ".join(p.source) and p.source != word}
     rest = [pair for i, pair in enumerate(pairs) if i not in test]
-    by_itself = [pair for pair in rest if name in ("add-jump", "turn-left") and pair.source == alone]
-    rest = [pair for pair in rest if pair not in by_itself]
-    found = hold_out({"train": rest, "test": [pairs[i] for i in sorted(test)]}, 2 * VALIDATION)
-    # the new word by itself is never held out, and is a tenth of what is trained on
-    found["train"] = found["train"] + by_itself * (1 + (len(rest) + 1) // 9)
+    isolated = [pair for pair in rest if name in ("add-jump", "turn-left") and pair.source == word]
+    rest = [pair for pair in rest if pair not in isolated]
+    found = hold_out_splits(
+        {"train": rest, "test": [pairs[i] for i in sorted(test)]}, VALIDATION_FRACTION, VALIDATION_FRACTION
+    )
+    # the isolated word is never held out, and makes up a tenth of the training data
+    found["train"] = found["train"] + isolated * (1 + (len(rest) + 1) // 9)
     return found
 
 
-def _read(path: Path, options: ScanOptions) -> list[Pair]:
+def _read(path: Path, options: ScanOptions) -> list[SequencePair]:
     found = []
-    for number, line in table.lines(path, options.encoding):
+    for number, line in read_lines(path, options.encoding):
         if not line.strip():
             continue
         match = re.fullmatch(r"IN: (.+) OUT: (.+)", line.strip())
         if not match:
-            raise UserError(f"{path}, line {number}: not of the form 'IN: command OUT: actions'")
-        found.append(Pair(match[1].split(), match[2].split()))
+            raise UserError(f"{path}, line {number}: expected the form 'IN: command OUT: actions'")
+        found.append(SequencePair(match[1].split(), match[2].split()))
     if not found:
         raise UserError(f"{path} is empty")
     return found

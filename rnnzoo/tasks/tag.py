@@ -1,4 +1,4 @@
-"""Tagging: a label for every word, or for every character."""
+"""The task `tag`: sequence tagging."""
 
 import collections
 import dataclasses
@@ -7,127 +7,143 @@ from pathlib import Path
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data import corpus, python_source
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.bucketing import Example
+from rnnzoo.data.splits import FileOptions, check_data_given, read_splits
+from rnnzoo.data.tables import read_lines
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import PAD, SPECIAL, UNKNOWN, TaskSpec
-from rnnzoo.tasks import corpus, python_source, table
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.stored import Example, FileOptions, StoredTask, from_files, need_data
+from rnnzoo.spec import PAD, SPECIAL_TOKENS, UNKNOWN, TaskSpec
+from rnnzoo.tasks.base import InMemoryTask
 
-Sentence = tuple[list[str], list[str]]  # units, and the label of each
-OF_EACH_FILE = 10_000  # characters: many files in a small set
+Sentence = tuple[list[str], list[str]]  # tokens and their labels
+MAX_CHARS_PER_FILE = 10_000  # so that a small set has many files
 
 
 @dataclasses.dataclass(frozen=True)
 class TagOptions(FileOptions):
-    """Options of tagging."""
+    """Options of the task `tag`."""
 
-    data: str | None = option(None, "columns as CoNLL writes them; default: the Python standard library, by character")
-    columns: str = option("0,-1", "of the word and of its tag; 0: the first, -1: the last")
-    min_count: int = option(2, "words of --data seen less often in training become <unk>", minimum=1)
-    characters: bool = option(False, "a network over its characters inside the embedding of each word")
-    word_length: int = option(20, "characters of a word that it sees", minimum=1, size="time")
-    seq_length: int = option(200, "characters in a piece of source code", minimum=1, size="time")
+    data: str | None = option(None, "file in CoNLL format; default: the Python standard library, by character")
+    columns: str = option("0,-1", "columns of the word and of its tag; 0: the first, -1: the last")
+    min_count: int = option(2, "words of --data with fewer occurrences in training become <unk>", minimum=1)
+    char_embedding: bool = option(False, "embed each word also by a bidirectional LSTM over its characters")
+    word_length: int = option(20, "characters of a word that are read", minimum=1, size="time")
+    seq_length: int = option(200, "characters in a sequence of source code", minimum=1, size="time")
     data_size: int = option(400_000, "characters of source code to train on; 0: all", minimum=0)
 
 
 @TASKS.register("tag")
-class Tag(StoredTask):
-    """Tagging: a label for every word of a sentence.
+class Tag(InMemoryTask):
+    """Tagging: a label for each word of a sentence.
 
-    Files have a word a line, its tag in a column (`--columns`), and an empty line after each
-    sentence, as in the CoNLL shared tasks. `accuracy` is that of single tags; where they are B-, I-
-    and O tags, `f1` is that of whole spans, as conlleval counts it. By default: which kind of token
-    each character of Python source is part of, as the standard library's own tokenizer says.
+    Files have the format of the CoNLL shared tasks: a word and its tag on each line, in the columns of `--columns`,
+    and an empty line after each sentence. `accuracy` is that of single tags; for B-, I- and O tags, `f1` is that of
+    whole spans, as in conlleval. The default data are Python source files, to be tagged by character with the kind
+    of its token.
     """
 
     training_defaults = {"steps": 1000, "learning_rate": 5e-3}
 
     def __init__(self, options: TagOptions):
-        need_data(options, "columns", "min_count", "characters", "word_length")
+        check_data_given(options, "columns", "min_count", "char_embedding", "word_length")
         self.origin = options.data or "the Python standard library"
         if options.data is None:
             sentences = _source_code(options)
         else:
-            sentences = from_files(options, lambda path: _conll(path, options), shuffle=False)
-        counts = collections.Counter(unit for units, _ in sentences["train"] for unit in units)
+            sentences = read_splits(options, lambda path: _read_conll(path, options), shuffle=False)
+        counts = collections.Counter(token for tokens, _ in sentences["train"] for token in tokens)
         self.known = {u: c for u, c in counts.items() if c >= (options.min_count if options.data else 1)}
         if not self.known:
-            raise UserError(f"--data: no word is seen {options.min_count} times in training; give --min_count=1")
-        symbols = (*SPECIAL, *sorted(self.known, key=lambda u: (-self.known[u], u)))
+            raise UserError(
+                f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1"
+            )
+        vocabulary = (*SPECIAL_TOKENS, *sorted(self.known, key=lambda u: (-self.known[u], u)))
         labels = tuple(sorted({label for split in SPLITS for _, found in sentences[split] for label in found}))
-        spelled = (*SPECIAL, *sorted({c for unit in self.known for c in unit})) if options.characters else ()
+        char_vocabulary = (
+            (*SPECIAL_TOKENS, *sorted({c for token in self.known for c in token})) if options.char_embedding else ()
+        )
         spans = any(label[:2] in ("B-", "I-", "S-", "E-") for label in labels)
         spec = TaskSpec(
             inputs="tokens",
             outputs="class",
             per_step=True,
-            input_size=len(symbols),
+            input_size=len(vocabulary),
             output_size=len(labels),
             loss="cross_entropy",
             metrics=("loss", "accuracy", *(["f1"] if spans else [])),
-            vocabulary=symbols,
+            vocabulary=vocabulary,
             level="char" if options.data is None else "word",
             labels=labels,
-            characters=spelled,
-            word_length=options.word_length if spelled else 0,
+            char_vocabulary=char_vocabulary,
+            word_length=options.word_length if char_vocabulary else 0,
         )
-        words, letters = ({s: i for i, s in enumerate(t) if i >= len(SPECIAL)} for t in (symbols, spelled))
-        places = {label: i for i, label in enumerate(labels)}
+        words, chars = (
+            {s: i for i, s in enumerate(t) if i >= len(SPECIAL_TOKENS)} for t in (vocabulary, char_vocabulary)
+        )
+        label_ids = {label: i for i, label in enumerate(labels)}
 
         def example(sentence: Sentence) -> Example:
-            units, found = sentence
+            tokens, tags = sentence
             return Example(
-                _ids(units, words, letters, spec.word_length), np.array([places[label] for label in found], "int32")
+                _encode(tokens, words, chars, spec.word_length), np.array([label_ids[tag] for tag in tags], "int32")
             )
 
         super().__init__(options, {s: [example(sentence) for sentence in sentences[s]] for s in SPLITS}, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """The likeliest label of all, and that of each word by itself."""
+        """Returns the accuracy of the most frequent tag, and of the most frequent tag of each word."""
         train, test = (
             (
-                np.concatenate([_words(e) for e in self.examples[s]]),
+                np.concatenate([_word_ids(e) for e in self.examples[s]]),
                 np.concatenate([e.targets for e in self.examples[s]]),
             )
             for s in ("train", "test")
         )
         counts = np.zeros((self.spec.input_size, self.spec.output_size))
         np.add.at(counts, train, 1)
-        often = counts.sum(0).argmax()
-        by_word = np.where(counts.sum(1) > 0, counts.argmax(1), often)
-        guesses = {"commonest tag": np.full_like(test[1], often), "commonest tag of the word": by_word[test[0]]}
-        return {name: {"accuracy": float(np.mean(guess == test[1]))} for name, guess in guesses.items()}
+        most_frequent = counts.sum(0).argmax()
+        by_word = np.where(counts.sum(1) > 0, counts.argmax(1), most_frequent)
+        predictions = {
+            "most frequent tag": np.full_like(test[1], most_frequent),
+            "most frequent tag of the word": by_word[test[0]],
+        }
+        return {name: {"accuracy": float(np.mean(found == test[1]))} for name, found in predictions.items()}
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {self.lengths[s].sum():,}" for s in SPLITS)
-        unit = "characters" if self.options.data is None else "words"
-        return f"{self.origin}: {unit} {sizes}; {self.spec.input_size} symbols, {self.spec.output_size} tags"
+        token_name = "characters" if self.options.data is None else "words"
+        return (
+            f"{self.origin}: {token_name} {sizes}; vocabulary of {self.spec.input_size}, {self.spec.output_size} tags"
+        )
 
 
-def _words(example: Example) -> np.ndarray:
+def _word_ids(example: Example) -> np.ndarray:
     return example.inputs if example.inputs.ndim == 1 else example.inputs[:, 0]
 
 
-def _ids(units: list[str], words: dict[str, int], letters: dict[str, int], length: int) -> np.ndarray:
-    """Ids of units `[time]`, or with those of their characters `[time, 1 + length]`."""
-    ids = np.array([words.get(unit, UNKNOWN) for unit in units], "int32")
+def _encode(tokens: list[str], words: dict[str, int], chars: dict[str, int], length: int) -> np.ndarray:
+    """Returns the ids of tokens `[time]`, or with the ids of their characters `[time, 1 + length]`."""
+    ids = np.array([words.get(token, UNKNOWN) for token in tokens], "int32")
     if not length:
         return ids
-    spelled = np.full((len(units), length), PAD, "int32")
-    for row, unit in zip(spelled, units, strict=True):
-        row[: len(unit)] = [letters.get(c, UNKNOWN) for c in unit[:length]]
-    return np.concatenate([ids[:, None], spelled], 1)
+    char_ids = np.full((len(tokens), length), PAD, "int32")
+    for row, token in zip(char_ids, tokens, strict=True):
+        row[: len(token)] = [chars.get(c, UNKNOWN) for c in token[:length]]
+    return np.concatenate([ids[:, None], char_ids], 1)
 
 
-def _conll(path: Path, options: TagOptions) -> list[Sentence]:
+def _read_conll(path: Path, options: TagOptions) -> list[Sentence]:
     try:
         word, tag = (int(part) for part in options.columns.split(","))
     except ValueError:
-        raise UserError(f"--columns={options.columns} must be two numbers, of the word and of its tag: 0,-1") from None
+        raise UserError(
+            f"--columns={options.columns} must be two numbers, the columns of the word and of its tag, such as 0,-1"
+        ) from None
     sentences: list[Sentence] = [([], [])]
-    tabs = any("\t" in line for _, line in table.lines(path, options.encoding))
-    for number, line in table.lines(path, options.encoding):
+    tabs = any("\t" in line for _, line in read_lines(path, options.encoding))
+    for number, line in read_lines(path, options.encoding):
         cells = line.split("\t") if tabs else line.split()
         if not line.strip():
             sentences.append(([], []))
@@ -149,22 +165,25 @@ def _conll(path: Path, options: TagOptions) -> list[Sentence]:
 
 
 def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
-    """Pieces of source files, each character with the kind of its token; held-out splits have an eighth of the size."""
-    documents = corpus.standard_library(0)
+    """Returns pieces of source files, each character tagged with the kind of its token.
+
+    Held-out splits have an eighth of the size.
+    """
+    documents = corpus.read_standard_library(0)
     found: dict[str, list[Sentence]] = {s: [] for s in SPLITS}
     for split in SPLITS:
-        left = options.data_size or None
-        left = max(1, left // 8) if left and split != "train" else left
+        remaining = options.data_size or None
+        remaining = max(1, remaining // 8) if remaining and split != "train" else remaining
         for document in documents[split]:
-            found_kinds = python_source.kinds(document)
-            if found_kinds is None:
+            labelled = python_source.label_characters(document)
+            if labelled is None:
                 continue
-            most = min(left or OF_EACH_FILE, OF_EACH_FILE)
-            text, labels = found_kinds[0][:most], found_kinds[1][:most]
+            limit = min(remaining or MAX_CHARS_PER_FILE, MAX_CHARS_PER_FILE)
+            text, labels = labelled[0][:limit], labelled[1][:limit]
             for i in range(0, len(text), options.seq_length):
                 piece = slice(i, i + options.seq_length)
                 found[split].append((list(text[piece]), labels[piece]))
-            left = None if left is None else left - len(text)
-            if left == 0:
+            remaining = None if remaining is None else remaining - len(text)
+            if remaining == 0:
                 break
     return found

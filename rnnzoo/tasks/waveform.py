@@ -1,31 +1,34 @@
-"""One to many: a wave from three numbers."""
+"""The task `waveform`: generate a sine wave from its frequency, phase and amplitude."""
 
 import dataclasses
 
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data.batch import Batch
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import Batch, DrawnTask
+from rnnzoo.tasks.base import SyntheticTask
 
 
 @dataclasses.dataclass(frozen=True)
 class WaveformOptions:
-    """Options of waves."""
+    """Options of the task `waveform`."""
 
-    samples: int = option(60, "of a wave", minimum=2, size="time")
-    cycles: float = option(3.0, "most cycles in a wave", minimum=0.5, maximum=1e6)
-    batch_size: int = option(64, "waves a step", minimum=1, size="batch")
+    samples: int = option(60, "samples in a wave", minimum=2, size="time")
+    cycles: float = option(3.0, "cycles in a wave at most", minimum=0.5, maximum=1e6)
+    batch_size: int = option(64, "waves in a batch", minimum=1, size="batch")
     eval_size: int = option(1000, "waves in each held-out split", minimum=1, maximum=10_000_000)
 
 
 @TASKS.register("waveform")
-class Waveform(DrawnTask):
-    """Waves: write the samples of `a sin(2 pi f t + p)`, t from 0 to 1, given f, p and a.
+class Waveform(SyntheticTask):
+    """Waveforms: generate the samples of a sine wave from its frequency, phase and amplitude (one to many).
 
-    f is between 0.5 and `cycles`, p between -pi and pi, a between 0.2 and 1. Nothing but these three numbers is seen:
-    the network keeps time by itself.
+        y_t = a sin(2 pi f t + p),   t from 0 to 1
+
+    f is between 0.5 and `cycles`, p between -pi and pi, a between 0.2 and 1. These three numbers are the only input,
+    so the network has to keep time by itself.
     """
 
     training_defaults = {"steps": 2000, "learning_rate": 5e-3}
@@ -54,9 +57,10 @@ class Waveform(DrawnTask):
         return Batch((source[:, None], np.zeros((size, self.options.samples, 0), "float32")), wave[..., None])
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Silence."""
+        """Returns the error of always predicting 0."""
         mse = float(np.mean([np.mean(batch.targets**2) for batch in self.evaluation("test")]))
-        return {"silence": {"loss": mse, "mse": mse}}
+        return {"zero": {"loss": mse, "mse": mse}}
 
     def summary(self) -> str:
-        return f"waves of {self.options.samples} samples and up to {self.options.cycles:g} cycles, new ones every time"
+        samples, cycles = self.options.samples, self.options.cycles
+        return f"waves of {samples} samples and up to {cycles:g} cycles, generated anew for every step"

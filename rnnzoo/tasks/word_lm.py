@@ -1,37 +1,38 @@
-"""Word-wise language modelling."""
+"""The task `word_lm`: word-level language modelling."""
 
 import dataclasses
 
 from rnnzoo.config import option
+from rnnzoo.data.tokens import TokenCounts, WordTokens
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks.char_lm import TextOptions
-from rnnzoo.tasks.language import LanguageModel
-from rnnzoo.tasks.units import Counts, Words
+from rnnzoo.tasks.base import LanguageModelTask, TextOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class WordLMOptions(TextOptions):
-    """Options of word-wise language modelling."""
+    """Options of the task `word_lm`."""
 
-    seq_length: int = option(35, "units a step that the gradient goes back through", minimum=1, size="time")
-    batch_size: int = option(32, "streams of text read side by side", minimum=1, size="batch")
-    vocabulary_size: int = option(10_000, "words to know, the most frequent; others become <unk>", minimum=1)
+    seq_length: int = option(
+        35, "tokens in a training step, through which the gradient goes back", minimum=1, size="time"
+    )
+    batch_size: int = option(32, "streams of text read in parallel", minimum=1, size="batch")
+    vocabulary_size: int = option(10_000, "size of the vocabulary; other words become <unk>", minimum=1)
 
 
 @TASKS.register("word_lm")
-class WordLM(LanguageModel):
-    """Word-wise language modelling: guess the next word.
+class WordLM(LanguageModelTask):
+    """Word-level language modelling: predict the next word.
 
-    Words are what spaces separate; a newline is a word of its own.
+    Words are separated by spaces; a newline is a word of its own.
     """
 
-    __doc__ += "\n" + (LanguageModel.__doc__ or "").partition("\n")[2]
-    units, level = Words(), "word"
+    __doc__ += "\n" + (LanguageModelTask.__doc__ or "").partition("\n")[2]
+    tokens, level = WordTokens(), "word"
     metrics = ("perplexity", "accuracy")
     training_defaults = {"steps": 1000, "learning_rate": 4e-3}
 
     def __init__(self, options: WordLMOptions):
-        super().__init__(options, *options.documents())
+        super().__init__(options, *options.read_documents())
 
-    def vocabulary(self, counts: Counts) -> list[str]:
+    def choose_vocabulary(self, counts: TokenCounts) -> list[str]:
         return sorted(counts, key=lambda w: (-counts[w], w))[: self.options.vocabulary_size]

@@ -1,7 +1,7 @@
-"""Training: knows Model and Task, not which one."""
+"""Training of any model on any task: loop, metrics, checkpoints and exact resumption."""
 
-from rnnzoo.training.loop import NotFinite, StepResult, Trainer
+from rnnzoo.training.loop import NotFiniteError, StepResult, Trainer
 from rnnzoo.training.options import TrainingOptions
 from rnnzoo.training.session import Interrupted, Session
 
-__all__ = ["Interrupted", "NotFinite", "Session", "StepResult", "Trainer", "TrainingOptions"]
+__all__ = ["Interrupted", "NotFiniteError", "Session", "StepResult", "Trainer", "TrainingOptions"]

@@ -1,4 +1,4 @@
-"""The training loop: a generator of step results. It knows Model and Task, not which one."""
+"""The training loop, a generator of step results."""
 
 import math
 from collections.abc import Iterator
@@ -9,22 +9,29 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.data.batch import Batch
 from rnnzoo.errors import RunError
-from rnnzoo.tasks.base import Batch, Task
+from rnnzoo.tasks.base.task import Task
 from rnnzoo.training import checkpoint, metrics
 from rnnzoo.training.options import TrainingOptions
 
 
 class StepResult(NamedTuple):
-    """One training step: its number (the first is 1), loss, and the norm of the gradient before clipping."""
+    """One training step.
+
+    Attributes:
+        step: its number, from 1.
+        loss: the mean loss of the batch.
+        gradient_norm: the global norm of the gradient before clipping.
+    """
 
     step: int
     loss: float
     gradient_norm: float
 
 
-class NotFinite(RunError, ArithmeticError):
-    """The loss is not a finite number. The message names the step and, where known, the weight."""
+class NotFiniteError(RunError, ArithmeticError):
+    """The loss or the gradient is not finite. The message names the step and, if known, the weight."""
 
 
 class Trainer:
@@ -47,32 +54,32 @@ class Trainer:
         self.optimizer = keras.optimizers.get({"class_name": options.optimizer, "config": {"learning_rate": rate}})
         self.optimizer.build(model.trainable_variables)
         self.step = 0
-        self.symbols = 0  # steps of input in a batch
-        self.norms: Any = None  # of the gradient by each trainable variable, of the last step, before clipping
+        self.tokens_per_step = 0
+        self.norms: Any = None  # gradient norm of each trainable variable in the last step, before clipping
         self.state: list | None = None
-        jit = options.jit_compile and model.compilable
+        jit = options.jit_compile and model.supports_xla
         compiled = {"jit_compile": jit, "reduce_retracing": not jit}
         self._train = tf.function(self._train_step, **compiled)
         self._evaluate = tf.function(self._evaluation_step, **compiled)
 
     def run(self) -> Iterator[StepResult]:
-        """Yields the result of each step up to `options.steps`. Raises `NotFinite`."""
+        """Yields the result of each step up to `options.steps`. Raises `NotFiniteError`."""
         while self.step < self.options.steps:
             batch = self.task.batch(self.options.seed, self.step)
-            if self.state is None or not self.options.carry_state:
+            if self.state is None or not self.options.stateful:
                 self.state = self.model.initial_state(len(batch.targets))
-            self.symbols = sum(array.shape[0] * array.shape[1] for array in tree.flatten(batch.inputs))
+            self.tokens_per_step = sum(array.shape[0] * array.shape[1] for array in tree.flatten(batch.inputs))
             before = self.state
             loss, norm, self.norms, self.state = self._train(_tensors(batch), before)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
-                wrong = "gradient is not finite" if math.isfinite(result.loss) else f"loss is {result.loss}"
-                raise NotFinite(f"the {wrong} at step {result.step}: {self._culprit(batch, before)}")
+                problem = "gradient is not finite" if math.isfinite(result.loss) else f"loss is {result.loss}"
+                raise NotFiniteError(f"the {problem} at step {result.step}: {self._find_culprit(batch, before)}")
             yield result
 
     def evaluate(self, split: str) -> dict[str, float]:
-        """The metrics of a split."""
+        """Returns the metrics of a split."""
         totals: dict[str, Any] = {}
         state = None
         for batch in self.task.evaluation(split):
@@ -83,7 +90,7 @@ class Trainer:
         return metrics.finish(self.task.spec, totals)
 
     def layer_norms(self) -> dict[str, float]:
-        """The norm of the last step's gradient by the weights of each layer, before clipping."""
+        """Returns the norm of the last step's gradient for the weights of each layer, before clipping."""
         squares: dict[str, float] = {}
         for variable, norm in zip(self.model.trainable_variables, self.norms.numpy().tolist(), strict=True):
             layer = variable.path.rpartition("/")[0].removeprefix(f"{self.model.name}/")
@@ -91,7 +98,7 @@ class Trainer:
         return {layer: math.sqrt(square) for layer, square in squares.items()}
 
     def variables(self) -> dict[str, list]:
-        """All that the run so far has made: weights, random-generator states, optimizer, carried states."""
+        """Returns the state of the training: weights, random-generator states, optimizer and carried states."""
         return {
             "model": list(self.model.variables),
             "optimizer": list(self.optimizer.variables),
@@ -99,21 +106,21 @@ class Trainer:
         }
 
     def restore(self, groups: dict[str, list], step: int) -> None:
-        """The inverse of `variables`. Raises `UserError` unless they are of this model and optimizer."""
+        """Restores the state of the training. Raises `UserError` unless it is of this model and optimizer."""
         for name in ("model", "optimizer"):
-            checkpoint.refuse_misfit(self.variables()[name], groups.get(name, []))
+            checkpoint.check_values(self.variables()[name], groups.get(name, []))
         if "state" in groups:
             rows = len(groups["state"][0]) if groups["state"][0].ndim else 0
             like = self.model.initial_state(rows)
-            checkpoint.refuse_misfit(like, groups["state"])
+            checkpoint.check_values(like, groups["state"])
             groups["state"] = [tf.cast(s, initial.dtype) for s, initial in zip(groups["state"], like, strict=True)]
         for name in ("model", "optimizer"):
             checkpoint.assign(self.variables()[name], groups[name])
         self.state = groups.get("state")
         self.step = step
 
-    def _start(self, restart: Any, state: list) -> list:
-        """The states, those of rows that begin anew set back."""
+    def _reset_states(self, restart: Any, state: list) -> list:
+        """Returns the states, with the rows that restart set to the initial state."""
         if not state:
             return []
         fresh = self.model.initial_state(tf.shape(state[0])[0])
@@ -123,7 +130,7 @@ class Trainer:
 
     def _gradients(self, batch: Batch, state: list) -> tuple:
         with tf.GradientTape() as tape:
-            start = self._start(batch.restart, state)
+            start = self._reset_states(batch.restart, state)
             outputs, state = self.model.run(batch.inputs, start, mask=batch.mask, training=True)
             loss = metrics.mean(
                 metrics.losses(self.task.spec, outputs, batch.targets, self.options.label_smoothing), batch.weights
@@ -137,19 +144,19 @@ class Trainer:
         norm, norms = tf.linalg.global_norm(gradients), tf.stack([tf.norm(g) for g in gradients])
         if self.options.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.options.clip_norm, norm)
-        # what is not finite must not reach the weights: they are worth keeping
-        fine = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        gradients = [tf.where(fine, g, tf.zeros_like(g)) for g in gradients]
+        # the weights must not become non-finite, so that they can be saved
+        is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        gradients = [tf.where(is_finite, g, tf.zeros_like(g)) for g in gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
         return loss, norm, norms, state
 
     def _evaluation_step(self, batch: Batch, state: list) -> tuple:
-        outputs, state = self.model.run(batch.inputs, self._start(batch.restart, state), mask=batch.mask)
-        written = self.model.greedy(batch.inputs[0])[0] if self.task.spec.writes else None
-        return metrics.sums(self.task.spec, outputs, batch, written), state
+        outputs, state = self.model.run(batch.inputs, self._reset_states(batch.restart, state), mask=batch.mask)
+        hypotheses = self.model.greedy(batch.inputs[0])[0] if self.task.spec.generates_text else None
+        return metrics.sums(self.task.spec, outputs, batch, hypotheses), state
 
-    def _culprit(self, batch: Batch, state: list) -> str:
-        """Which weight, or which weight's gradient, is not finite."""
+    def _find_culprit(self, batch: Batch, state: list) -> str:
+        """Describes which weight, or which weight's gradient, is not finite."""
         variables = self.model.trainable_variables
         for variable in variables:
             if not np.isfinite(variable).all():
@@ -161,8 +168,8 @@ class Trainer:
         return "the data may hold values that are not finite"
 
 
-def _tensors(batch: Batch, scoring: bool = False) -> Batch:
-    """The batch as tensors, what only metrics use left out unless it is for `scoring`."""
+def _tensors(batch: Batch, for_metrics: bool = False) -> Batch:
+    """Converts a batch to tensors, without the fields for metrics unless `for_metrics`."""
     batch = batch._replace(references=None)
-    batch = batch if scoring else batch._replace(scored=None, legal=None)
+    batch = batch if for_metrics else batch._replace(accuracy_weights=None, allowed_outputs=None)
     return Batch(*(None if value is None else tree.map_structure(tf.convert_to_tensor, value) for value in batch))

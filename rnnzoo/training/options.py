@@ -1,4 +1,4 @@
-"""Options of training, the same for every model and task."""
+"""Options of training, common to all models and tasks."""
 
 import dataclasses
 
@@ -9,21 +9,27 @@ OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions:
-    """How a model is trained."""
+    """Options of the training."""
 
-    steps: int = option(2500, "training steps", minimum=1)
+    steps: int = option(2500, "number of training steps", minimum=1)
     optimizer: str = option("adam", "optimizer", choices=OPTIMIZERS)
-    learning_rate: float = option(2e-3, "step size of the optimizer", minimum=0)
-    schedule: str = option("cosine", "learning rate: constant, or cosine (down to 0)", choices=("constant", "cosine"))
-    clip_norm: float = option(1.0, "gradients are scaled to at most this global norm; 0: never", minimum=0)
-    epochs: int | None = option(None, "passes over the training data, instead of steps", minimum=1)
-    eval_every: int = option(0, "steps between evaluations; 0: ten in a run", minimum=0)
-    checkpoint_every: int = option(0, "steps between checkpoints, besides those at evaluations; 0: none", minimum=0)
-    early_stop: int = option(0, "stop after so many evaluations without a better one; 0: never", minimum=0)
+    learning_rate: float = option(2e-3, "learning rate of the optimizer", minimum=0)
+    schedule: str = option(
+        "cosine", "schedule of the learning rate: constant, or cosine decay to 0", choices=("constant", "cosine")
+    )
+    clip_norm: float = option(1.0, "clip gradients to this global norm; 0: no clipping", minimum=0)
+    epochs: int | None = option(None, "passes over the training data, instead of --steps", minimum=1)
+    eval_every: int = option(0, "steps between evaluations; 0: ten evaluations in a run", minimum=0)
+    checkpoint_every: int = option(
+        0, "steps between checkpoints, in addition to those at evaluations; 0: none", minimum=0
+    )
+    early_stopping_patience: int = option(
+        0, "stop after this many evaluations without improvement; 0: never", minimum=0
+    )
     label_smoothing: float = option(
         0.0, "part of each class's target that is spread over all classes", minimum=0, below=1
     )
-    seed: int = option(0, "of weights, data order and dropout", minimum=0, below=2**32)
-    carry_state: bool = option(True, "whether a batch goes on from the states of the one before, if its text does")
-    deterministic: bool = option(False, "the same bits at every run, at some cost in speed")
+    seed: int = option(0, "random seed of weights, data order and dropout", minimum=0, below=2**32)
+    stateful: bool = option(True, "carry states from batch to batch where the text continues")
+    deterministic: bool = option(False, "bit-identical results in every run, at some cost in speed")
     jit_compile: bool = option(True, "compile the training step with XLA")

@@ -1,11 +1,11 @@
-"""Progress of a run besides weights and states, and the schemas of checkpoint metadata."""
+"""Progress of a run, and the schemas of checkpoint metadata."""
 
 import dataclasses
 import math
 from typing import Any
 
 from rnnzoo.errors import UserError
-from rnnzoo.json_files import NUMBER
+from rnnzoo.utils.json_files import NUMBER
 
 BEST = {"step": int, "best": NUMBER}
 PROGRESS = {"best?": NUMBER, "stale?": int, "loss_sum?": NUMBER, "loss_count?": int, "seconds?": NUMBER}
@@ -14,18 +14,27 @@ CHECKPOINT = {"step": int, "progress": {**PROGRESS, "learning_rate?": (int, floa
 
 @dataclasses.dataclass
 class Progress:
-    """Progress of a run besides weights and states; part of every checkpoint."""
+    """Progress of a run besides weights and states; part of every checkpoint.
+
+    Attributes:
+        best: the best validation metric so far.
+        stale: evaluations since the best.
+        loss_sum: sum of the training losses since the last evaluation.
+        loss_count: their number.
+        seconds: time of the training so far.
+        learning_rate: learning rate of the last step.
+    """
 
     best: float = math.inf
-    stale: int = 0  # evaluations since the best
-    loss_sum: float = 0.0  # since the last evaluation
+    stale: int = 0
+    loss_sum: float = 0.0
     loss_count: int = 0
     seconds: float = 0.0
-    learning_rate: float | None = None  # of the last step
+    learning_rate: float | None = None
 
     @classmethod
     def from_json(cls, values: dict[str, Any], name: str) -> "Progress":
-        """The inverse of `dataclasses.asdict`. Raises `UserError` for unknown fields, or values of other types."""
+        """Creates progress from a dictionary of its fields. Raises `UserError` if they are invalid."""
         unknown = values.keys() - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise UserError(f"{name} is damaged: its progress holds {', '.join(sorted(unknown))}")

@@ -1,14 +1,14 @@
-"""Spans of B-/I-/O tags, found and compared as conlleval of CoNLL-2000 does; S- and E- tags are read as B- and I-."""
+"""Spans of B-/I-/O tags, found and compared as in conlleval of CoNLL-2000; S- and E- tags are read as B- and I-."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-PREFIXES = {"B": "B", "I": "I", "S": "B", "E": "I"}  # single and end tags of other schemes begin and go on
+PREFIXES = {"B": "B", "I": "I", "S": "B", "E": "I"}  # single and end tags of other schemes
 
 
-def spans_of(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """`(first, last, type)` of each span; a change of type, or of O to I, begins one, as in conlleval."""
+def find_spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """Yields `(first, last, type)` of each span; a change of type, or from O to I, begins a span, as in conlleval."""
     first, kind = 0, ""
     for t, tag in enumerate([*tags, "O"]):
         prefix, _, now = tag.partition("-")
@@ -20,17 +20,17 @@ def spans_of(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             first, kind = t, now
 
 
-def count(labels: Sequence[str], targets: np.ndarray, predicted: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """`[right, found, true]` spans of a batch `[batch, time]` of label ids."""
+def count(labels: Sequence[str], targets: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Counts the correct, the predicted and the actual spans of a batch `[batch, time]` of label ids."""
     totals = np.zeros(3)
-    for row_targets, row_predicted, row_there in zip(np.asarray(targets), predicted, there, strict=True):
-        true = set(spans_of([labels[i] for i in row_targets[row_there]]))
-        found = set(spans_of([labels[i] for i in row_predicted[row_there]]))
-        totals += (len(true & found), len(found), len(true))
+    for row_targets, row_predicted, row_valid in zip(np.asarray(targets), predicted, valid, strict=True):
+        actual = set(find_spans([labels[i] for i in row_targets[row_valid]]))
+        predicted_spans = set(find_spans([labels[i] for i in row_predicted[row_valid]]))
+        totals += (len(actual & predicted_spans), len(predicted_spans), len(actual))
     return totals
 
 
 def f1(totals: np.ndarray) -> float:
-    """Harmonic mean of precision and recall over spans; 0 where there is none to find."""
-    right, found, true = totals
-    return float(2 * right / (found + true)) if found + true else 0.0
+    """Returns the harmonic mean of precision and recall of spans; 0 if there are no spans."""
+    correct, predicted, actual = totals
+    return float(2 * correct / (predicted + actual)) if predicted + actual else 0.0

@@ -89,10 +89,10 @@ def test_unit_forget_bias():
 
 
 def test_dampening_is_a_weight_only_if_learned():
-    for learned, names in ((False, ["kernel", "bias"]), (True, ["kernel", "dampening", "bias"])):
+    for learned, block_names in ((False, ["kernel", "bias"]), (True, ["kernel", "dampening", "bias"])):
         layer = rnnzoo.layers.DampenedRNN(UNITS, trainable_dampening=learned, dampening=0.25)
         layer.build((None, None, 3))
-        assert [w.name for w in layer.weights] == names
+        assert [w.name for w in layer.weights] == block_names
         assert float(layer.cell.dampening) == 0.25
 
 

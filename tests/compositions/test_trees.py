@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnzoo
+from rnnzoo.data.trees import parse, structure
 from rnnzoo.layers import Recursive
-from rnnzoo.tasks.trees import parse, structure
 from tests.helpers import assert_close, often, randomise
 
 UNITS = 4

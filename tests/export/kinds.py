@@ -3,10 +3,10 @@
 import dataclasses
 
 import rnnzoo
-from rnnzoo.spec import SPECIAL
+from rnnzoo.spec import SPECIAL_TOKENS
 
-SYMBOLS = (*SPECIAL, *"abcdef gh")
-WORDS = (*SPECIAL, "\n", "the", "cat", "žluť")
+SYMBOLS = (*SPECIAL_TOKENS, *"abcdef gh")
+WORDS = (*SPECIAL_TOKENS, "\n", "the", "cat", "žluť")
 N = len(SYMBOLS)
 _text = rnnzoo.TaskSpec("tokens", "token", True, N, N, "cross_entropy", ("loss",), SYMBOLS)
 _words = dataclasses.replace(
@@ -14,7 +14,7 @@ _words = dataclasses.replace(
 )
 _class = dataclasses.replace(_text, outputs="class", per_step=False, output_size=3, labels=("x", "y", "z"))
 _spelled = dataclasses.replace(
-    _class, per_step=True, input_size=5, vocabulary=(*SPECIAL, "the", "cat"), level="word", characters=SYMBOLS
+    _class, per_step=True, input_size=5, vocabulary=(*SPECIAL_TOKENS, "the", "cat"), level="word", characters=SYMBOLS
 )
 _spelled = dataclasses.replace(_spelled, word_length=4)
 _series = rnnzoo.TaskSpec("features", "class", False, 2, 3, "cross_entropy", labels=("a", "b", "c"))

@@ -8,13 +8,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnzoo
-from rnnzoo.export import ExportError, Serving
+from rnnzoo.data.tokens import split_tokens, split_words
+from rnnzoo.export import ExportError, SequenceServing
 from rnnzoo.models.decoding import choose
-from rnnzoo.spec import SPECIAL
-from rnnzoo.tasks.units import split_tokens, split_words
+from rnnzoo.spec import SPECIAL_TOKENS
 from tests.helpers import fresh_python
 
-SYMBOLS = (*SPECIAL, *"abc dé🙂")
+SYMBOLS = (*SPECIAL_TOKENS, *"abc dé🙂")
 SPEC = rnnzoo.TaskSpec("tokens", "token", True, len(SYMBOLS), len(SYMBOLS), "cross_entropy", ("loss",), SYMBOLS)
 
 
@@ -41,7 +41,7 @@ def test_generate(exported):
     assert texts == write(signatures, prompts) != write(signatures, prompts, seed=1)
     for prompt, text in zip(prompts, texts, strict=True):
         assert text.startswith(prompt) and len(text) == len(prompt) + 12
-        assert set(text[len(prompt) :]) <= set(SYMBOLS[len(SPECIAL) :])
+        assert set(text[len(prompt) :]) <= set(SYMBOLS[len(SPECIAL_TOKENS) :])
     likeliest = write(signatures, prompts, temperature=0.0)
     assert likeliest == write(signatures, prompts, top_k=1, seed=5)
     # rows of a batch do not see each other's padding
@@ -54,7 +54,7 @@ def test_generate_follows_the_model(exported):
     ids = [2]
     for _ in range(8):
         logits = model(np.array([ids], "int32"))[0, -1].numpy()
-        ids.append(len(SPECIAL) + int(np.argmax(logits[len(SPECIAL) :])))
+        ids.append(len(SPECIAL_TOKENS) + int(np.argmax(logits[len(SPECIAL_TOKENS) :])))
     assert write(signatures, [""], length=8, temperature=0.0) == ["".join(SYMBOLS[i] for i in ids[1:])]
 
 
@@ -106,7 +106,7 @@ def test_inputs_are_dynamic_and_named(exported):
 
 def test_names_are_the_same_when_built_three_times(exported):
     for _ in range(2):
-        again = Serving(rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)).functions
+        again = SequenceServing(rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)).functions
         for name, f in exported[2].items():
             arguments = {spec.name: spec for spec in again[name].structured_input_signature[0]}
             assert arguments == f.structured_input_signature[1]
@@ -159,7 +159,7 @@ def test_a_foreign_model_is_refused(tmp_path):
 
 
 def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
-    model, probes = exported[0], Serving.probes
+    model, probes = exported[0], SequenceServing.probes
 
     def changed(serving):
         found = probes(serving)
@@ -170,7 +170,7 @@ def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
     old.mkdir()
     (old / "saved_model.pb").write_text("precious")
     kept = model.head.bias.numpy()
-    monkeypatch.setattr(Serving, "probes", changed)
+    monkeypatch.setattr(SequenceServing, "probes", changed)
     with pytest.raises(ExportError, match="does not answer as the model does"):
         rnnzoo.export_saved_model(model, old, overwrite=True)
     model.head.bias.assign(kept)
@@ -178,7 +178,7 @@ def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
 
 
 def test_words_round_trip(tmp_path):
-    symbols = (*SPECIAL, "\n", "the", "cat", "žluť")
+    symbols = (*SPECIAL_TOKENS, "\n", "the", "cat", "žluť")
     spec = rnnzoo.TaskSpec("tokens", "token", True, 7, 7, "cross_entropy", ("perplexity",), symbols, "word")
     model = rnnzoo.create_model("elman", spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "lm"))).signatures
@@ -208,7 +208,7 @@ def test_text_to_a_class(tmp_path):
 
 @pytest.mark.slow
 def test_tags_by_name_and_spelled_words(tmp_path):
-    symbols, letters = (*SPECIAL, "the", "cat"), (*SPECIAL, *"thecasž")
+    symbols, letters = (*SPECIAL_TOKENS, "the", "cat"), (*SPECIAL_TOKENS, *"thecasž")
     spec = rnnzoo.TaskSpec(
         "tokens", "class", True, 5, 3, "cross_entropy", ("loss",), symbols, "word", ("B-X", "I-X", "O"), letters, 4
     )
@@ -249,7 +249,7 @@ def test_forecasts_in_the_users_own_units(tmp_path):
 
 def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     text = "def f(x_1):\n\treturn x_1 += 'é道' # 3.5e-7\v!"
-    symbols = (*SPECIAL, *dict.fromkeys(split_tokens(text)))
+    symbols = (*SPECIAL_TOKENS, *dict.fromkeys(split_tokens(text)))
     labels = ("a", "b")
     n = len(symbols)
     spec = rnnzoo.TaskSpec("tokens", "class", False, n, 2, "cross_entropy", ("loss",), symbols, "token", labels)

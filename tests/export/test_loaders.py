@@ -299,7 +299,7 @@ def test_beams_that_find_nothing_have_a_finite_score():
     """Of at most one of 9 symbols, or none, there are 10 texts: the other beams find nothing."""
     _, spec, _ = kinds.KINDS["pairs with attention"]
     model = rnnzoo.create_model("seq2seq", dataclasses.replace(spec, output_length=1), units=6, embedding=4)
-    translate = rnnzoo.export.WritingServing(model).functions["translate"]
+    translate = rnnzoo.export.Seq2SeqServing(model).functions["translate"]
     found = translate(tf.constant(["ab"]), tf.constant([12]), tf.constant([0.0]))
     scores, texts = found["score"].numpy()[0], found["text"].numpy()[0]
     assert np.isfinite(scores).all() and (scores[:10] > -100).all()

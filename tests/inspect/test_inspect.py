@@ -9,13 +9,13 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo import inspect
-from rnnzoo.cli import main
-from rnnzoo.inspect import Given, Subject, given, trace
+from rnnzoo.engine.recorder import recording
+from rnnzoo.inspect import InputSequences, TrainedModel, read_sequences, trace
 from rnnzoo.inspect import __main__ as command
 from rnnzoo.inspect.gradients import measure as gradients
-from rnnzoo.inspect.pictures import clusters
-from rnnzoo.layers.arrangement import override_flags
-from rnnzoo.layers.watching import watching
+from rnnzoo.inspect.plots import cluster_averages
+from rnnzoo.layers.wrapper import override_attributes
+from rnnzoo.run.cli import main
 from tests.helpers import assert_close, normal, often, randomise
 
 ADDING = {"seq_length": 20, "batch_size": 8, "eval_size": 32}
@@ -23,7 +23,7 @@ ADDING = {"seq_length": 20, "batch_size": 8, "eval_size": 32}
 
 def adding(model="elman", **options):
     task = rnnzoo.create_task("adding", **ADDING)
-    return Subject(model, rnnzoo.create_model(model, task.spec, units=6, **options), task)
+    return TrainedModel(model, rnnzoo.create_model(model, task.spec, units=6, **options), task)
 
 
 @pytest.mark.parametrize("graph", [False, True])
@@ -38,10 +38,10 @@ def test_gradients_by_states_are_those_of_what_follows(name, masked, graph):
     mask = tf.constant(np.arange(7) < np.array([[7], [5], [6]])) if masked else None
 
     def watched():
-        with tf.GradientTape() as tape, watching(tape) as seen:
+        with tf.GradientTape() as tape, recording(tape) as seen:
             outputs = layer(x, mask=mask, training=True)
             loss = tf.reduce_sum(outputs * weights)
-        return tape.gradient(loss, seen[0].push), seen[0].values()[2], outputs
+        return tape.gradient(loss, seen[0].state_perturbation), seen[0].values()[2], outputs
 
     found, states, outputs = (tf.function(watched) if graph else watched)()
     assert_close(outputs, layer(x, mask=mask))
@@ -58,12 +58,12 @@ def test_gradients_by_states_are_those_of_what_follows(name, masked, graph):
 
 def test_jacobians_are_products_of_the_recurrence():
     """Of a network of Elman the Jacobian is diag(1 - h^2) U^T; its norms follow."""
-    subject = adding()
-    seen = trace(subject.model, given(subject), jacobians=20)[0]
-    U = subject.model.core.parts[0].cell.recurrent_kernel.numpy()
+    trained = adding()
+    seen = trace(trained.model, read_sequences(trained), jacobians=20)[0]
+    U = trained.model.core.parts[0].cell.recurrent_kernel.numpy()
     h = seen.states[0][0]
     assert_close(seen.jacobians, (1 - h[:, :, None] ** 2) * U.T)
-    found = gradients(subject, given(subject))["after"]["layer 1"]
+    found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
     assert found["jacobian_norm"] <= np.linalg.norm(U, 2) + 1e-5 and found["distance"] == list(range(20))
 
 
@@ -72,7 +72,9 @@ def test_a_gradient_that_is_known():
     task = rnnzoo.create_task("adding", **ADDING)
     for dampening, says in ((0.5, "vanishes: 2e-06"), (1.0, "is kept: 1 "), (2.0, "explodes: 5e+05")):
         model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=dampening)
-        found = gradients(Subject("dampened", model, task), given(Subject("dampened", model, task)))["after"]["layer 1"]
+        found = gradients(TrainedModel("dampened", model, task), read_sequences(TrainedModel("dampened", model, task)))[
+            "after"
+        ]["layer 1"]
         assert found["says"].startswith(says)
         assert_close(np.array(found["norm"]) / found["norm"][0], dampening ** np.arange(20.0))
         assert found["spectral_radius"] == pytest.approx(dampening)
@@ -80,22 +82,22 @@ def test_a_gradient_that_is_known():
 
 def test_a_window_and_what_is_too_small_to_be_told():
     """The gradient of a window of inputs is there within it, and none behind it; single precision ends at 1e-38."""
-    subject = adding("feedforward", context=6)
-    found = gradients(subject, given(subject))["after"]["layer 1"]
+    trained = adding("feedforward", context=6)
+    found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
     assert found["norm"][0] == 0 < found["at_loss"] == max(found["norm"])
     assert found["says"] == "vanishes: after 5 steps there is none"
     task = rnnzoo.create_task("adding", seq_length=300, batch_size=4, eval_size=4)
     model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=0.5)
-    subject = Subject("dampened", model, task)
-    says = gradients(subject, given(subject))["after"]["layer 1"]["says"]
+    trained = TrainedModel("dampened", model, task)
+    says = gradients(trained, read_sequences(trained))["after"]["layer 1"]["says"]
     assert says.endswith("smaller than single precision can hold")
 
 
 @pytest.mark.slow
 def test_an_encoder_is_measured_by_the_loss():
     task = rnnzoo.create_task("reverse", seq_length=8)
-    subject = Subject("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)
-    found = gradients(subject, given(subject))["after"]
+    trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)
+    found = gradients(trained, read_sequences(trained))["after"]
     assert found["encoder, layer 1"]["at_loss"] == found["decoder, layer 1"]["norm"][0]
 
 
@@ -103,13 +105,13 @@ def test_the_loss_is_of_the_last_step_that_counts():
     """Of sequences of unlike length, distances are counted from each one's own end, for both directions."""
     task = rnnzoo.create_task("reber", batch_size=8, eval_size=32)
     model = rnnzoo.create_model("lstm", task.spec, units=5)
-    subject = Subject("reber", model, task)
-    read = given(subject)
-    found = gradients(subject, read)["after"]["layer 1"]
+    trained = TrainedModel("reber", model, task)
+    read = read_sequences(trained)
+    found = gradients(trained, read)["after"]["layer 1"]
     lengths = np.asarray(read.weights > 0).shape[1] - (np.asarray(read.weights)[:, ::-1] > 0).argmax(1)
     assert len(found["norm"]) == lengths.max() and np.isfinite(found["norm"]).all() and found["norm"][0] > 0
-    one = Given(*(None if p is None else p[:1] for p in (read.inputs, read.mask, read.targets, read.weights)))
-    row = gradients(subject, one)["after"]["layer 1"]
+    one = InputSequences(*(None if p is None else p[:1] for p in (read.inputs, read.mask, read.targets, read.weights)))
+    row = gradients(trained, one)["after"]["layer 1"]
     last = lengths[0] - 1
     h, _ = trace(model, one)[0].states
     with tf.GradientTape() as tape:
@@ -121,27 +123,27 @@ def test_the_loss_is_of_the_last_step_that_counts():
 
 
 def test_gates_are_those_of_the_layer():
-    subject = adding("lstm")
-    found = inspect.gates.measure(subject, given(subject))["layers"]["layer 1"]["gates"]
+    trained = adding("lstm")
+    found = inspect.gates.measure(trained, read_sequences(trained))["layers"]["layer 1"]["gates"]
     assert set(found) == {"input", "forget", "output"}
-    layer, inputs = subject.model.core.parts[0], given(subject).inputs
+    layer, inputs = trained.model.core.parts[0], read_sequences(trained).inputs
     wanted = layer.gates(inputs)["forget"].numpy()
     assert found["forget"]["mean"] == pytest.approx(100 * wanted.mean(), rel=1e-4)
     units = [s["unit"] for s in found["forget"]["selective"]]
     assert_close(np.array(found["forget"]["values"]), np.round(100 * wanted[0].T[units], 1), absolute=0.11)
     with pytest.raises(rnnzoo.UserError, match="gates do not apply"):
-        inspect.gates.measure(adding("elman"), given(adding("elman")))
+        inspect.gates.measure(adding("elman"), read_sequences(adding("elman")))
 
 
 def test_states_and_their_tree():
     task = rnnzoo.create_task("classify", seq_length=30, batch_size=16)
-    subject = Subject("classify", rnnzoo.create_model("bidirectional", task.spec, units=6, cell="elman"), task)
-    read = given(subject, ["def f(x): return x", "while x: x -= 1"])
-    found = inspect.states.measure(subject, read)
+    trained = TrainedModel("classify", rnnzoo.create_model("bidirectional", task.spec, units=6, cell="elman"), task)
+    read = read_sequences(trained, ["def f(x): return x", "while x: x -= 1"])
+    found = inspect.states.measure(trained, read)
     forward, backward = (found["layers"][f"layer 1, {way}"] for way in ("forward", "backward"))
-    x = subject.model.embedding(read.inputs)
-    both = subject.model.core.parts[0]
-    with override_flags(both.backward_layer, return_sequences=True):
+    x = trained.model.embedding(read.inputs)
+    both = trained.model.core.parts[0]
+    with override_attributes(both.backward_layer, return_sequences=True):
         h = both.backward_layer(x, mask=read.mask).numpy()[0][np.asarray(read.mask)[0][::-1]][::-1]
     assert_close(np.array(backward["values"]), h.T[backward["shown"]], absolute=1e-3)
     assert len(forward["values"][0]) == len(found["units"]) == len(read.units[0])
@@ -150,23 +152,23 @@ def test_states_and_their_tree():
 
 def test_clusters_join_what_is_nearest():
     points = np.array([[0.0], [10.0], [1.0], [12.0], [30.0]])
-    assert clusters(points) == [(0, 2, 1.0), (1, 3, 2.0), (5, 6, 10.5), (4, 7, 24.25)]
+    assert cluster_averages(points) == [(0, 2, 1.0), (1, 3, 2.0), (5, 6, 10.5), (4, 7, 24.25)]
     scipy = pytest.importorskip("scipy.cluster.hierarchy")
     points = normal(12, 3)
-    assert_close(np.array([height for *_, height in clusters(points)]), scipy.linkage(points, "average")[:, 2])
+    assert_close(np.array([height for *_, height in cluster_averages(points)]), scipy.linkage(points, "average")[:, 2])
 
 
 def test_reach_is_as_far_as_the_task_asks():
     """A network that hands on nothing needs one step only; one that sums all needs the earliest."""
     task = rnnzoo.create_task("adding", **ADDING)
     model = rnnzoo.create_model("dampened", task.spec, units=4, dampening=0.0)
-    found = inspect.reach.measure(Subject("none", model, task), given(Subject("none", model, task)))
+    found = inspect.reach.measure(TrainedModel("none", model, task), read_sequences(TrainedModel("none", model, task)))
     assert found["enough"] == 1 and np.ptp(found["loss"]) < 1e-6 and found["context"][-1] == 20
     model = rnnzoo.create_model("dampened", task.spec, units=2, dampening=1.0, activation="linear")
     cell = model.core.parts[0].cell
     cell.kernel.assign(np.array([[1.0, 0.0], [0.0, 1.0]]))
     model.head.kernel.assign([[0.5], [0.0]])
-    found = inspect.reach.measure(Subject("all", model, task), given(Subject("all", model, task)))
+    found = inspect.reach.measure(TrainedModel("all", model, task), read_sequences(TrainedModel("all", model, task)))
     batches = list(task.evaluation("test"))
     x, y = np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches])
     for k, loss in zip(found["context"], found["loss"], strict=True):
@@ -180,13 +182,13 @@ def test_every_model_is_seen_or_says_why_not(name, tmp_path):
     if name == "recursive":
         task = rnnzoo.create_task("listops", train_size=100, eval_size=20)
         with pytest.raises(rnnzoo.UserError, match="reads trees"):
-            Subject(name, rnnzoo.create_model(name, task.spec, units=8), task)
+            TrainedModel(name, rnnzoo.create_model(name, task.spec, units=8), task)
         return
     task = rnnzoo.create_task("reverse", seq_length=8) if name == "seq2seq" else rnnzoo.create_task("adding", **ADDING)
     task = rnnzoo.create_task("waveform") if name == "decoder" else task
-    subject = Subject(name, rnnzoo.create_model(name, task.spec, **options), task)
-    said = list(inspect.write([subject], tmp_path))
-    for what in inspect.WHAT:
+    trained = TrainedModel(name, rnnzoo.create_model(name, task.spec, **options), task)
+    said = list(inspect.write([trained], tmp_path))
+    for what in inspect.REPORTS:
         there = (tmp_path / f"{what}.json").exists()
         assert there != any(f"{what} do not apply" in line or f"{what} does not apply" in line for line in said), said
         assert (tmp_path / f"{what}.png").exists() == there
@@ -234,36 +236,36 @@ def test_text_for_a_language_model(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text("the cat sat on the mat. " * 200, encoding="utf-8")
     task = rnnzoo.create_task("char_lm", data=str(book), seq_length=20, batch_size=4)
-    subject = Subject("lm", rnnzoo.create_model("gru", task.spec, units=8), task)
-    read = given(subject, ["the cat"])
+    trained = TrainedModel("lm", rnnzoo.create_model("gru", task.spec, units=8), task)
+    read = read_sequences(trained, ["the cat"])
     assert read.units == (("<s>", *"the ca"),) and read.targets.shape == read.inputs.shape
-    assert len(gradients(subject, read)["after"]["layer 1"]["norm"]) == 7
-    assert inspect.gates.measure(subject, read)["units"] == list(read.units[0])
-    found = inspect.reach.measure(subject, read)
+    assert len(gradients(trained, read)["after"]["layer 1"]["norm"]) == 7
+    assert inspect.gates.measure(trained, read)["units"] == list(read.units[0])
+    found = inspect.reach.measure(trained, read)
     assert np.shape(found["by_position"]) == (len(found["context"]), 7) and found["units"] == list(read.units[0])
     inputs, targets = tf.constant(read.inputs[:, 2:6]), read.targets[0, 5]
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, subject.model(inputs)[0, -1])
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, trained.model(inputs)[0, -1])
     assert found["by_position"][found["context"].index(4)][5] == pytest.approx(float(loss), rel=1e-4)
-    found = inspect.reach.measure(subject, given(subject))
+    found = inspect.reach.measure(trained, read_sequences(trained))
     assert max(found["context"]) > 20, "windows that go on are put together"
     with pytest.raises(rnnzoo.UserError, match="nothing in it"):
-        given(subject, [" "])
+        read_sequences(trained, [" "])
 
 
 def test_attention_of_given_sentences(tmp_path):
     task = rnnzoo.create_task("reverse", seq_length=8)
-    subject = Subject("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="dot"), task)
-    found = inspect.attention.measure(subject, given(subject, ["abc", "de"]))["sentences"]
+    trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="dot"), task)
+    found = inspect.attention.measure(trained, read_sequences(trained, ["abc", "de"]))["sentences"]
     assert [s["source"] for s in found] == [["a", "b", "c"], ["d", "e"]]
     for sentence in found:
         assert np.array(sentence["weights"]).shape == (len(sentence["written"]) + 1, len(sentence["source"]))
         assert_close(np.array(sentence["weights"]).sum(1), np.ones(len(sentence["weights"])))
-    read = given(subject, ["abc", "de"])
+    read = read_sequences(trained, ["abc", "de"])
     written = [len(sentence["written"]) for sentence in found]
     assert read.weights.sum(1).tolist() == [n + 1 for n in written]
-    decoder = next(layer for layer in trace(subject.model, read) if layer.name.startswith("decoder"))
+    decoder = next(layer for layer in trace(trained.model, read) if layer.name.startswith("decoder"))
     assert decoder.valid.sum(1).tolist() == [n + 1 for n in written]
-    list(inspect.write([subject], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
+    list(inspect.write([trained], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
     assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == found
 
 
@@ -273,5 +275,5 @@ def test_untrained_is_as_it_was_before_training():
     model = rnnzoo.create_model("gru", task.spec, units=4)
     before = [w.copy() for w in model.get_weights()]
     model.set_weights([w + 1 for w in before])
-    for got, wanted in zip(Subject("m", model, task, seed=3).untrained().get_weights(), before, strict=True):
+    for got, wanted in zip(TrainedModel("m", model, task, seed=3).untrained().get_weights(), before, strict=True):
         assert np.array_equal(got, wanted)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.layers import GRU, LSTM, RNN, Bidirectional, DeepInput, DeepOutput, DeepTransition, ElmanRNN, Stack
-from rnnzoo.layers.arrangement import override_flags
+from rnnzoo.layers.wrapper import override_attributes
 from tests import oracles
 from tests.helpers import assert_close, gradients, normal, randomise
 
@@ -144,7 +144,10 @@ def test_bidirectional_over_a_stack_is_two_stacks():
     mask = tf.constant(MASK)
     y, *states = layer(X, mask=mask)
     forward, backward = layer.parts
-    with override_flags(forward, zero_output_for_mask=True), override_flags(backward, zero_output_for_mask=True):
+    with (
+        override_attributes(forward, zero_output_for_mask=True),
+        override_attributes(backward, zero_output_for_mask=True),
+    ):
         f, *f_states = forward(X, mask=mask)
         b, *b_states = backward(X, mask=mask)
     assert y.shape == (5, 6, 6)
@@ -152,8 +155,8 @@ def test_bidirectional_over_a_stack_is_two_stacks():
     assert_close(y, tf.concat([f, tf.reverse(b, [1])], -1), 0, 0)
     assert_close(states, [*f_states, *b_states], 0, 0)
     # the backward one read the reversed sequence with the same rule for masks
-    turned = Stack(backward.layers, return_sequences=True, zero_output_for_mask=True)
-    assert_close(turned(X[:, ::-1], mask=mask[:, ::-1]), b, 1e-6)
+    transpose_copy = Stack(backward.layers, return_sequences=True, zero_output_for_mask=True)
+    assert_close(transpose_copy(X[:, ::-1], mask=mask[:, ::-1]), b, 1e-6)
     again, *ends = layer(X, mask=mask, initial_state=states)
     assert not np.allclose(again, y)
     assert len(ends) == 6
@@ -224,7 +227,7 @@ def test_a_residual_adds_what_goes_with_each_direction():
     mask = tf.constant(MASK)
     got = layer(X, mask=mask)
     assert not any(part.return_sequences or part.return_state for part in parts)  # as they were given
-    with override_flags(parts[0], return_sequences=True):
+    with override_attributes(parts[0], return_sequences=True):
         below = parts[0](X, mask=mask)
     above = parts[1](below, mask=mask)
     for row, valid in enumerate(MASK):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnzoo
-from rnnzoo.layers.arrangement import override_flags
 from rnnzoo.layers.stack import Stack
+from rnnzoo.layers.wrapper import override_attributes
 from tests.helpers import UNITS, Repeat, assert_close, cell, fresh_python, gradients, normal, randomise
 
 CELLS = [*rnnzoo.list_cells(), "repeat"]
@@ -278,9 +278,9 @@ def test_stack_equals_layers_by_hand():
     stack = Stack([rnnzoo.layers.LSTM(5), rnnzoo.layers.ElmanRNN(3)], return_sequences=True, return_state=True)
     y, h, c, h2 = stack(x, mask=mask)
     low, high = stack.layers
-    with override_flags(low, return_sequences=True, return_state=True):
+    with override_attributes(low, return_sequences=True, return_state=True):
         hidden, *states = low(x, mask=mask)
-    with override_flags(high, return_sequences=True, return_state=True):
+    with override_attributes(high, return_sequences=True, return_state=True):
         assert_close([y, h2], high(hidden, mask=mask), 1e-6)
     assert_close([h, c], states, 1e-6)
     state = stack.get_initial_state(3)

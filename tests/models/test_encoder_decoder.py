@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.cells.ops import Lookup
+from rnnzoo.cells.ops import EmbeddingLookup
 from rnnzoo.models import decoding
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
+from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
 from tests.helpers import assert_close, fresh_python, normal, often, randomise
 
-SYMBOLS = (*SPECIAL, *"abcde")
+SYMBOLS = (*SPECIAL_TOKENS, *"abcde")
 SPEC = rnnzoo.TaskSpec(
     inputs="pair",
     outputs="token",
@@ -100,9 +100,9 @@ def check_all(model, graph=True):
     assert (found[0].numpy() == ids.numpy()).all()
     assert_close(totals[0], scores, 1e-5)
     if model.decoder.attention is not None:
-        looks = model.align(*inputs).numpy()
-        np.testing.assert_allclose(looks.sum(-1), np.repeat([[1.0]] * 3 + [[0.0]], 4, 1), atol=1e-5)
-        assert (looks * (SOURCE == PAD)[:, None] == 0).all()
+        attention_weights = model.align(*inputs).numpy()
+        np.testing.assert_allclose(attention_weights.sum(-1), np.repeat([[1.0]] * 3 + [[0.0]], 4, 1), atol=1e-5)
+        assert (attention_weights * (SOURCE == PAD)[:, None] == 0).all()
     if graph:
         assert_close(tf.function(lambda: model(inputs), jit_compile=True)(), y, 1e-5)
 
@@ -111,16 +111,16 @@ def log_probabilities(model, source, texts):
     """Of each text after `source`, by one teacher-forced pass."""
     longest = max(map(len, texts))
     ids = np.array([[*text, *[PAD] * (longest - len(text))] for text in texts], "int32")
-    previous = np.concatenate([np.full((len(texts), 1), BOUNDARY, "int32"), ids[:, :-1]], 1)
+    previous = np.concatenate([np.full((len(texts), 1), BOS, "int32"), ids[:, :-1]], 1)
     logs = tf.nn.log_softmax(model((np.repeat(source, len(texts), 0), previous)))
     return tf.reduce_sum(tf.gather(logs, ids, batch_dims=2) * tf.cast(ids != PAD, tf.float32), 1).numpy()
 
 
 def all_texts(limit):
     """Every text of at most `limit` steps: those that end, and those that are cut off."""
-    letters = range(len(SPECIAL), len(SYMBOLS))
+    letters = range(len(SPECIAL_TOKENS), len(SYMBOLS))
     for length in range(limit):
-        yield from ((*letters_, BOUNDARY) for letters_ in itertools.product(letters, repeat=length))
+        yield from ((*letters_, BOS) for letters_ in itertools.product(letters, repeat=length))
     yield from itertools.product(letters, repeat=limit)
 
 
@@ -134,7 +134,7 @@ def test_beam_search_equals_brute_force(peaked, penalty):
     ids, scores = peaked.beam_search(source, 5**limit + 30, penalty, limit)
     for k in range(20):
         shown = [i for i in ids[k, 0].numpy() if i != PAD]
-        assert shown == [i for i in ranked[k] if i != BOUNDARY], k
+        assert shown == [i for i in ranked[k] if i != BOS], k
         assert float(scores[k, 0]) == pytest.approx(known[ranked[k]], abs=1e-4)
 
 
@@ -145,18 +145,18 @@ def test_scores_order_and_early_end(peaked):
     assert (scores[0].numpy() >= alone.numpy() - 1e-5).all()
     texts = [[i for i in row if i != PAD] for row in greedy.numpy()]
     for row in range(3):
-        end = [BOUNDARY] if len(texts[row]) < SPEC.output_length else []
+        end = [BOS] if len(texts[row]) < SPEC.output_length else []
         source = SOURCE[row : row + 1]
         (wanted,) = log_probabilities(peaked, source, [[*texts[row], *end]])
         assert float(alone[row]) == pytest.approx(wanted, abs=1e-4)
-    assert not np.isin(ids, [UNKNOWN, BOUNDARY]).any()
+    assert not np.isin(ids, [UNKNOWN, BOS]).any()
     extreme = peaked.beam_search(SOURCE, 3, 1000.0)[1].numpy()
     assert not np.isinf(extreme[0]).any()
     taken = []
 
     def step(ids, state):
         taken.append(1)
-        return tf.one_hot(tf.fill(tf.shape(ids), BOUNDARY), 8) * 50.0, state
+        return tf.one_hot(tf.fill(tf.shape(ids), BOS), 8) * 50.0, state
 
     decoding.beam_search(step, [tf.zeros([2, 1])], 2, 100, 1)
     decoding.greedy(step, [tf.zeros([2, 1])], 2, 100)
@@ -191,12 +191,12 @@ def test_scheduled_sampling_feeds_what_the_model_would_write():
     model = model_for(scheduled_sampling=1.0)
     randomise(model, scale=1.5)
     model.head.kernel.assign(model.head.kernel * 1000)
-    long = np.full((4, 7), BOUNDARY, "int32")
+    long = np.full((4, 7), BOS, "int32")
     mixed = model._mix(tf.constant(SOURCE), tf.constant(long)).numpy()
     for row, text in enumerate(model.greedy(SOURCE)[0].numpy()):
         length = int((text != PAD).sum())
         assert mixed[row, 1 : length + 1].tolist() == text[:length].tolist()
-    assert (mixed[:, 0] == BOUNDARY).all()
+    assert (mixed[:, 0] == BOS).all()
     half = model_for(scheduled_sampling=0.5, sampling_steps=4)
     source, previous = tf.repeat(SOURCE[:1], 500, 0), tf.fill([500, 9], PAD)  # which is never drawn
     kept = [float(tf.reduce_mean(tf.cast(half._mix(source, previous)[:, 1:] == PAD, tf.float32))) for _ in range(5)]
@@ -267,9 +267,9 @@ def test_reading_from_the_end_is_reading_what_is_turned_around():
     model = model_for(reverse_source=True)
     forward = model_for()
     forward.set_weights(model.get_weights())
-    row, turned = SOURCE[1:2, :2], SOURCE[1:2, 1::-1]
-    assert_close(model((row, PREVIOUS[1:2])), forward((turned, PREVIOUS[1:2])), 1e-6)
-    assert_close(model.align(row, PREVIOUS[1:2]), forward.align(turned, PREVIOUS[1:2])[..., ::-1], 1e-6)
+    row, transpose_copy = SOURCE[1:2, :2], SOURCE[1:2, 1::-1]
+    assert_close(model((row, PREVIOUS[1:2])), forward((transpose_copy, PREVIOUS[1:2])), 1e-6)
+    assert_close(model.align(row, PREVIOUS[1:2]), forward.align(transpose_copy, PREVIOUS[1:2])[..., ::-1], 1e-6)
 
 
 def test_bridge():
@@ -357,7 +357,7 @@ def test_a_fresh_process_writes_the_same(peaked, tmp_path):
     start = signatures["encode"](text=tf.constant(texts))
     fixed = {name: value for name, value in start.items() if not name.startswith("state")}
     state = {name: value for name, value in start.items() if name.startswith("state")}
-    last, written = tf.fill([4], BOUNDARY), []
+    last, written = tf.fill([4], BOS), []
     for _ in range(SPEC.output_length):
         found = signatures["decode_step"](inputs=last, **state, **fixed)
         state = {name: value for name, value in found.items() if name.startswith("state")}
@@ -365,7 +365,7 @@ def test_a_fresh_process_writes_the_same(peaked, tmp_path):
         last = tf.argmax(found["log_probabilities"] + never, -1, tf.int32)
         written.append(last.numpy())
     for row, text in enumerate(np.transpose(written)):
-        ended = [*text, BOUNDARY].index(BOUNDARY)
+        ended = [*text, BOS].index(BOS)
         assert "".join(SYMBOLS[i] for i in text[:ended]) == greedy[row]
     found = signatures["align"](text=tf.constant(texts))
     assert found["source"].numpy()[1].tolist() == [b"b", b"a", b"", b"", b""]
@@ -399,7 +399,7 @@ def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
 
     def gradients(few):
         asked = []
-        monkeypatch.setattr(Lookup, "pays", lambda lookup: asked.append(lookup) or few)
+        monkeypatch.setattr(EmbeddingLookup, "pays", lambda lookup: asked.append(lookup) or few)
 
         @tf.function(jit_compile=jit)
         def step():
@@ -421,11 +421,11 @@ def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
 
 def test_a_table_is_multiplied_only_where_it_is_known_to_be_smaller():
     table = tf.zeros([8, 3])
-    assert Lookup(table, tf.zeros([4, 4], tf.int32)).pays()
-    assert not Lookup(table, tf.zeros([3, 5], tf.int32)).pays()
-    assert not Lookup(tf.cast(table, tf.bfloat16), tf.zeros([4, 4], tf.int32)).pays()
+    assert EmbeddingLookup(table, tf.zeros([4, 4], tf.int32)).is_cheaper()
+    assert not EmbeddingLookup(table, tf.zeros([3, 5], tf.int32)).is_cheaper()
+    assert not EmbeddingLookup(tf.cast(table, tf.bfloat16), tf.zeros([4, 4], tf.int32)).is_cheaper()
     seen = []
-    trace = tf.function(lambda ids: seen.append(Lookup(table, ids).pays()) or ids)
+    trace = tf.function(lambda ids: seen.append(EmbeddingLookup(table, ids).is_cheaper()) or ids)
     trace.get_concrete_function(tf.TensorSpec([None, 64], tf.int32))
     assert seen == [False]
 

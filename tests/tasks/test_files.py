@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import rnnzoo
-from rnnzoo import figures, plot
-from rnnzoo.tasks import recording
+from rnnzoo.data import file_recorder
+from rnnzoo.run import plots
 from rnnzoo.training import Trainer, TrainingOptions
+from rnnzoo.utils import figures
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
 WIDE = {
@@ -73,30 +74,30 @@ def test_files_of_one_name_are_told_apart(tmp_path):
     names = f"{tmp_path}/a/book.txt,{tmp_path}/b/book.txt"
 
     def describe():
-        with recording.record_files() as read:
+        with file_recorder.record_files() as read:
             task = rnnzoo.create_task("char_lm", data=names)
         return read.describe(task.spec)
 
     before = describe()
     (tmp_path / "b" / "book.txt").write_text(TEXT.swapcase())
-    assert recording.describe_changes(before, describe()) == "b/book.txt has other contents of the same size"
+    assert file_recorder.describe_changes(before, describe()) == "b/book.txt has other contents of the same size"
 
 
 def test_descriptions_differ_where_the_data_do(tmp_path):
     def describe(text):
         (tmp_path / "book.txt").write_text(text)
-        with recording.record_files() as read:
+        with file_recorder.record_files() as read:
             task = rnnzoo.create_task("char_lm", data=str(tmp_path / "book.txt"))
         return read.describe(task.spec)
 
     first = describe(TEXT)
-    assert first == describe(TEXT) and not recording.describe_changes(first, describe(TEXT))
-    assert "other contents of the same size" in recording.describe_changes(first, describe(TEXT.swapcase()))
-    assert "had 2,640 bytes and has 1,320" in recording.describe_changes(first, describe(TEXT[: len(TEXT) // 2]))
+    assert first == describe(TEXT) and not file_recorder.describe_changes(first, describe(TEXT))
+    assert "other contents of the same size" in file_recorder.describe_changes(first, describe(TEXT.swapcase()))
+    assert "had 2,640 bytes and has 1,320" in file_recorder.describe_changes(first, describe(TEXT[: len(TEXT) // 2]))
 
 
 def test_the_default_text_is_described_too():
-    with recording.record_files() as read:
+    with file_recorder.record_files() as read:
         rnnzoo.create_task("char_lm", data_size=50_000)
     assert len(read.files) > 10 and all(path.suffix == ".py" for path in read.files)
 
@@ -159,7 +160,7 @@ def test_labels_that_are_no_text(tmp_path):
 
 def test_pairs_are_read_with_one_table(tmp_path, monkeypatch):
     """To look up the vocabulary anew for each text took fifteen times as long as all the rest."""
-    from rnnzoo.tasks import vocabulary
+    from rnnzoo.data import vocabulary
 
     made = []
     monkeypatch.setattr(vocabulary, "_tables", {})
@@ -174,7 +175,7 @@ def test_pictures_have_no_boxes(tmp_path):
     pytest.importorskip("matplotlib")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of glyphs that are missing
-        plot.draw_attention(np.ones([3, 4]) / 4, list("日本 x"), list("añ"), tmp_path / "a.png")
+        plots.draw_attention(np.ones([3, 4]) / 4, list("日本 x"), list("añ"), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert figures.label_text("日") in ("日", "U+65E5") and figures.label_text("é≠$") == r"é≠\$"
 
@@ -205,7 +206,7 @@ def test_quotes_that_never_close(tmp_path):
 
 
 def test_code_that_is_read_does_not_warn():
-    from rnnzoo.tasks.syntax import read_python
+    from rnnzoo.tasks.ast import read_python
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnzoo
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
-from rnnzoo.tasks import drawn_pairs, scan
-from rnnzoo.training import metrics, writing
+from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN
+from rnnzoo.tasks import dates, scan
+from rnnzoo.training import generation_metrics, metrics
 
 
 def write(path, text, encoding="utf-8"):
@@ -33,11 +33,11 @@ def texts(task, batch):
     spec = task.spec
     for source, target in zip(batch.inputs[0], batch.targets, strict=True):
         if target.any():
-            assert target[(target != PAD).sum() - 1] == BOUNDARY
+            assert target[(target != PAD).sum() - 1] == BOS
             between = {"char": "", "word": " ", "line": ""}
             yield (
                 between[spec.source_level].join(spec.source_vocabulary[i] for i in source if i != PAD),
-                between[spec.level].join(spec.vocabulary[i] for i in target if i not in (PAD, BOUNDARY)),
+                between[spec.level].join(spec.vocabulary[i] for i in target if i not in (PAD, BOS)),
             )
 
 
@@ -47,7 +47,7 @@ def test_pairs_are_read_and_each_comes_once(data):
     for step in range(task.steps_per_epoch()):
         batch = task.batch(0, step)
         previous = batch.inputs[1]
-        assert (previous[:, 0] == BOUNDARY).all() and (previous[:, 1:][batch.targets[:, 1:] != PAD] > 0).all()
+        assert (previous[:, 0] == BOS).all() and (previous[:, 1:][batch.targets[:, 1:] != PAD] > 0).all()
         found.update(texts(task, batch))
     for split in ("validation", "test"):
         for batch in task.evaluation(split):
@@ -63,7 +63,7 @@ def test_levels_cut_offs_and_limits(tmp_path):
         tmp_path / "p.tsv", "".join(f"ab{c}\tx y {c} {c}\n" for c in "cdefgh" * 3 + "z") + "much too long here\tq\n"
     )
     task = rnnzoo.create_task("pairs", data=path, source_level="char", min_count=4, source_max=5, held_out=0.2)
-    assert set(task.spec.source_vocabulary) - set(SPECIAL) == {"a", "b"}
+    assert set(task.spec.source_vocabulary) - set(SPECIAL_TOKENS) == {"a", "b"}
     assert task.dropped == 1 and "1 longer than" in task.summary()
     source, _ = task.batch(0, 0).inputs
     assert UNKNOWN in source
@@ -132,21 +132,19 @@ def test_dates_mean_what_they_say():
     for source, target in texts(task, task.batch(0, 0)):
         date = datetime.date.fromisoformat(target)
         numbers = [int(n) for n in re.findall(r"\d+", source)]
-        months = [
-            m for m in drawn_pairs.MONTHS if m[:3].lower() in source.lower().replace("monday", "").replace("mon ", "")
-        ]
+        months = [m for m in dates.MONTHS if m[:3].lower() in source.lower().replace("monday", "").replace("mon ", "")]
         assert date.year in numbers or source.startswith(str(date.year)), (source, target)
         assert months or len(numbers) in (1, 3)
         if months:
-            assert date.day in numbers and drawn_pairs.MONTHS[date.month - 1] in months
+            assert date.day in numbers and dates.MONTHS[date.month - 1] in months
         if re.fullmatch(r"\d+\.\d+\.\d+", source):
             assert numbers == [date.day, date.month, date.year]
         if re.fullmatch(r"\d+/\d+/\d{4}", source):
             assert numbers == [date.month, date.day, date.year]
-    written = {form: drawn_pairs._written(datetime.date(2024, 2, 1), form) for form in drawn_pairs.FORMATS}
-    assert len(set(written.values())) == len(drawn_pairs.FORMATS)
+    written = {form: dates._written(datetime.date(2024, 2, 1), form) for form in dates.FORMATS}
+    assert len(set(written.values())) == len(dates.FORMATS)
     assert written["{d}{th} of {month}, {y}"] == "1st of February, 2024"
-    assert drawn_pairs._written(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
+    assert dates._written(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
 
 
 def test_scan_is_the_published_set():
@@ -226,11 +224,11 @@ def distance(a, b):
 @given(st.text("ab", max_size=5), st.text("abc", max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_edits(a, b):
-    assert writing.edits(a, b) == distance(a, b)
+    assert generation_metrics.edits(a, b) == distance(a, b)
 
 
 def spec_of(metrics, level="word"):
-    symbols = (*SPECIAL, "the", "cat", "sat")
+    symbols = (*SPECIAL_TOKENS, "the", "cat", "sat")
     return rnnzoo.TaskSpec("pair", "token", True, 6, 6, "cross_entropy", metrics, symbols, level, source="tokens")
 
 
@@ -240,13 +238,13 @@ def test_metrics_of_what_is_written():
     written = np.array([[3, 4, 5, 0], [3, 0, 0, 0], [4, 4, 0, 0], [3, 3, 3, 3]])
     targets = np.array([[3, 4, 5, 2], [3, 2, 0, 0], [3, 4, 2, 0], [0, 0, 0, 0]])
     there = np.array([True, True, True, False])
-    totals = writing.count(spec, written, targets, there, None)
+    totals = generation_metrics.count(spec, written, targets, there, None)
     assert totals == {"sequences": 3, "exact": 2, "edits": 1, "units": 6}
-    found = writing.finish(totals)
+    found = generation_metrics.finish(totals)
     assert found["exact_match"] == pytest.approx(2 / 3) and found["error_rate"] == pytest.approx(1 / 6)
     assert found["word_error_rate"] == pytest.approx(1 / 3)
     references = [[("the", "cat", "sat")], [("sat",), ("the",)], [("cat", "cat")], []]
-    assert writing.count(spec, written, targets, there, references)["exact"] == 3
+    assert generation_metrics.count(spec, written, targets, there, references)["exact"] == 3
 
 
 def test_bleu_and_chrf_are_those_of_sacrebleu():
@@ -254,7 +252,9 @@ def test_bleu_and_chrf_are_those_of_sacrebleu():
     spec = spec_of(("error_rate", "bleu", "chrf"))
     written = np.array([[3, 4, 5, 3, 4, 5], [3, 4, 4, 0, 0, 0]])
     references = [[("the", "cat", "sat", "the", "cat")], [("the", "cat", "sat")]]
-    found = writing.finish(writing.count(spec, written, written, np.array([True, True]), references))
+    found = generation_metrics.finish(
+        generation_metrics.count(spec, written, written, np.array([True, True]), references)
+    )
     got, wanted = ["the cat sat the cat sat", "the cat cat"], [["the cat sat the cat", "the cat sat"]]
     assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(got, wanted).score)
     assert found["chrf"] == pytest.approx(sacrebleu.corpus_chrf(got, wanted).score)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import rnnzoo
+from rnnzoo.data import files, tables
+from rnnzoo.data.signals import find_season, mackey_glass
+from rnnzoo.data.tokens import split_tokens
 from rnnzoo.spec import PAD, UNKNOWN
-from rnnzoo.tasks import files, table
-from rnnzoo.tasks.base import SPLITS
-from rnnzoo.tasks.signals import find_season, mackey_glass
-from rnnzoo.tasks.units import split_tokens
+from rnnzoo.tasks.base.task import SPLITS
 
 CONLL = """-DOCSTART- -X- O O
 
@@ -269,13 +269,13 @@ def test_rows_that_fill_up_weigh_nothing(tmp_path):
 def test_tables_that_are_not(name, text, message, tmp_path):
     path = write(tmp_path, name, text)
     with pytest.raises(rnnzoo.UserError, match=message):
-        table.read(files.check_file(path))
+        tables.read(files.check_file(path))
 
 
 def test_tables_and_their_separators(tmp_path):
     for separator in ",;\t":
         path = files.check_file(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
-        assert table.read(path) == [["a", "b"], ["1", "2"]]
+        assert tables.read(path) == [["a", "b"], ["1", "2"]]
 
 
 @pytest.mark.parametrize("first", ["1", "0"])

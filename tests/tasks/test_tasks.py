@@ -10,8 +10,8 @@ from keras import tree
 
 import rnnzoo
 from rnnzoo import config
-from rnnzoo.spec import BOUNDARY, PAD, SPECIAL, UNKNOWN
-from rnnzoo.tasks import corpus
+from rnnzoo.data import corpus
+from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN
 
 TEXTS = {"latin": "Grüße, ", "greek": "μῆνιν ἄειδε θεὰ ", "chinese": "道可道非常道。", "emoji": "🙂🚀 ok "}
 
@@ -73,9 +73,9 @@ def test_rows_go_on_or_begin_a_document(tmp_path):
         for row in range(3):
             if not batch.restart[row]:
                 assert batch.inputs[row, 0] == previous.targets[row, -1] and previous.weights[row].all()
-            elif batch.inputs[row, 0] == BOUNDARY:
+            elif batch.inputs[row, 0] == BOS:
                 began += 1
-        assert (batch.targets[batch.weights > 0] > BOUNDARY).all()
+        assert (batch.targets[batch.weights > 0] > BOS).all()
         assert (batch.inputs[:, 1:] == batch.targets[:, :-1])[batch.weights[:, 1:] > 0].all()
         previous = batch
     assert began >= 2
@@ -84,17 +84,17 @@ def test_rows_go_on_or_begin_a_document(tmp_path):
 @pytest.mark.parametrize("kind", TEXTS)
 def test_any_script(kind, tmp_path):
     task = rnnzoo.create_task("char_lm", data=text_file(tmp_path, TEXTS[kind], 100), batch_size=2, seq_length=20)
-    assert set(task.spec.vocabulary) == {*SPECIAL, *TEXTS[kind]}
+    assert set(task.spec.vocabulary) == {*SPECIAL_TOKENS, *TEXTS[kind]}
     batch = task.batch(0, 1)
     real = [task.spec.vocabulary[i] for i in batch.inputs[0][batch.weights[0] > 0]]
-    assert "".join(s for s in real if s not in SPECIAL) in TEXTS[kind] * 100
+    assert "".join(s for s in real if s not in SPECIAL_TOKENS) in TEXTS[kind] * 100
 
 
 def test_rare_and_unseen_characters_are_unknown(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("ab" * 400 + "z" + "ab" * 50 + "q" * 20, encoding="utf-8")
     task = rnnzoo.create_task("char_lm", data=str(path), batch_size=1, seq_length=50, min_count=2)
-    assert set(task.spec.vocabulary) == {*SPECIAL, "a", "b"}
+    assert set(task.spec.vocabulary) == {*SPECIAL_TOKENS, "a", "b"}
     assert sum((b.targets[b.weights > 0] == UNKNOWN).sum() for b in task.evaluation("test")) == 20
 
 
@@ -158,7 +158,7 @@ def test_temporal_order(variant):
 def test_copy():
     task = rnnzoo.create_task("copy", seq_length=30, batch_size=5)
     batch = task.batch(0, 0)
-    digits = batch.inputs - len(SPECIAL)
+    digits = batch.inputs - len(SPECIAL_TOKENS)
     assert digits.shape == (5, 50)
     assert ((digits[:, :10] >= 1) & (digits[:, :10] <= 8)).all()
     assert not digits[:, 10:39].any() and (digits[:, 39:] == 9).all()
@@ -173,7 +173,7 @@ def test_reber():
         text = "".join(symbols[i] for i in batch.targets[row] if i != PAD)
         assert text[1] == text[-2] and text[:1] + text[-1:] == "BE" and len(text) <= 50
         assert accepts(text[2:-2]), text
-        assert batch.inputs[row, 0] == BOUNDARY
+        assert batch.inputs[row, 0] == BOS
         for t in range(len(text)):
             assert batch.legal[row, t, batch.targets[row, t]]
             assert batch.legal[row, t].sum() == (1 if t in (0, 2, len(text) - 3, len(text) - 2, len(text) - 1) else 2)
@@ -193,7 +193,7 @@ def test_words(tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("the  cat\tsat on\r\nthe mat\n" * 60, encoding="utf-8")
     task = rnnzoo.create_task("word_lm", data=str(path), batch_size=2, seq_length=9, vocabulary_size=5)
-    assert set(task.spec.vocabulary) == {*SPECIAL, "the", "\n", "cat", "mat", "on"}
+    assert set(task.spec.vocabulary) == {*SPECIAL_TOKENS, "the", "\n", "cat", "mat", "on"}
     batch = task.batch(0, 0)
     words = " ".join(task.spec.vocabulary[i] for i in batch.targets[0][batch.weights[0] > 0])
     assert words in " ".join(["the cat <unk> on \n the mat \n"] * 20)

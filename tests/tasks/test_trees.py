@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.cli import main
+from rnnzoo.data.trees import example, parse, structure
 from rnnzoo.predict import Predictor, predict
-from rnnzoo.spec import SPECIAL
+from rnnzoo.run.cli import main
+from rnnzoo.spec import SPECIAL_TOKENS
 from rnnzoo.tasks import listops
-from rnnzoo.tasks.syntax import functions, read_python
-from rnnzoo.tasks.trees import example, parse, structure
+from rnnzoo.tasks.ast import functions, read_python
 from rnnzoo.training import Trainer, TrainingOptions
 from tests.helpers import assert_close, fresh_python, often
 
@@ -223,7 +223,7 @@ def test_syntax_trees_of_python(tmp_path):
     assert structure(deep.children)[:, 2].max() > 700
     task = rnnzoo.create_task("ast", longest=80)
     assert len(task.spec.labels) == 8 and task.examples["train"][0].inputs.shape[1] == 4
-    words = (*SPECIAL, *filter(None, tree.tokens))
+    words = (*SPECIAL_TOKENS, *filter(None, tree.tokens))
     read = example(tree, words, 0, flat=True).inputs
     assert [words[i] for i in read] == [w for w in tree.tokens if w]
     model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-gru")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import rnnzoo
 from rnnzoo.tasks import Batch
-from rnnzoo.training import NotFinite, Session, Trainer, TrainingOptions, checkpoint, metrics, spans
+from rnnzoo.training import NotFiniteError, Session, Trainer, TrainingOptions, checkpoint, metrics, spans
 
 
 def trainer_for(task, model="elman", steps=5, **options):
@@ -97,12 +97,12 @@ def test_a_loss_that_is_not_finite(tmp_path, monkeypatch):
         "batch",
         lambda *_, b=trainer.task.batch: b(*_)._replace(weights=np.full((4, 8), np.inf, "float32")),
     )
-    with pytest.raises(NotFinite, match=r"nan at step 1: the gradient of .* is not finite"):
+    with pytest.raises(NotFiniteError, match=r"nan at step 1: the gradient of .* is not finite"):
         next(trainer.run())
     assert all((np.asarray(w) == k).all() for w, k in zip(trainer.model.weights, kept, strict=True))
     monkeypatch.undo()
     recurrent.assign(np.full(recurrent.shape, np.nan))
-    with pytest.raises(NotFinite, match=r"nan at step 2: .*recurrent_kernel holds values that are not finite"):
+    with pytest.raises(NotFiniteError, match=r"nan at step 2: .*recurrent_kernel holds values that are not finite"):
         next(trainer.run())
 
 

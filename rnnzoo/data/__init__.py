@@ -1,0 +1,1 @@
+"""Readers, tokenization, vocabularies and batching: from files to arrays."""

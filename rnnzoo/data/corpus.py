@@ -1,0 +1,183 @@
+"""Text corpora: files, folders and globs read in pieces, or the Python standard library of this machine."""
+
+import codecs
+import dataclasses
+import sysconfig
+import tokenize
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from rnnzoo.data.files import (
+    check_encoding,
+    check_file,
+    decoding_error,
+    expand_path,
+    open_binary,
+    record_file,
+    refuse_surrogates,
+    refuse_wide_text,
+)
+from rnnzoo.data.splits import check_fractions
+from rnnzoo.errors import UserError
+
+PIECE_BYTES = 1 << 20  # read at a time
+PASSES = 5  # over each file: its length, the vocabulary, and the ids of its three splits
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """Characters `begin` to `end` of a text file (None: to its end)."""
+
+    path: Path
+    encoding: str
+    begin: int = 0
+    end: int | None = None
+
+    def pieces(self) -> Iterator[str]:
+        """Yields the text in pieces. Raises `UserError` for bytes that are not valid in the encoding."""
+        position = 0
+        for piece in _pieces(self.path, self.encoding):
+            first = max(0, self.begin - position)
+            last = len(piece) if self.end is None else self.end - position
+            position += len(piece)
+            if first < len(piece) and last > 0:
+                yield piece[first:last]
+            if self.end is not None and position >= self.end:
+                return
+
+
+Splits = dict[str, list[Document]]
+
+
+def read_standard_library(size: int) -> Splits:
+    """Returns the source files of the standard library without its tests, in a fixed random order.
+
+    Files are assigned to splits by a digest of their path: 1 of 20 to validation, 1 of 20 to the test.
+
+    Args:
+        size: the most characters to train on, 0 for all; the held-out splits do not depend on it.
+    """
+    root = Path(sysconfig.get_paths()["stdlib"])
+    splits: Splits = {"train": [], "validation": [], "test": []}
+    kept = 0
+    for path, digest in _sources(root):
+        split = {0: "validation", 1: "test"}.get(digest % 20, "train")
+        if split == "train" and size and kept >= size:
+            continue
+        try:
+            with tokenize.open(path) as file:
+                length, encoding = len(file.read()), file.encoding
+        except (SyntaxError, UnicodeDecodeError, OSError):
+            continue  # a few files of the standard library are invalid on purpose
+        if split == "train":
+            length = min(length, size - kept) if size else length
+            kept += length
+        if length:
+            record_file(path, "data", 2, path.relative_to(root).as_posix())
+            splits[split].append(Document(path, encoding, end=length))
+    if not all(splits.values()):
+        raise UserError(f"no Python sources found in {root}; name a text file with --data")
+    return splits
+
+
+def _sources(root: Path) -> Iterator[tuple[Path, int]]:
+    """Yields paths with a digest of each, ordered by digest."""
+    left_out = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+    found = []
+    for path in root.rglob("*.py"):
+        name = path.relative_to(root)
+        if not left_out.intersection(name.parts):
+            found.append((zlib.crc32(name.as_posix().encode()), path))
+    return ((path, digest) for digest, path in sorted(found))
+
+
+def read_files(names: str, encoding: str, validation_fraction: float, test_fraction: float) -> Splits:
+    """Reads text files and holds out the end of each for validation and test.
+
+    Args:
+        names: file names, globs or folders (their `.txt` files), comma-separated.
+        encoding: the encoding of the files.
+        validation_fraction: fraction of each file held out for validation.
+        test_fraction: fraction of each file held out for the test, at its end.
+
+    Raises:
+        UserError: a file does not exist, is not text of that encoding, or is too short.
+    """
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    check_fractions(fractions)
+    held_out = sum(fractions.values())
+    name = check_encoding(encoding)
+    encoding = "utf-8-sig" if name == "utf-8" else encoding
+    splits: Splits = {"train": [], "validation": [], "test": []}
+    for path in _paths(names):
+        length = sum(map(len, _pieces(path, encoding)))
+        first = int(length * (1 - held_out))
+        second = first + int((length - first) * (validation_fraction / held_out))
+        for split, begin, end in (("train", 0, first), ("validation", first, second), ("test", second, length)):
+            if begin < end:
+                splits[split].append(Document(path, encoding, begin, end))
+    if not all(splits.values()):
+        raise UserError(f"--data={names} holds too little text to split into train, validation and test")
+    return splits
+
+
+def _paths(names: str) -> list[Path]:
+    """Returns the files named by names, folders and globs. Raises `UserError`."""
+    found: list[Path] = []
+    for name in filter(None, (part.strip() for part in names.split(","))):
+        path = expand_path(name, "data")
+        try:
+            matches = _matches(name, path)
+        except (OSError, ValueError) as error:  # an invalid pattern, or a name that is too long
+            raise UserError(f"--data: cannot read {name!r}: {getattr(error, 'strerror', None) or error}") from None
+        if matches is None:
+            found.append(check_file(name, "data", PASSES))
+        elif not matches and path.is_dir():
+            raise UserError(f"--data: the folder {path} holds no .txt file; name files, or a glob such as '{path}/*'")
+        elif not matches:
+            raise UserError(f"--data: no file matches {name}")
+        else:
+            for match in matches:
+                record_file(match, "data", PASSES)
+            found += matches
+    if not found:
+        raise UserError("--data names no file")
+    return found
+
+
+def _matches(name: str, path: Path) -> list[Path] | None:
+    """Returns the text files in a folder, or the matches of a glob; None for the name of a file."""
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*.txt") if p.is_file())
+    if path.exists() or not any(sign in name for sign in "*?["):
+        return None
+    base = Path(path.anchor or ".")
+    return sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
+
+
+def _pieces(path: Path, encoding: str) -> Iterator[str]:
+    """Yields the text of a file with line ends as newlines. Raises `UserError`, which names file, byte and remedy."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    position, held_back = 0, ""
+    try:
+        refuse_wide_text(path, encoding)
+        with open_binary(path) as file:
+            while True:
+                raw = file.read(PIECE_BYTES)
+                pending = len(decoder.getstate()[0])
+                text = held_back + decoder.decode(raw, final=not raw)
+                position += len(raw)
+                held_back = "\r" if raw and text.endswith("\r") else ""  # the newline may be in the next piece
+                text = text[: len(text) - len(held_back)].replace("\r\n", "\n")
+                if text:
+                    refuse_surrogates(text, str(path))
+                    yield text
+                if not raw:
+                    return
+    except UnicodeDecodeError as error:
+        raise decoding_error(path, encoding, f" (byte {position - pending + error.start})") from None
+    except UnicodeError:
+        raise decoding_error(path, encoding) from None
+    except OSError as error:
+        raise UserError(f"--data: cannot read {path}: {error.strerror}") from None

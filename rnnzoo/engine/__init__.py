@@ -1,0 +1,1 @@
+"""The engine: loops over time and over trees, and back-propagation through them."""

@@ -1,0 +1,55 @@
+"""Modes in which loops are traced: for training, for export, and for conversion to LiteRT."""
+
+import contextlib
+import contextvars
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.cells.ops import in_xla
+
+_EXPORTING: contextvars.ContextVar[bool] = contextvars.ContextVar("exporting", default=False)
+_PORTABLE: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
+LITERT_CONVERTERS = ("keras.src.export.litert", "tensorflow.lite.")  # modules that trace a model to convert it
+
+
+@contextlib.contextmanager
+def export_mode(portable: bool = False) -> Iterator[None]:
+    """Context in which graphs are traced without custom gradients, which exports do not need.
+
+    Args:
+        portable: whether loops over time use only operations that LiteRT converts at any batch size and length.
+    """
+    tokens = _EXPORTING.set(True), _PORTABLE.set(portable)
+    try:
+        yield
+    finally:
+        _EXPORTING.reset(tokens[0])
+        _PORTABLE.reset(tokens[1])
+
+
+def in_export_mode() -> bool:
+    """Whether graphs are traced in `export_mode`."""
+    return _EXPORTING.get()
+
+
+def needs_portable_loop(unroll: bool, training: Any) -> bool:
+    """Whether a loop over time must be convertible by LiteRT, which has no lists of tensors of unknown shape.
+
+    True in `export_mode(portable=True)`, for a layer with `unroll` (the option with which Keras's own layers convert),
+    and while Keras or TensorFlow trace a model for LiteRT; never in training, eagerly or under XLA.
+    """
+    if training or tf.executing_eagerly() or in_xla():
+        return False
+    return unroll or _PORTABLE.get() or _is_called_by(LITERT_CONVERTERS)
+
+
+def _is_called_by(modules: tuple[str, ...]) -> bool:
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(modules):
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,139 @@
+"""The loop over time of all layers: direction, masks, initial and final states."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.cells import Cell
+from rnnzoo.cells.ops import get_lookup, in_xla, pretransposed, rearrange, transpose_copy, weight
+from rnnzoo.engine.batch_slices import BatchSlice, split_batch
+from rnnzoo.engine.bptt import run_cell, step_values
+from rnnzoo.engine.modes import needs_portable_loop
+from rnnzoo.engine.recorder import record
+
+CACHE_STRIDE = 2048  # bytes
+
+
+def scan(
+    cell: Cell,
+    inputs: tf.Tensor,
+    initial_state: Any,
+    mask: tf.Tensor | None = None,
+    *,
+    training: Any = False,
+    go_backwards: bool = False,
+    return_sequences: bool = True,
+    zero_output_for_mask: bool = False,
+    memory: Any = None,
+    truncate: int | None = None,
+    unroll: bool = False,
+) -> tuple[tf.Tensor, tuple]:
+    """Runs a built cell over a sequence.
+
+    In the plain graph the two halves of a batch run in parallel.
+
+    Args:
+        cell: a built cell.
+        inputs: `[batch, time, features]`.
+        initial_state: the states before the first step, `[batch, size]` each.
+        mask: `[batch, time]`, False at masked steps, which keep the state and repeat the previous output, zeros before
+            the first valid step. Inputs at masked steps, NaN included, affect neither values nor gradients.
+        training: whether dropout and zoneout apply.
+        go_backwards: whether the sequence is read from its end.
+        return_sequences: whether all outputs are returned, or the last one.
+        zero_output_for_mask: whether masked steps return zeros instead of the previous output.
+        memory: a nest of `[batch, ...]` for the cell's `constants`.
+        truncate: how many steps a gradient goes back; None for all.
+        unroll: whether the graph of an inference can be converted by LiteRT.
+
+    Returns:
+        `(outputs, final_state)`; outputs are `[batch, time, size]`, or `[batch, size]` without `return_sequences`.
+    """
+    portable = needs_portable_loop(unroll, training)
+    slices = [BatchSlice()] if portable else split_batch(inputs)
+    x, consts, mask = _prepare_loop(cell, inputs, mask, training, go_backwards, memory)
+    state = tuple(initial_state)
+    cell, x = record(cell, x, state, consts, mask, go_backwards)
+    outputs, final, output_state = run_cell(
+        cell, x, state, consts, mask, bool(training), return_sequences, truncate, slices, portable
+    )
+    outputs = _masked_outputs(outputs, final, output_state, mask, return_sequences)
+    if zero_output_for_mask and return_sequences and mask is not None:
+        outputs = apply_mask(outputs, _swap_batch_and_time(mask))
+    return outputs, final
+
+
+def compute_gates(
+    cell: Any, inputs: tf.Tensor, initial_state: Any, mask: tf.Tensor | None, go_backwards: bool, memory: Any
+) -> dict:
+    """Returns the value of every gate at every step, `{name: [batch, time, units]}`."""
+    x, consts, mask = _prepare_loop(cell, inputs, mask, False, go_backwards, memory)
+    r, prev_state, _ = step_values(cell, x, tuple(initial_state), consts, mask)
+    return {name: _swap_batch_and_time(value) for name, value in cell.gates(x, r, prev_state, consts).items()}
+
+
+def _prepare_loop(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bool, memory: Any) -> tuple:
+    """Computes `(x, consts, mask)`, time first and in the order of reading."""
+
+    def in_reading_order(t: tf.Tensor) -> tf.Tensor:
+        return tf.reverse(_swap_batch_and_time(t), [0]) if go_backwards else _swap_batch_and_time(t)
+
+    if mask is not None:
+        mask = tf.cast(mask, tf.bool)
+        inputs = apply_mask(inputs, mask)
+        mask = in_reading_order(mask)
+    inputs = rearrange(inputs, in_reading_order)
+    lookup = get_lookup(inputs)
+    multiplies_inputs = lookup is None or not lookup.is_cheaper()
+    with pretransposed(_cache_unfriendly_weights(cell) if training and multiplies_inputs else {}):
+        consts = cell.constants(inputs, training=training, memory=memory)
+        return cell.project(inputs, training=training), consts, mask
+
+
+def _cache_unfriendly_weights(cell: Cell) -> dict[int, tf.Tensor]:
+    """Returns transposed copies of the weights whose transpose is slow to multiply by.
+
+    In a matrix whose rows are a multiple of 2 KiB apart, the numbers of a column share the same sets of the processor's
+    cache; a product by its transpose then takes up to 1.4 times as long.
+    """
+    if in_xla() or tf.executing_eagerly():
+        return {}
+    matrices = [v for v in cell.trainable_weights if len(v.shape) == 2 and min(v.shape) >= 64]
+    size = tf.as_dtype(cell.compute_dtype).size
+    unfriendly = [v for v in matrices if v.shape[1] * size % CACHE_STRIDE == 0]
+    return {id(v): transpose_copy(weight(v, cell.compute_dtype)) for v in unfriendly}
+
+
+def _masked_outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, sequence: bool) -> tf.Tensor:
+    """Returns outputs, batch first; a masked step repeats the output of the last valid one, or is zero."""
+    if mask is None:
+        if sequence:
+            return _swap_batch_and_time(outputs)
+        return outputs[-1] if output_state is None else final[output_state]
+    valid = _swap_batch_and_time(tf.cast(mask, tf.int32))  # [batch, time]
+    num_valid = tf.cumsum(valid, 1) if sequence else tf.reduce_sum(valid, 1, keepdims=True)
+    if output_state is None:
+        time = tf.range(tf.shape(valid)[1])
+        steps = tf.sort(time + (1 - valid) * tf.size(time), 1) % tf.size(time)  # the valid steps first
+        last = tf.gather(steps, tf.maximum(num_valid - 1, 0), batch_dims=1)
+        outputs = tf.gather(_swap_batch_and_time(outputs), last, batch_dims=1)
+    else:
+        outputs = _swap_batch_and_time(outputs) if sequence else final[output_state][:, None]
+    outputs = tf.where(tf.expand_dims(num_valid > 0, -1), outputs, tf.zeros([], outputs.dtype))
+    return outputs if sequence else outputs[:, 0]
+
+
+def apply_mask(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Sets masked steps of `values [batch, time, ...]` to zero, so that their contents have no effect.
+
+    Integers are returned unchanged, and so are embeddings that are looked up in the product of their table.
+    """
+    lookup = get_lookup(values)
+    if not values.dtype.is_floating or (lookup is not None and lookup.is_cheaper()):
+        return values
+    valid = tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (values.shape.rank - 2)], 0))
+    return tf.where(valid, values, tf.zeros([], values.dtype))
+
+
+def _swap_batch_and_time(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])

@@ -1,0 +1,183 @@
+"""The signatures of exported encoder-decoders."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rnnzoo.cells.attention import PreparedMemory
+from rnnzoo.export.arguments import broadcast_rows, check_ids, check_rows, check_values, row_spec
+from rnnzoo.export.signatures import ServedModel, make_function, name_states, random_texts
+from rnnzoo.export.tokenizer import Tokenizer
+from rnnzoo.models import EncoderDecoder
+from rnnzoo.spec import BOS, PAD
+
+MEMORY = ("keys", "values", "memory_mask")
+MAX_BEAMS = 1000
+
+
+class Seq2SeqServing(ServedModel):
+    """The signatures of an encoder-decoder with its vocabularies; every batch dimension and length is dynamic.
+
+    The source is `text [n]` (strings) or `features`, `[n, source_time, size]`, or `[n, size]` if each is one vector.
+
+        serving_default(source)   text [n], the greedy output, and score [n], its log-probability (nats)
+        translate(source, beam_size, length_penalty)   text and score [n, beam_size] of a beam search, best first
+        align(source)   attention [n, time, source_time], source [n, source_time] and target [n, time] tokens
+
+    `beam_size` and `length_penalty` are `[n]` or `[1]`; the beam sizes must be equal. A beam without a result has
+    the text "" and the lowest finite score. In `target`, "" is the EOS token.
+
+    For callers with their own loop:
+
+        encode(source)   state_0 ... and, as the model has them, keys, values, memory_mask and context
+        decode_step(inputs [n], ...)   log_probabilities [n, symbols] and the new state_0 ...
+
+    `decode_step` takes the results of `encode`, and as `inputs` the id of the previous output token, at first that
+    of BOS (2), which is also that of EOS.
+
+    A model of a task of vectors has only `serving_default(source)`, which returns `predictions [n, time, size]`.
+    """
+
+    def __init__(self, model: EncoderDecoder):
+        super().__init__(model)
+        spec = model.spec
+        self._source_tokenizer: Any = None
+        if spec.source == "tokens":
+            self._source_tokenizer = Tokenizer(spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase)
+        self._target_tokenizer: Any = Tokenizer(spec.vocabulary, spec.level) if spec.vocabulary else None
+        sides = {"source": self._source_tokenizer, "target": self._target_tokenizer}
+        self.vocabulary = {side: tokenizer for side, tokenizer in sides.items() if tokenizer is not None}
+        state, constants = model.encode(model.example_inputs()[0])
+        self._states = state
+        self._constants = {key: value for key, value in _flat(constants).items() if value is not None}
+        self.functions = self._make_functions()
+
+    def _make_functions(self) -> dict[str, Any]:
+        source = self._source_spec()
+        # in functions of their own, so that they are stored once
+        self._encoded = tf.function(lambda given: self._model.encode(self._source(given)), input_signature=[source])
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self._join = tf.function(lambda ids: self._target_tokenizer.join_tokens(ids), input_signature=[ids])
+        if self.spec.outputs != "token":
+            return {"serving_default": make_function(self._generate_vectors, [source])}
+        functions = {
+            "serving_default": make_function(self._greedy, [source]),
+            "translate": make_function(
+                self._translate, [source, row_spec(tf.int32, "beam_size"), row_spec(tf.float32, "length_penalty")]
+            ),
+            "encode": make_function(self._encode, [source]),
+        }
+        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
+        dimensions = {"keys": [None, None], "values": [None, None], "memory_mask": [None, None], "context": [None]}
+        constants = [
+            tf.TensorSpec([*dimensions[key], *value.shape[len(dimensions[key]) :]], value.dtype, key)
+            for key, value in self._constants.items()
+        ]
+        functions["decode_step"] = make_function(
+            self._decode_step, [tf.TensorSpec([None], tf.int32, "inputs"), *states, *constants]
+        )
+        if self._model.decoder.attention is not None:
+            functions["align"] = make_function(self._align, [source])
+        return functions
+
+    def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
+        spec, rng = self.spec, np.random.default_rng(0)
+        found: list[tuple[str, int, dict[str, Any]]] = []
+        for batch, length in ((1, 5), (3, 17)):
+            if spec.source == "tokens":
+                source = {"text": random_texts(rng, spec.source_vocabulary, spec.source_level, batch, length)}
+            else:
+                time = [] if spec.source_length == 1 else [length]
+                source = {"features": tf.constant(rng.normal(size=(batch, *time, spec.input_size)).astype("float32"))}
+            found.append(("serving_default", batch, source))
+            if "translate" not in self.functions:
+                continue
+            numbers = {"beam_size": tf.constant([3]), "length_penalty": tf.constant([0.6])}
+            found += [("translate", batch, {**source, **numbers}), ("encode", batch, source)]
+            start = self.functions["encode"](*source.values())
+            ordered = {
+                name: start[name] for name in (*(f"state_{i}" for i in range(len(self._states))), *self._constants)
+            }
+            found.append(("decode_step", batch, {"inputs": tf.fill([batch], BOS), **ordered}))
+            if "align" in self.functions:
+                found.append(("align", batch, source))
+        return found
+
+    def _source_spec(self) -> tf.TensorSpec:
+        if self._source_tokenizer is not None:
+            return tf.TensorSpec([None], tf.string, "text")
+        time = [] if self.spec.source_length == 1 else [None]
+        return tf.TensorSpec([None, *time, self.spec.input_size], tf.float32, "features")
+
+    def _source(self, given: tf.Tensor) -> tf.Tensor:
+        if self._source_tokenizer is not None:
+            return self._source_tokenizer.encode_source(given)
+        return given[:, None] if self.spec.source_length == 1 else given
+
+    def _generate_vectors(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"predictions": self._model.generate_vectors(self._source(source))}
+
+    def _greedy(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, score = self._model.greedy(source, encoded=self._encoded(source))
+        return {"text": self._join(ids), "score": score}
+
+    def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch = tf.shape(source)[0]
+        beam_size, penalty = (
+            broadcast_rows(beam_size, batch, "beam_size"),
+            broadcast_rows(length_penalty, batch, "length_penalty"),
+        )
+        rule = f"beam_size must be at least 1 and at most {MAX_BEAMS}"
+        beam_size = check_values(beam_size, (beam_size >= 1) & (beam_size <= MAX_BEAMS), rule)
+        beam_size = check_values(beam_size, beam_size == beam_size[:1], "beam_size must be the same in all rows")
+        finite = tf.math.is_finite(penalty) & (penalty >= 0)
+        penalty = check_values(penalty, finite, "length_penalty must be a finite number of at least 0")
+        width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
+        ids, scores = self._model.beam_search(source, width, penalty, encoded=self._encoded(source))
+        ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
+        text = tf.reshape(self._join(tf.reshape(ids, [tf.size(scores), tf.shape(ids)[2]])), tf.shape(scores))
+        text = tf.where(tf.math.is_finite(scores), text, "")
+        return {"text": text, "score": tf.maximum(scores, scores.dtype.min)}
+
+    def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        state, constants = self._encoded(source)
+        kept = {key: tf.identity(value) for key, value in _flat(constants).items() if value is not None}
+        return {**name_states(state), **kept}
+
+    def _decode_step(self, inputs: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
+        state, given = (
+            list(rest[: len(self._states)]),
+            dict(zip(self._constants, rest[len(self._states) :], strict=True)),
+        )
+        memory = PreparedMemory(*(given[key] for key in MEMORY)) if "keys" in given else ()
+        constants = {"memory": memory, "context": given.get("context", ())}
+        inputs = check_rows(check_ids(inputs, self.spec.output_size), rest)
+        logits, state = self._model.decode_step(inputs, state, constants)
+        return {"log_probabilities": tf.nn.log_softmax(logits), **name_states(state)}
+
+    def _align(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
+        encoded = self._encoded(source)
+        ids, _ = self._model.greedy(source, encoded=encoded)
+        ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)  # a step for the EOS of the longest
+        longest = tf.reduce_max(tf.concat([tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1), [0]], 0))
+        begin = tf.fill([tf.shape(ids)[0], 1], BOS)
+        attention = self._model.attention_weights(source, tf.concat([begin, ids], 1)[:, : longest + 1], encoded=encoded)
+        given = self._source(source)
+        if self._source_tokenizer is not None:
+            tokens = self._source_tokenizer.tokens(given)
+        else:
+            numbers = tf.strings.as_string(tf.range(tf.shape(given)[1]))
+            tokens = tf.tile(numbers[None], [tf.shape(given)[0], 1])
+        return {
+            "attention": attention,
+            "source": tokens,
+            "target": self._target_tokenizer.tokens(ids[:, : longest + 1]),
+        }
+
+
+def _flat(constants: dict[str, Any]) -> dict[str, Any]:
+    """Returns the constants of the decoder by name, None for those that the model lacks."""
+    memory = constants["memory"] or (None,) * len(MEMORY)
+    context = constants["context"]
+    return {**dict(zip(MEMORY, memory, strict=True)), "context": None if isinstance(context, tuple) else context}

@@ -1,0 +1,1 @@
+"""Use of trained models: safe loading, and predictions for lines of text."""

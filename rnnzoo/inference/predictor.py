@@ -1,0 +1,163 @@
+"""Predictions of an exported model for lines of text."""
+
+import contextlib
+import importlib.util
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.data.files import check_encoding
+from rnnzoo.data.python_trees import parse_python
+from rnnzoo.data.trees import Tree, format_tree, parse_tree, trees_to_arrays
+from rnnzoo.errors import UserError
+from rnnzoo.inference.attention_plot import draw_attention
+from rnnzoo.inference.loading import load
+from rnnzoo.inference.predict_options import PredictOptions
+from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
+from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+GRADES = "01234"  # labels before `--binary`
+TEXT_RESULTS = {"text", "label", "log_probability"}  # results that are written to a line
+
+
+class Predictor:
+    """Predictions of an export of this package, loaded safely, for lines of text, or of trees in parentheses.
+
+    The answer of a seq2seq model is its text (with `nbest`, as many lines of line number, score and text), of a
+    classifier the label, of a tagger the label of each token, of a model of labelled trees the label of the root
+    and, if it labels every node, the labelled tree, of a language model the log-probability (nats) and the bits per
+    character or perplexity.
+
+    Args:
+        path: the folder of the export.
+        options: a `PredictOptions`.
+
+    Raises:
+        UserError: the export is not of this package, or does not read text; or `beam`, `nbest` or `attention_plot`
+            for a model that does not support it.
+    """
+
+    def __init__(self, path: Any, options: PredictOptions | None = None):
+        options = options or PredictOptions()
+        self.loaded = load(path)
+        self.signatures: Any = getattr(self.loaded, "signatures", {})
+        self.options, self.spec = options, _spec(Path(path))
+        self.is_seq2seq = "translate" in self.signatures
+        inputs = self.signatures["serving_default"].structured_input_signature[1]
+        self.reads_trees = "parent" in inputs
+        results = self.signatures["serving_default"].structured_outputs
+        if not (self.reads_trees or "text" in inputs) or not TEXT_RESULTS.intersection(results):
+            raise UserError(f"{path} does not answer lines of text; call its signatures with TensorFlow")
+        if not self.is_seq2seq and (options.beam > 1 or options.nbest > 1 or options.length_penalty):
+            raise UserError("--beam, --nbest and --length_penalty apply to seq2seq models only")
+        if options.length_penalty and options.beam == 1:
+            raise UserError("--length_penalty needs several beams: give --beam too")
+        if options.nbest > options.beam:
+            raise UserError(f"--nbest={options.nbest} needs as many beams: give --beam={options.nbest}")
+        if options.attention_plot and "align" not in self.signatures:
+            raise UserError("--attention_plot: this model has no attention")
+        if options.attention_plot:
+            _check_picture(Path(options.attention_plot))
+        self.encoding = _encoding(options.encoding)
+        tokens = self.spec.source_vocabulary[len(SPECIAL_TOKENS) :]
+        self._labels = set(tokens) if self.is_seq2seq and self.spec.source_level == "line" else None
+
+    def refuse(self, text: str) -> str:
+        """Returns why a line cannot be answered; empty if it can."""
+        if self.reads_trees:
+            return self._refuse_tree(text)
+        label = text.strip().lower() if self.spec.lowercase else text.strip()
+        return "" if self._labels is None or label in self._labels else f"the model has no label {label!r}"
+
+    def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
+        """Returns the answers to non-empty lines; `numbers` are their line numbers."""
+        trees = [self._parse(line) for line in lines] if self.reads_trees else []
+        given = trees_to_arrays(trees) if trees else {"text": tf.constant(list(lines))}
+        if self.is_seq2seq and self.options.beam > 1:
+            return self._search(numbers, given["text"])
+        found = {name: value.numpy() for name, value in self.signatures["serving_default"](**given).items()}
+        if self.is_seq2seq and self.options.nbest == 1:
+            return [t.decode() for t in found["text"]]
+        if "label" in found:
+            labels = found["label"]
+            if trees and labels.ndim == 2:
+                rows = [[label.decode() for label in row if label] for row in labels]
+                named = (tree._replace(labels=row) for tree, row in zip(trees, rows, strict=True))
+                return [f"{tree.labels[-1]}\t{format_tree(tree)}" for tree in named]
+            rows = labels if labels.ndim == 2 else labels[:, None]
+            return [" ".join(label.decode() for label in row if label) for row in rows]
+        per_token = found["bits_per_char"] if "bits_per_char" in found else found["perplexity"]
+        return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_token, strict=True)]
+
+    def _parse(self, line: str) -> Tree:
+        if self.spec.syntax == "python":
+            return parse_python(line, self.spec.inner_tokens)
+        if self.spec.syntax == "brackets":
+            return parse_tree(line)
+        with contextlib.suppress(UserError):  # as in training data, with labels, which are ignored
+            tree = parse_tree(line, labelled=True)
+            if set(tree.labels) <= {*self.spec.labels, *GRADES, ""} and all(tree.labels[-1:]):
+                return tree
+        return parse_tree(line, bare_words=False)
+
+    def _refuse_tree(self, text: str) -> str:
+        try:
+            widest = max(map(len, self._parse(text).children))
+        except UserError as error:
+            return str(error)
+        most = self.spec.arity
+        return f"a node has {widest} children, and the model combines at most {most}" if most and widest > most else ""
+
+    def _search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
+        sizes = {
+            "beam_size": tf.constant([self.options.beam]),
+            "length_penalty": tf.constant([float(self.options.length_penalty)]),
+        }
+        found = self.signatures["translate"](text=text, **sizes)
+        texts, scores = found["text"].numpy(), found["score"].numpy()
+        if self.options.nbest == 1:
+            return [row[0].decode() for row in texts]
+        best = slice(0, self.options.nbest)
+        lowest = tf.float32.min  # of a beam without a result
+        return [
+            "\n".join(
+                f"{n}\t{-math.inf if s <= lowest else s:.4f}\t{t.decode()}"
+                for s, t in zip(scores[i, best], texts[i, best], strict=True)
+            )
+            for i, n in enumerate(numbers)
+        ]
+
+    def plot(self, line: str, path: Path) -> None:
+        """Plots the attention weights for a line."""
+        found = {name: value.numpy()[0] for name, value in self.signatures["align"](text=tf.constant([line])).items()}
+        source, target = ([token.decode() for token in found[side]] for side in ("source", "target"))
+        draw_attention(found["attention"], source, target, path)
+
+
+def _encoding(name: str) -> str:
+    """Returns the name of an encoding of lines. Raises `UserError` if it is unknown or encodes newlines differently."""
+    known = check_encoding(name).removesuffix("-sig")
+    if "\n".encode(known) != b"\n":
+        raise UserError(f"--encoding={name}: lines in this encoding cannot be separated; convert the file to utf-8")
+    return known
+
+
+def _check_picture(path: Path) -> None:
+    """Raises `UserError` for a figure that cannot be written, before anything is answered."""
+    if path.suffix.lower() not in FIGURE_SUFFIXES:
+        raise UserError(f"--attention_plot: the name of a figure must end with {', '.join(FIGURE_SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise UserError(f"--attention_plot: there is no folder {path.parent}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("--attention_plot needs matplotlib: pip install 'rnnzoo[plot]'")
+
+
+def _spec(path: Path) -> TaskSpec:
+    try:
+        return TaskSpec.from_json(read_json(path / "assets.extra" / "config.json", EXPORT_CONFIG)["spec"])
+    except UserError as error:
+        raise UserError(f"{path} is not an export of this package: {error}") from None

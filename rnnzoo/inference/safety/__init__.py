@@ -1,0 +1,1 @@
+"""Checks of SavedModels and `.keras` files before they are loaded."""

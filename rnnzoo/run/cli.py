@@ -1,0 +1,103 @@
+"""The command line `python train.py`, also installed as `rnnzoo-train`."""
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from rnnzoo.errors import UserError
+from rnnzoo.run import catalogue
+from rnnzoo.utils import command_line, startup
+
+USAGE = """x
+
+  python train.py                                     an LSTM on the Python standard library's source
+  python train.py --model=elman --data=book.txt       another model, on your own text
+  python train.py --list                              all models, tasks and cells
+  python train.py --model=jordan --task=copy --help   the options of another model and task
+"""
+SWITCHES = {"help": "print this text", "list": "print the models, tasks and cells"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status: 0, 2 for bad input, 1 for a failure, 130 for Ctrl-C."""
+    argv = list(sys.argv if argv is None else argv)
+    verbose = "--verbosity=2" in argv
+    return command_line.run_command(lambda: _main(argv, verbose), verbose)
+
+
+def _main(argv: list[str], verbose: bool) -> int:
+    with startup.suppress_notices(not verbose):
+        found = catalogue.load()
+    given, switches, rest = parse(argv, found)
+    if rest:
+        raise UserError(f"there is no argument '{rest[0]}'; options have the form --name=value")
+    if "help" in switches:
+        print(usage(found, **{name: given[name] for name in ("model", "task") if name in given}))
+    elif "list" in switches:
+        print("\n".join(catalogue.list_lines(found)))
+    else:
+        return train(given, verbose)
+    return 0
+
+
+def parse(argv: Sequence[str], found: catalogue.Catalogue | None = None) -> tuple[dict[str, Any], set[str], list[str]]:
+    """Parses a command line into options, switches and other arguments. Raises `flags.Error`."""
+    return command_line.parse(argv, catalogue.flags_of(found or catalogue.load()), SWITCHES)
+
+
+def usage(found: catalogue.Catalogue, model: str | None = None, task: str | None = None) -> str:
+    """Returns the text of `--help`: the options of one model and one task in groups, with their defaults."""
+    defaults = {option["name"]: option["default"] for option in found["run"]}
+    model, task = model or defaults["model"], task or defaults["task"]
+    return "\n".join([USAGE, *catalogue.help_lines(found, model, task)])
+
+
+def train(given: dict[str, Any], verbose: bool = False) -> int:
+    """Trains as the options say and returns the exit status; TensorFlow's notices are shown if `verbose`."""
+    with startup.suppress_notices(not verbose):
+        from rnnzoo import api  # noqa: F401  (registers everything)
+        from rnnzoo.run.console import ConsoleLogger
+        from rnnzoo.run.settings import make_settings
+        from rnnzoo.run.stages import execute
+        from rnnzoo.training import Interrupted
+
+    settings = make_settings(given)
+    with StopSignal() as stop:
+        try:
+            execute(settings, ConsoleLogger(settings.run.verbosity), stop)
+        except Interrupted as error:
+            return command_line.print_error(str(error), 128 + stop.signal)
+    return 0
+
+
+class StopSignal:
+    """Handler of Ctrl-C and SIGTERM: the first stops the run after the current step, a second one at once."""
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        return bool(self.signal)
+
+    def __enter__(self) -> "StopSignal":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in self.signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

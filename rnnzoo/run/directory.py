@@ -1,0 +1,203 @@
+"""The folders of a run and of its export: unique names, locks, protection of other runs."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.config import check_text
+from rnnzoo.data.file_recorder import describe_changes
+from rnnzoo.errors import UserError
+from rnnzoo.export.saved_model import read_export_config, refuse_export, refuse_non_empty, sweep_leftovers
+from rnnzoo.renames import apply_renames
+from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
+from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
+from rnnzoo.utils.locks import LOCK, FolderLock, is_empty
+
+MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
+DATA_OPTIONS = ("data", "validation_data", "test_data")  # options that name data files
+RUNS, EXPORTS = Path("runs"), Path("saved_models")
+
+
+class RunDirectory:
+    """The folder of a run and the folder of its export; a context manager that releases their locks at its end.
+
+    The constructor checks the folders and writes nothing, except that a resumed run is locked at once; `claim` creates
+    them. `run_id` is stored in the configuration of the run and of every export that it writes; an export with
+    another one is not replaced unless `--overwrite` is given.
+
+    Args:
+        run: the `RunOptions`.
+        options: the settings of the run as stored in `config.json`.
+
+    Raises:
+        UserError: a folder is not empty, is in use by another process or lies inside the other one, or the resumed
+            run had other options.
+    """
+
+    def __init__(self, run: Any, options: dict[str, Any]):
+        self.run, self.options = run, options
+        self.name = f"{run.model}-{run.task}"
+        self.run_id = uuid.uuid4().hex
+        self.run_dir = Path(run.run_dir) if run.run_dir else RUNS / self.name
+        self.export_dir = Path(run.export_dir) if run.export_dir else EXPORTS / self.name
+        self._named = bool(run.export_dir)
+        self._recorded: dict[str, Any] = {}  # config.json of the resumed run
+        self._locks: list[FolderLock] = []
+        self.claimed = False
+        try:
+            if run.resume:
+                self.run_dir = Path(run.run_dir) if run.run_dir else find_newest_run(RUNS, self.name)
+                self._read_recorded()
+            elif run.run_dir:
+                self._lock(self.run_dir, existing_only=True)
+                refuse_non_empty(self.run_dir, run.overwrite)
+            self._check_nesting()
+            if self._named:
+                self._lock(self.export_dir, existing_only=True)
+                self.check_export()
+        except BaseException:
+            self.release()
+            raise
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def check_data(self, data: dict[str, Any], files: list[Path]) -> str:
+        """Checks the data against those of the resumed run; returns a warning if they are not known.
+
+        Raises:
+            UserError: the data changed, or lie in a folder that this run writes to.
+        """
+        for path in files:
+            for folder in (self.export_dir, *([] if self.run.resume else [self.run_dir])):
+                if path.resolve().is_relative_to(folder.resolve()):
+                    raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
+        before = self._recorded.get("data")
+        if before is None:
+            known = "warning: the run does not record its data: they are assumed to be the same"
+            return known if self._recorded else ""
+        check_schema(before, DATA, f"{self.run_dir / 'config.json'}: data")
+        changed = describe_changes(before, data)
+        if changed and not self.run.allow_changed_data:
+            raise UserError(
+                f"--resume: the data changed since {self.run_dir} began: {changed}; start a new run, or give "
+                "--allow_changed_data to go on with what is there now"
+            )
+        if before["vocabulary"] != data["vocabulary"]:
+            raise UserError(
+                f"--resume: the data changed since {self.run_dir} began, and with them the vocabulary, which the "
+                "weights are made for: start a new run"
+            )
+        return ""
+
+    def claim(self) -> None:
+        """Creates the folders, locks them, and removes the files of an earlier run."""
+        self.export_dir = self._make(self.export_dir, self._named)
+        for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
+            sweep_leftovers(path)
+        self.check_export()
+        if not self.run.resume:
+            self.run_dir = self._make(self.run_dir, bool(self.run.run_dir))
+            refuse_non_empty(self.run_dir, self.run.overwrite)
+            clear_run(self.run_dir)
+        self.claimed = True
+
+    def write_config(self, data: dict[str, Any]) -> None:
+        """Writes `config.json`, with the options and data of the run."""
+        details = {"run_id": self.run_id, "run_dir": str(self.run_dir.resolve()), "export_dir": str(self.export_dir)}
+        write_json(self.run_dir / "config.json", {**self.options, **details, "data": data})
+
+    def check_export(self) -> None:
+        """Raises `UserError` if the folder of the export holds something that this run may not overwrite."""
+        if self._is_own(self.export_dir):
+            return
+        if self.run.resume and not self.run.overwrite and self.export_dir.is_dir() and not is_empty(self.export_dir):
+            raise UserError(
+                f"--resume: {self.export_dir} holds something that this run did not write; name another folder with "
+                "--export_dir, or add --overwrite to replace it"
+            )
+        refuse_export(self.export_dir, self.run.overwrite)
+
+    def release(self) -> None:
+        """Releases the locks, and removes the folder of the export if it is empty."""
+        for lock in self._locks[::-1]:
+            lock.release()
+            if lock.folder == self.export_dir and lock.folder.is_dir() and not any(lock.folder.iterdir()):
+                lock.folder.rmdir()
+        self._locks = []
+
+    def _read_recorded(self) -> None:
+        """Reads the configuration of the resumed run. Raises `UserError` if its options were different."""
+        if not self.run_dir.is_dir():
+            raise UserError(f"--resume: there is no run in {self.run_dir}")
+        self._lock(self.run_dir)
+        path = self.run_dir / "config.json"
+        if not path.exists():
+            refuse_non_empty(self.run_dir, self.run.overwrite)
+            return
+        try:
+            self._recorded = read_json(path, RUN_CONFIG)
+        except UserError as error:
+            raise UserError(f"--resume: {path} is not the configuration of a run: {error}") from None
+        for name, was, now in _differences(self._recorded, self.options):
+            if not (name in DATA_OPTIONS and self.run.allow_changed_data):
+                raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
+        for name in ("export_dir", "run_dir"):
+            check_text(f"{path}: {name}", self._recorded.get(name, ""))
+        if not self._is_copy():
+            self.run_id = self._recorded.get("run_id", self.run_id)
+        if "export_dir" in self._recorded and not self._named:
+            self.export_dir, self._named = Path(self._recorded["export_dir"]), True
+
+    def _is_copy(self) -> bool:
+        """Whether the run is a copy of one that still exists, so that the recorded export is not its own."""
+        first = Path(self._recorded.get("run_dir", self.run_dir))
+        if first.resolve() == self.run_dir.resolve() or not (first / "config.json").is_file():
+            return False
+        try:
+            return read_json(first / "config.json", RUN_CONFIG).get("run_id") == self._recorded.get("run_id")
+        except UserError:
+            return False
+
+    def _is_own(self, folder: Path) -> bool:
+        """Whether a folder is an export that this run wrote."""
+        return self.run.resume and read_export_config(folder).get("run_id") == self.run_id
+
+    def _check_nesting(self) -> None:
+        run, export = self.run_dir.resolve(), self.export_dir.resolve()
+        if run.is_relative_to(export) or export.is_relative_to(run):
+            raise UserError(
+                f"--run_dir={self.run_dir} and --export_dir={self.export_dir} must not be the same folder, or one "
+                "inside the other"
+            )
+
+    def _make(self, folder: Path, named: bool) -> Path:
+        """Creates and locks a folder; unless it is named, the first of NAME, NAME-2, ... that does not exist."""
+        path = make_folder(folder, named)
+        self._lock(path)
+        return path
+
+    def _lock(self, folder: Path, existing_only: bool = False) -> None:
+        held = {lock.folder.resolve() for lock in self._locks}
+        if folder.resolve() in held or (existing_only and not (folder / LOCK).exists()):
+            return
+        lock = FolderLock(folder)
+        lock.acquire()
+        self._locks.append(lock)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yields the options that differ, except those that may change; `before` may be of any version."""
+    before = apply_renames("option", before)
+    for name, value in now.items():
+        if name in MAY_CHANGE:
+            continue
+        was = before.get(name, value)  # an option that did not exist then
+        if isinstance(value, dict):
+            yield from _differences(was if isinstance(was, dict) else {}, value)
+        elif was != value:
+            yield name, was, value

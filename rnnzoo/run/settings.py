@@ -1,0 +1,83 @@
+"""The settings of a run: every option in its final value."""
+
+import dataclasses
+from typing import Any
+
+import rnnzoo
+from rnnzoo import config
+from rnnzoo.config import option
+from rnnzoo.errors import UserError
+from rnnzoo.registry import MODELS, TASKS
+from rnnzoo.tasks import Task
+from rnnzoo.training import TrainingOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What to train, and where the files go."""
+
+    model: str = option("lstm", "name of the model")
+    task: str = option("char_lm", "name of the task")
+    run_dir: str | None = option(None, "folder for config, log and checkpoints; default: a new one in runs/")
+    export_dir: str | None = option(None, "folder for the SavedModel; default: a new one in saved_models/")
+    resume: bool = option(False, "continue the run in run_dir, or the newest run of this model and task")
+    inspect: bool = option(False, "at the end, write figures of gradients, gates, states ... to inspect/ in run_dir")
+    overwrite: bool = option(False, "use run_dir and export_dir even if they are not empty")
+    allow_changed_data: bool = option(
+        False, "with --resume: continue although the data changed, if the vocabulary did not"
+    )
+    verbosity: int = option(1, "0: errors only; 1: progress; 2: the configuration and TensorFlow's notices", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Every option of a run, in its final value."""
+
+    run: RunOptions
+    model: Any
+    task: Any
+    training: TrainingOptions
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the settings as stored in `config.json`."""
+        parts = {"model_options": self.model, "task_options": self.task, "training": self.training}
+        names = {"model": self.run.model, "task": self.run.task, "rnnzoo": rnnzoo.__version__}
+        return {**names, **{name: dataclasses.asdict(part) for name, part in parts.items()}}
+
+    def resolve_epochs(self, task: Task) -> "RunSettings":
+        """Returns the settings with `--epochs` converted to steps. Raises `UserError` for data without end."""
+        if self.training.epochs is None:
+            return self
+        length = task.steps_per_epoch()
+        if length is None:
+            raise UserError(f"--epochs does not apply to task '{self.run.task}', whose data never ends; give --steps")
+        training = dataclasses.replace(self.training, steps=self.training.epochs * length)
+        return dataclasses.replace(self, training=training)
+
+
+def make_settings(given: dict[str, Any]) -> RunSettings:
+    """Combines the options that are given with the defaults of the task and of all options.
+
+    Raises:
+        UserError: an option that neither the model nor the task has, or a value out of range.
+    """
+    run_names = {field.name for field in dataclasses.fields(RunOptions)}
+    run = config.make(RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run")
+    task = TASKS[run.task]
+    classes = {
+        "model": config.options_class(MODELS[run.model]),
+        "task": config.options_class(task),
+        "training": TrainingOptions,
+    }
+    values: dict[str, dict[str, Any]] = {"model": {}, "task": {}, "training": dict(task.training_defaults)}
+    for name, value in given.items():
+        owners = [part for part, cls in classes.items() if name in {f.name for f in dataclasses.fields(cls)}]
+        if not owners and name not in run_names:
+            known = sorted({f.name for cls in (classes["model"], classes["task"]) for f in dataclasses.fields(cls)})
+            raise UserError(
+                f"--{name} applies neither to model '{run.model}' nor to task '{run.task}'; they have: "
+                f"{', '.join(known)}"
+            )
+        for part in owners:
+            values[part][name] = value
+    return RunSettings(run, **{part: config.make(cls, values[part], part) for part, cls in classes.items()})

@@ -1,0 +1,179 @@
+"""The stages of a run, from reading data to the export."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnzoo import inspect
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.file_recorder import record_files
+from rnnzoo.errors import RunError, UserError, name_file
+from rnnzoo.export import export_saved_model
+from rnnzoo.models.embedding import initialize_embedding
+from rnnzoo.registry import MODELS, TASKS
+from rnnzoo.run import events
+from rnnzoo.run.directory import RunDirectory
+from rnnzoo.run.events import Logger, LoggerList
+from rnnzoo.run.file_loggers import JSONLinesLogger, TensorBoardLogger
+from rnnzoo.run.plots import draw_loss_curve
+from rnnzoo.run.samples import draw_outputs, sample_outputs
+from rnnzoo.run.settings import RunSettings
+from rnnzoo.run.state import Run
+from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint
+from rnnzoo.utils.json_files import write_json
+from rnnzoo.utils.memory import check_run_fits, refuse_sizes
+
+
+class RunLost(RunError):
+    """The folder of a run was deleted, so that nothing of it could be kept."""
+
+
+def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Runs all stages.
+
+    Args:
+        settings: the settings of the run.
+        logger: consumes the events.
+        stop: returns True when the run is asked to stop.
+
+    Returns:
+        The contents of `result.json`.
+
+    Raises:
+        UserError: bad input.
+        Interrupted: `stop` returned True; a checkpoint is written.
+        NotFiniteError: the loss is not finite.
+    """
+    started = time.monotonic()
+    if settings.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(settings.training.seed)
+    refuse_sizes(settings.model, settings.task)
+    with RunDirectory(settings.run, settings.to_json()) as directory:
+        run = Run(settings, directory, LoggerList(logger), stop, started)
+        try:
+            for name, stage in STAGES:
+                run.logger.log(events.StageStarted(name))
+                stage(run)
+        except OSError as error:
+            if directory.claimed and not directory.run_dir.is_dir():
+                raise RunLost(f"{directory.run_dir} was deleted while the run was going on: nothing is left") from error
+            raise
+    return run.result
+
+
+def read_data(run: Run) -> None:
+    """Creates the task, which reads its data, and checks the data against those of a resumed run."""
+    settings = run.settings
+    with record_files(lambda *progress: run.logger.log(events.DataProgress(*progress))) as recorder:
+        run.task = TASKS[settings.run.task](settings.task)
+    run.data = recorder.describe(run.task.spec)
+    if warning := run.directory.check_data(run.data, list(recorder.files)):
+        run.logger.message(warning)
+    if settings.training.label_smoothing and run.task.spec.loss != "cross_entropy":
+        raise UserError(f"--label_smoothing applies to classes, which task '{settings.run.task}' does not have")
+    run.settings = settings.resolve_epochs(run.task)
+
+
+def build_model(run: Run) -> None:
+    """Builds the model and the training session."""
+    settings, task = run.settings, run.task
+    check_run_fits(settings.model, settings.task, task)
+    model = MODELS[settings.run.model](task.spec, settings.model)
+    if task.word_vectors is not None:
+        initialize_embedding(model.embedding, *task.word_vectors)
+    run.directory.claim()
+    trainer = Trainer(model, task, settings.training)
+    run.session = Session(trainer, run.directory.run_dir, run.stop, run.logger.message)
+
+
+def restore(run: Run) -> None:
+    """Restores the checkpoint of a resumed run, and writes `config.json`."""
+    if run.settings.run.resume:
+        run.session.resume()
+    run.directory.write_config(run.data)
+    run.seconds_before = run.session.progress.seconds
+    run.logger.loggers += [JSONLinesLogger(run.directory.run_dir), TensorBoardLogger(run.directory.run_dir)]
+
+
+def train(run: Run) -> None:
+    """Trains, and leaves the model with its best weights."""
+    session, steps = run.session, run.settings.training.steps
+    config, spec = run.settings.to_json(), run.task.spec
+    summary, num_weights = run.task.summary(), run.model.count_params()
+    run.logger.log(events.TrainingStarted(config, summary, spec.metrics, num_weights, run.directory.run_dir))
+    for event in session.run():
+        if isinstance(event, StepResult):
+            run.logger.log(events.StepFinished(event, steps, session.trainer.tokens_per_step))
+        else:
+            run.logger.log(events.EvaluationFinished(event))
+    draw_loss_curve(run.directory.run_dir)
+    session.restore_best_weights()
+
+
+def evaluate(run: Run) -> None:
+    """Evaluates the best model on all splits, draws its outputs and saves it as `model.keras`."""
+    draw_outputs(run.directory.run_dir, run.model, run.task)
+    run.metrics = {split: run.session.trainer.evaluate(split) for split in SPLITS}
+    path = run.directory.run_dir / "model.keras"
+    with name_file(path):
+        run.model.save(path)
+
+
+def inspect_model(run: Run) -> None:
+    """Writes what `python -m rnnzoo.inspect` writes, with `--inspect`."""
+    if not run.settings.run.inspect:
+        return
+    run_dir = run.directory.run_dir
+    try:
+        trained = inspect.TrainedModel(run_dir.name, run.model, run.task, run.settings.training.seed)
+    except UserError as error:
+        run.logger.message(f"inspect: {error}")
+        return
+    for line in inspect.write_report([trained], run_dir / "inspect"):
+        run.logger.message(f"inspect: {line}")
+    run.logger.log(events.ImagesWritten(run_dir / "inspect", run.session.trainer.step))
+
+
+def export(run: Run) -> None:
+    """Exports the model as a SavedModel."""
+    if run.stop():
+        raise Interrupted("stopped before the export; all steps are done: export with --resume")
+    directory = run.directory
+    directory.check_export()
+    run.logger.message(f"exporting to {directory.export_dir}")
+    config = {**run.settings.to_json(), "metrics": run.metrics, "run_id": directory.run_id}
+    export_saved_model(run.model, directory.export_dir, config=config, overwrite=True)
+
+
+def write_result(run: Run) -> None:
+    """Writes `result.json`, and shows the results with sample outputs."""
+    run.result = {
+        "model": run.settings.run.model,
+        "task": run.settings.run.task,
+        "steps": run.session.trainer.step,
+        "parameters": run.model.count_params(),
+        "metrics": run.metrics,
+        "baselines": run.task.baselines(),
+        "weights_sha256": checkpoint.digest(run.model.weights),
+        "seconds": round(run.seconds_before + time.monotonic() - run.started, 1),
+        "export_dir": str(run.directory.export_dir),
+    }
+    write_json(run.directory.run_dir / "result.json", run.result)
+    samples = sample_outputs(run.directory.export_dir, run.model, run.task)
+    run.logger.log(events.RunFinished(run.result, run.directory.run_dir, samples))
+
+
+STAGES: tuple[tuple[str, Callable[[Run], None]], ...] = (
+    ("read data", read_data),
+    ("build model", build_model),
+    ("restore", restore),
+    ("train", train),
+    ("evaluate", evaluate),
+    ("inspect", inspect_model),
+    ("export", export),
+    ("write result", write_result),
+)

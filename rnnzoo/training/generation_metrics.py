@@ -1,0 +1,80 @@
+"""Metrics of generated sequences: exact match, error rate, BLEU and chrF."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.spec import EOS, PAD, TaskSpec
+
+TEXTS = ("bleu", "chrf")  # from sacrebleu
+
+
+def edit_distance(hypothesis: Sequence[Any], reference: Sequence[Any]) -> int:
+    """Returns the edit distance between two sequences (Levenshtein 1966).
+
+    >>> edit_distance("kitten", "sitting")
+    3
+    """
+    row = list(range(len(reference) + 1))
+    for i, a in enumerate(hypothesis, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(reference, 1):
+            before, row[j] = row[j], min(before + (a != b), row[j] + 1, row[j - 1] + 1)
+    return row[-1]
+
+
+def count(
+    spec: TaskSpec, hypotheses: np.ndarray, targets: np.ndarray, valid: np.ndarray, references: Any
+) -> dict[str, Any]:
+    """Counts sequences, exact matches, edits and reference tokens, and collects the texts for BLEU.
+
+    Args:
+        spec: the specification of the task.
+        hypotheses: generated ids `[batch, length]`.
+        targets: target ids `[batch, time]`.
+        valid: `[batch]`, False for rows that fill up the batch.
+        references: the correct outputs of each row, or None: the targets.
+    """
+    totals: dict[str, Any] = {"sequences": 0, "exact": 0, "edits": 0, "tokens": 0}
+    texts: list[tuple[str, list[str]]] = []
+    for row in np.flatnonzero(valid):
+        hypothesis = tuple(spec.vocabulary[i] for i in hypotheses[row] if i != PAD)
+        if references is None:
+            correct = [tuple(spec.vocabulary[i] for i in targets[row] if i not in (PAD, EOS))]
+        else:
+            correct = references[row]
+        distances = [(edit_distance(hypothesis, tokens), len(tokens)) for tokens in correct]
+        nearest, length = min(distances, key=lambda pair: pair[0] / max(1, pair[1]))
+        totals["sequences"] += 1
+        totals["exact"] += nearest == 0
+        totals["edits"] += nearest
+        totals["tokens"] += length
+        texts.append((join_tokens(spec, hypothesis), [join_tokens(spec, tokens) for tokens in correct]))
+    return {**totals, "texts": texts} if set(TEXTS) & set(spec.metrics) else totals
+
+
+def join_tokens(spec: TaskSpec, tokens: Sequence[str]) -> str:
+    """Joins tokens to text."""
+    return ("" if spec.level == "char" else " ").join(tokens)
+
+
+def finish(totals: dict[str, Any]) -> dict[str, float]:
+    """Computes the metrics from the totals of all batches."""
+    exact = totals["exact"] / max(1, totals["sequences"])
+    error_rate = totals["edits"] / max(1, totals["tokens"])
+    found = {
+        "exact_match": exact,
+        "error_rate": error_rate,
+        "word_error_rate": 1 - exact,
+        "phoneme_error_rate": error_rate,
+    }
+    if "texts" in totals:
+        import sacrebleu
+
+        hypotheses = [text for text, _ in totals["texts"]]
+        count = max(len(correct) for _, correct in totals["texts"])
+        references = [[correct[min(k, len(correct) - 1)] for _, correct in totals["texts"]] for k in range(count)]
+        found["bleu"] = sacrebleu.corpus_bleu(hypotheses, references, force=True).score
+        found["chrf"] = sacrebleu.corpus_chrf(hypotheses, references).score
+    return {name: float(value) for name, value in found.items()}

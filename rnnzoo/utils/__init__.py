@@ -1,0 +1,1 @@
+"""Helpers that know nothing of networks: command line, JSON files, locks, figures, memory, start-up."""
