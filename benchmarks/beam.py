@@ -30,7 +30,7 @@ def main():
     translate = rnnzoo.load(options.export).signatures["translate"]
     between = "" if task.spec.source_level == "char" else " "
     for beams in options.beams:
-        totals, started = {"sequences": 0, "exact": 0, "edits": 0, "units": 0}, time.monotonic()
+        totals, started = {"sequences": 0, "exact": 0, "edits": 0, "tokens": 0}, time.monotonic()
         for first in range(0, len(task.pairs["test"]), 256):
             pairs = task.pairs["test"][first : first + 256]
             text = tf.constant([between.join(pair.source) for pair in pairs])
@@ -38,7 +38,8 @@ def main():
             for pair, found in zip(pairs, translate(text=text, **sizes)["text"].numpy()[:, 0], strict=True):
                 got = list(found.decode()) if task.spec.level == "char" else found.decode().split()
                 distances = [
-                    (generation_metrics.edits(got, right), len(right)) for right in (pair.target, *pair.others)
+                    (generation_metrics.edit_distance(got, right), len(right))
+                    for right in (pair.target, *pair.alternatives)
                 ]
                 nearest, length = min(distances, key=lambda d: d[0] / max(1, d[1]))
                 for name, value in zip(totals, (1, nearest == 0, nearest, length), strict=True):

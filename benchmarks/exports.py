@@ -21,7 +21,7 @@ def models(folder):
     kinds = [
         ("lstm", "char_lm", {"data_size": 100_000}, {}),
         ("bidirectional", "forecast", {"data": series}, {}),
-        ("seq2seq", "pairs", {"data": pairs}, {"both_ways": True, "attention": "additive"}),
+        ("seq2seq", "pairs", {"data": pairs}, {"bidirectional_encoder": True, "attention": "additive"}),
         ("bidirectional", "copy", {}, {}),
         ("recursive", "listops", {"train_size": 200, "eval_size": 20}, {}),
     ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 TRAIN = """
 import resource, sys
-from rnnzoo.cli import main
+from rnnzoo.run.cli import main
 status = main(sys.argv)
 print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
 sys.exit(status)
@@ -38,7 +38,14 @@ def run(folder, code, *flags):
 
 def train(folder, name, *flags):
     """The same of a short training run on a text."""
-    fixed = ["--steps=20", "--eval_every=20", "--units=128", "--verbosity=0", "--held_out=0.01"]
+    fixed = [
+        "--steps=20",
+        "--eval_every=20",
+        "--units=128",
+        "--verbosity=0",
+        "--validation_fraction=0.005",
+        "--test_fraction=0.005",
+    ]
     return run(folder, TRAIN, f"--data={name}", *fixed, *flags)
 
 

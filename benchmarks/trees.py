@@ -22,7 +22,7 @@ import tensorflow as tf
 from layers import geometric_mean, measure
 
 import rnnzoo
-from rnnzoo.data.trees import structure
+from rnnzoo.data.trees import tree_structure
 from rnnzoo.tasks import listops
 
 BATCHES = (25, 256)
@@ -49,7 +49,7 @@ def trees_for(kind, batch):
 def arrays_for(trees):
     found = np.zeros((len(trees), max(map(len, trees)), 3), "int32")
     for row, tree in enumerate(trees):
-        found[row, : len(tree)] = structure(tree)
+        found[row, : len(tree)] = tree_structure(tree)
     return found
 
 

@@ -71,7 +71,7 @@ WHEN = {
     "step.",
     "lstm-peephole": "Precise timing: intervals and counts, which the gates read from the cell itself.",
     "stacked": "The usual way to make a network deep: two or three layers, with `--residual` for more, and "
-    "`--layer_dropout` between them.",
+    "`--output_dropout` between them.",
     "deep-input": "Where a step's input is raw and wide, as piano rolls or sensor frames are: features first, memory "
     "after.",
     "deep-transition": "Where one step must do more than one layer can. Harder to train: add `--shortcut`.",
@@ -79,7 +79,7 @@ WHEN = {
     "bidirectional": "Whenever the whole sequence is there before the first answer is wanted: tagging, classifying. "
     "Not for streams, and not for language models.",
     "seq2seq": "Whenever what comes out is another sequence than what goes in: translation, transcription, rewriting. "
-    "`--attention` for sources longer than a few symbols, `--both_ways` for most, `--attention=none --reverse_source` "
+    "`--attention` for sources longer than a few symbols, `--bidirectional_encoder` for most, `--attention=none --reverse_source` "
     "to see what a fixed context can hold.",
     "decoder": "One to many: a sequence from a label, such as a name in a language, or from a few numbers.",
     "recursive": "Where the structure is known and is no sequence: expressions, syntax trees, parsed sentences. From a "

@@ -34,7 +34,7 @@ CASES = (
 
 def close_input_gates(model: Any) -> None:
     """Biases of the input gates from -6 to -1, so that at first few units take in what comes by."""
-    bias = model.core.parts[0].cell.bias
+    bias = model.core.recurrent_layers[0].cell.bias
     bias.assign(np.concatenate([np.linspace(-6, -1, UNITS), bias.numpy()[UNITS:]]))
 
 

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 
 import rnnzoo
+from rnnzoo.data.batch import Batch
 from rnnzoo.inspect import plots
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base.task import Batch, SyntheticTask
+from rnnzoo.tasks.base.task import SyntheticTask
 from rnnzoo.training import Trainer, TrainingOptions
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

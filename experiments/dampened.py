@@ -19,8 +19,8 @@ import numpy as np
 
 import rnnzoo
 from experiments.common import Drawn, Found, main, train
+from rnnzoo.data.batch import Batch
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
-from rnnzoo.tasks.base.task import Batch
 
 SYMBOLS = (*SPECIAL_TOKENS, *"abcdefgh")
 LENGTH, STEPS, UNITS = 20, 800, 64
@@ -66,7 +66,7 @@ def run(quick: bool) -> Found:
                 made = train(model, task, steps, 0.005, seed=seed, options={"units": UNITS, "embedding": 16, **options})
                 scores.append(made.evaluate("test")["mse" if label == "adding" else "accuracy"])
                 if name == "lambda learned" and seed == 0:
-                    cells.append(float(made.model.core.parts[0].cell.dampening.numpy()))
+                    cells.append(float(made.model.core.recurrent_layers[0].cell.dampening.numpy()))
             cells.append(float(np.mean(scores)))
         learned = [cells.pop(i) for i in (4, 2, 0)] if name == "lambda learned" else []
         rows.append((name + (f" ({', '.join(f'{v:.2f}' for v in learned[::-1])})" if learned else ""), *cells))

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from experiments.common import Drawn, Found, main, train
+from rnnzoo.data.batch import Batch
 from rnnzoo.inspect import plots
 from rnnzoo.inspect.trace import trace
 from rnnzoo.inspect.trained_model import InputSequences
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
-from rnnzoo.tasks.base.task import Batch
 
 CLASSES = {
     "HUMAN": "man woman boy girl",
@@ -91,7 +91,7 @@ def likelihood(ids: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def summary_lines(rng: np.random.Generator) -> list[int]:
+def sample_sentence(rng: np.random.Generator) -> list[int]:
     """Words enough for a window, from the beginning of a sentence on."""
     found: list[int] = []
     while len(found) <= WINDOW:
@@ -103,7 +103,7 @@ def summary_lines(rng: np.random.Generator) -> list[int]:
 
 def draw(rng: np.random.Generator, size: int) -> Batch:
     """Words and the next word at each step."""
-    ids = np.array([summary_lines(rng) for _ in range(size)], "int32") + len(SPECIAL_TOKENS)
+    ids = np.array([sample_sentence(rng) for _ in range(size)], "int32") + len(SPECIAL_TOKENS)
     return Batch(ids[:, :-1], ids[:, 1:])
 
 

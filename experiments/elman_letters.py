@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from experiments.common import Drawn, Found, main, train
+from rnnzoo.data.batch import Batch
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base.task import Batch
 
 FEATURES = ("consonant", "vowel", "interrupted", "high", "back", "voiced")
 LETTERS = {

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from experiments.common import Drawn, Found, main, train
+from rnnzoo.data.batch import Batch
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
-from rnnzoo.tasks.base.task import Batch
 
 LEXICON = ["many", "years", "ago", "boy", "girl", "lived", "by", "the", "sea", "they", "played", "happily"]
 LEXICON += ["once", "and", "here"]

@@ -29,7 +29,7 @@ import tensorflow as tf
 
 import rnnzoo
 from experiments.common import Found, main, trainer, until
-from rnnzoo.tasks.reber import embedded_string
+from rnnzoo.tasks.reber import sample_string
 
 SYMBOLS, LONGEST = "BTPSXVE", 30
 TRIALS, CAP, EVERY, LEARNED, TESTED, SEED = 60, 40_000, 250, 256, 256, 1
@@ -129,37 +129,37 @@ class Networks:
             variable.assign_sub(rate * gradient)
 
     @tf.function(jit_compile=True)
-    def wrong(self, x: tf.Tensor, legal: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+    def wrong(self, x: tf.Tensor, allowed: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         """How many steps of all strings `[strings, time, ...]` each trial has wrong."""
         outputs = self.outputs(tf.repeat(x[:, :, None], self.trials, 2))
-        least = tf.reduce_min(tf.where(legal[:, :, None], outputs, 2.0), -1)
-        most = tf.reduce_max(tf.where(legal[:, :, None], -1.0, outputs), -1)
+        least = tf.reduce_min(tf.where(allowed[:, :, None], outputs, 2.0), -1)
+        most = tf.reduce_max(tf.where(allowed[:, :, None], -1.0, outputs), -1)
         return tf.reduce_sum(tf.cast(least <= most, tf.float32) * there[..., None], [0, 1])
 
 
 def strings(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
     """Symbols, the symbols after them, what would be legal, and which steps are there."""
-    x, y, legal = (np.zeros([count, LONGEST, len(SYMBOLS)], "float32") for _ in range(3))
+    x, y, allowed = (np.zeros([count, LONGEST, len(SYMBOLS)], "float32") for _ in range(3))
     for row in range(count):
-        steps = embedded_string(rng, LONGEST)
+        steps = sample_string(rng, LONGEST)
         for t, ((now, _), (then, others)) in enumerate(itertools.pairwise(steps)):
             x[row, t, SYMBOLS.index(now)] = y[row, t, SYMBOLS.index(then)] = 1
-            legal[row, t, [SYMBOLS.index(token_label) for token_label in others]] = 1
-    return x, y, legal > 0, x.any(-1).astype("float32")
+            allowed[row, t, [SYMBOLS.index(symbol) for symbol in others]] = 1
+    return x, y, allowed > 0, x.any(-1).astype("float32")
 
 
 def as_in_1997(cell: Trials, rate: float, cap: int, truncate: int | None = None) -> tuple:
     """A row of the table."""
     nets, trials, rng = Networks(cell, rate, truncate), cell.trials, np.random.default_rng(SEED)
     pool = [np.split(part, trials) for part in strings(rng, trials * LEARNED)]  # those of each trial
-    x_test, _, legal, there_test = map(tf.constant, strings(np.random.default_rng(SEED + 1), TESTED))
+    x_test, _, allowed, there_test = map(tf.constant, strings(np.random.default_rng(SEED + 1), TESTED))
     needed = np.full(trials, np.inf)
     for seen in range(1, cap + 1):
         draws = rng.integers(LEARNED, size=trials)
         x, y, _, there = (np.stack([of[k] for of, k in zip(part, draws, strict=True)]) for part in pool)
         nets.learn(x, y, there, np.isinf(needed).astype("float32"))
         if seen % EVERY == 0:
-            needed[(nets.wrong(x_test, legal, there_test).numpy() == 0) & np.isinf(needed)] = seen
+            needed[(nets.wrong(x_test, allowed, there_test).numpy() == 0) & np.isinf(needed)] = seen
             if np.isfinite(needed).all():
                 break
     solved = np.isfinite(needed)

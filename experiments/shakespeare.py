@@ -36,7 +36,9 @@ def run(quick: bool) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder, "known.txt")
         known.write_text(text[:cut], encoding="utf-8")
-        task = rnnzoo.create_task("char_lm", data=str(known), held_out=0.05, min_count=1)
+        task = rnnzoo.create_task(
+            "char_lm", data=str(known), validation_fraction=0.025, test_fraction=0.025, min_count=1
+        )
         made = trainer("lstm", task, STEPS, RATE, options={"units": UNITS})
         started = time.monotonic()
         for _ in made.run():
@@ -44,8 +46,8 @@ def run(quick: bool) -> Found:
         seconds = time.monotonic() - started
         path = rnnzoo.export_saved_model(made.model, Path(folder, "export"))
         served = tf.saved_model.load(str(path)).signatures
-        scored = served["serving_default"](text=tf.constant([text[cut:]]))
-        nats = -float(scored["log_probability"][0]) / (len(text) - cut)
+        scores = served["serving_default"](text=tf.constant([text[cut:]]))
+        nats = -float(scores["log_probability"][0]) / (len(text) - cut)
         numbers = {
             "length": tf.constant([400]),
             "temperature": tf.constant([0.7]),

@@ -75,26 +75,26 @@ def check(field: dataclasses.Field, value: Any) -> None:
     wanted, rule = kind(field), field.metadata
     right = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
     if not right or (isinstance(value, bool) and wanted is not bool):
-        raise UserError(f"{field.name} must be of type {wanted.__name__}, not {value!r}")
+        raise UserError(f"--{field.name} must be of type {wanted.__name__}, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{field.name} must be a finite number, not {value!r}")
+        raise UserError(f"--{field.name} must be a finite number, got {value!r}")
     if value == "" and field.default != "":
-        raise UserError(f"{field.name} is empty; give a value, or leave it out")
+        raise UserError(f"--{field.name} is empty; give a value, or leave it out")
     if isinstance(value, str):
-        check_text(field.name, value)
+        check_text(f"--{field.name}", value)
     if isinstance(value, int) and abs(value) > MAX_INT:
-        raise UserError(f"{field.name} must be at most {MAX_INT}, and has {len(str(abs(value)))} digits")
+        raise UserError(f"--{field.name} must be at most {MAX_INT}, got a number of {len(str(abs(value)))} digits")
     if isinstance(value, float) and abs(value) > MAX_FLOAT:
-        raise UserError(f"{field.name} must be at most {MAX_FLOAT:g}, not {value!r}")
+        raise UserError(f"--{field.name} must be at most {MAX_FLOAT:g}, got {value!r}")
     minimum, below, choices = rule.get("minimum"), rule.get("below"), rule.get("choices")
     if minimum is not None and value < minimum:
-        raise UserError(f"{field.name} must be at least {minimum}, not {value!r}")
+        raise UserError(f"--{field.name} must be at least {minimum}, got {value!r}")
     if (maximum := rule.get("maximum")) is not None and value > maximum:
-        raise UserError(f"{field.name} must be at most {maximum}, not {value!r}")
+        raise UserError(f"--{field.name} must be at most {maximum}, got {value!r}")
     if below is not None and value >= below:
-        raise UserError(f"{field.name} must be below {below}, not {value!r}")
+        raise UserError(f"--{field.name} must be below {below}, got {value!r}")
     if choices and value not in choices:
-        raise UserError(f"{field.name} must be one of {', '.join(choices)}, not {value!r}")
+        raise UserError(f"--{field.name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def check_text(name: str, text: str) -> None:

@@ -47,21 +47,23 @@ def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None
     given = {n.removeprefix(prefix): v for n, v in _arrays(state_dict).items() if n.startswith(prefix)}
     if not given:
         raise UserError(f"no weight's name begins with '{prefix}'; the names are: {', '.join(_arrays(state_dict))}")
-    left, found = set(given), []
+    for variable, value in _match_weights(layer, given):
+        variable.assign(value)
+
+
+def _match_weights(layer: Any, given: dict[str, np.ndarray]) -> list[tuple[Any, np.ndarray]]:
+    """Returns the variables of a layer with their values. Raises `UserError` unless all weights match."""
+    unused, pairs = set(given), []
     for rnn, suffix in _layers_with_suffix(layer):
         for variable, value, names in _weights(rnn, given, suffix):
             if value.shape != tuple(variable.shape):
-                raise UserError(
-                    f"{names[0]} makes a {variable.name} of shape {value.shape}, not {tuple(variable.shape)}"
-                )
-            found.append((variable, value))
-            left -= set(names)
-    if left:
-        raise UserError(
-            f"the layer has no place for {', '.join(sorted(left))}; give one with as many layers and directions"
-        )
-    for variable, value in found:
-        variable.assign(value)
+                expected = tuple(variable.shape)
+                raise UserError(f"{names[0]} gives {variable.name} the shape {value.shape}, expected {expected}")
+            pairs.append((variable, value))
+            unused -= set(names)
+    if unused:
+        raise UserError(f"the layer has no weights for {', '.join(sorted(unused))}; its layers or directions are fewer")
+    return pairs
 
 
 def _arrays(state_dict: Any) -> dict[str, np.ndarray]:

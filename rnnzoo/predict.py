@@ -39,20 +39,9 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
     plotted, shown = options.attention_plot is None, started
     numbered = enumerate(source, 1)
     while batch := list(itertools.islice(numbered, options.batch_size)):
+        readable, unreadable = _decode(predictor, batch)
+        problems += unreadable
         answers: dict[int, str] = {}
-        readable: dict[int, str] = {}
-        for number, line in batch:
-            try:
-                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                text = line.rstrip(b"\r\n").decode(predictor.encoding)
-                text.encode("utf-8")  # refuses unpaired surrogates
-                reason = predictor.refuse(text) if text.strip() else ""
-            except UnicodeError:
-                reason = f"not {predictor.encoding} text"
-            if reason:
-                problems.append(f"line {number}: {reason}")
-            elif text.strip():
-                readable[number] = text
         if readable:
             answers = dict(zip(readable, predictor.answer(list(readable), list(readable.values())), strict=True))
         if readable and not plotted:
@@ -67,6 +56,25 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
     if not plotted:
         problems.append("--attention_plot: there was no line to plot")
     return problems
+
+
+def _decode(predictor: "Predictor", batch: list[tuple[int, bytes]]) -> tuple[dict[int, str], list[str]]:
+    """Decodes numbered lines: the texts that are not empty by number, and a message for each unreadable line."""
+    texts: dict[int, str] = {}
+    problems = []
+    for number, line in batch:
+        try:
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            text = line.rstrip(b"\r\n").decode(predictor.encoding)
+            text.encode("utf-8")  # refuses unpaired surrogates
+            reason = predictor.refuse(text) if text.strip() else ""
+        except UnicodeError:
+            reason = f"not {predictor.encoding} text"
+        if reason:
+            problems.append(f"line {number}: {reason}")
+        elif text.strip():
+            texts[number] = text
+    return texts, problems
 
 
 @contextlib.contextmanager

@@ -7,13 +7,13 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo.config import options_class
-from rnnzoo.spec import SPECIAL
+from rnnzoo.spec import SPECIAL_TOKENS
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
 from tests.helpers import assert_close, fresh_python, often
 
 SPECS = {
     "text": rnnzoo.TaskSpec(
-        "tokens", "token", True, 9, 9, "cross_entropy", ("bits_per_char",), vocabulary=(*SPECIAL, *"abcdé\n")
+        "tokens", "token", True, 9, 9, "cross_entropy", ("bits_per_char",), vocabulary=(*SPECIAL_TOKENS, *"abcdé\n")
     ),
     "features": rnnzoo.TaskSpec("features", "vector", False, 3, 2, "mse", ("mse",)),
     "class per step": rnnzoo.TaskSpec("features", "class", True, 3, 4, "cross_entropy", ("accuracy",)),
@@ -28,7 +28,7 @@ ARRANGEMENTS = ("stacked", "deep-input", "deep-transition", "deep-output", "bidi
 def inputs_for(spec, batch=3, time=6, seed=0):
     rng = np.random.default_rng(seed)
     if spec.inputs == "tokens":
-        return rng.integers(len(SPECIAL), spec.input_size, (batch, time)).astype("int32")
+        return rng.integers(len(SPECIAL_TOKENS), spec.input_size, (batch, time)).astype("int32")
     return rng.normal(size=(batch, time, spec.input_size)).astype("float32")
 
 
@@ -37,7 +37,7 @@ def targets_for(spec, batch=3, time=6, seed=1):
     shape = (batch, time) if spec.per_step else (batch,)
     if spec.outputs == "vector":
         return rng.normal(size=(*shape, spec.output_size)).astype("float32")
-    return rng.integers(len(SPECIAL) if spec.vocabulary else 0, spec.output_size, shape).astype("int32")
+    return rng.integers(len(SPECIAL_TOKENS) if spec.vocabulary else 0, spec.output_size, shape).astype("int32")
 
 
 def model_for(name, spec, **options):
@@ -46,7 +46,7 @@ def model_for(name, spec, **options):
 
 
 def specs_for(name):
-    return {kind: spec for kind, spec in SPECS.items() if name in CAUSAL or not spec.guesses_next}
+    return {kind: spec for kind, spec in SPECS.items() if name in CAUSAL or not spec.predicts_next}
 
 
 EVERY = [(name, kind) for name in MODELS for kind in specs_for(name)]
@@ -61,9 +61,9 @@ def test_shape_finite_gradients_graph_mask_stream(name, kind):
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_every_arrangement_of_every_cell(name, cell):
     """All depths at once where there is a transition to deepen; with zoneout and the like where the cell has it."""
-    options = {"cell": cell, "layers": 2, "residual": True, "layer_dropout": 0.1, "input_depth": 2, "output_depth": 2}
+    options = {"cell": cell, "layers": 2, "residual": True, "output_dropout": 0.1, "input_depth": 2, "output_depth": 2}
     if name == "deep-transition" and cell == "feedforward":
-        with pytest.raises(rnnzoo.UserError, match="FeedforwardCell has no transition to deepen"):
+        with pytest.raises(rnnzoo.UserError, match="FeedforwardCell does not support a deep transition"):
             model_for(name, SPECS["features"], **options)
         return
     if name == "deep-transition":
@@ -99,7 +99,7 @@ def check_all(model, spec, graph=True):
 
     state = model.initial_state(3)
     if not model.causal:
-        with pytest.raises(rnnzoo.UserError, match="reads ahead and cannot stream"):
+        with pytest.raises(rnnzoo.UserError, match="is bidirectional and cannot stream"):
             model.step(x[:, 0], state)
         return
     for t in range(6):
@@ -109,7 +109,7 @@ def check_all(model, spec, graph=True):
 
 def noisy(name):
     """Every source of noise that a model has: in XLA it is drawn by other operations."""
-    options = {"layer_dropout": 0.1, "dropout": 0.1}
+    options = {"output_dropout": 0.1, "dropout": 0.1}
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
@@ -146,7 +146,7 @@ def test_trains_under_xla(name):
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - set(CAUSAL)))
 def test_what_reads_ahead_is_no_language_model(name):
-    with pytest.raises(rnnzoo.UserError, match="reads ahead, so it cannot be a language model"):
+    with pytest.raises(rnnzoo.UserError, match="is bidirectional, so it cannot be a language model"):
         model_for(name, SPECS["text"])
 
 
@@ -164,7 +164,7 @@ def test_training_goes_on_from_a_checkpoint(name, tmp_path):
     """Restored in a new trainer after three of six steps, with all noise on: the same weights."""
 
     def trainer():
-        options = {"layer_dropout": 0.2, "dropout": 0.1}
+        options = {"output_dropout": 0.2, "dropout": 0.1}
         keras.utils.set_random_seed(5)
         task = rnnzoo.create_task("series", batch_size=4)
         model = rnnzoo.create_model(name, task.spec, units=6, layers=2, **options)
@@ -228,7 +228,7 @@ def test_export_answers_like_the_model(name, kind, tmp_path):
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
     signatures = tf.saved_model.load(str(path)).signatures
     x = inputs_for(spec, 2, 5)
-    if spec.language_model:
+    if spec.is_language_model:
         text = ["".join(spec.vocabulary[i] for i in row) for row in x]
         logits = model(np.concatenate([np.full((2, 1), 2, "int32"), x[:, :-1]], 1))
         wanted = tf.reduce_sum(tf.gather(tf.nn.log_softmax(logits), x, batch_dims=2), 1)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import rnnzoo
-from rnnzoo import serialization
+from rnnzoo import renames, serialization
 from rnnzoo.run.cli import main
 from tests.helpers import normal
 
-OLD = Path(__file__).parent / "data" / "version-0.1.0"
+OLD = Path(__file__).parent / "fixtures" / "version-0.1.0"
 LINES = "".join(f"the cat sat on the mat {i}\n" for i in range(1, 401))
 FLAGS = ["--model=lstm", "--units=6", "--embedding=4", "--checkpoint_every=3", "--deterministic", "--nojit_compile"]
 FLAGS += ["--batch_size=4", "--seq_length=8", "--verbosity=0"]
@@ -28,7 +28,7 @@ def test_layers_in_a_keras_file():
 
 def test_a_model_in_a_keras_file():
     model = rnnzoo.load(OLD / "run" / "model.keras")
-    assert model.count_params() > 100 and model.spec.language_model
+    assert model.count_params() > 100 and model.spec.is_language_model
 
 
 @pytest.mark.slow
@@ -85,6 +85,7 @@ def test_the_table_of_renames(tmp_path, monkeypatch):
         type(layer).from_config(config)
     changes = {"class": {"SimpleRecurrent": "ElmanRNN"}, "argument": {"zero_padding": "zero_output_for_mask"}}
     changes |= {"option": {"size": "units"}, "value": {"simple": "elman"}, "spec": {"width": "input_size"}}
+    monkeypatch.setattr(renames, "RENAMED", changes)
     monkeypatch.setattr(serialization, "RENAMED", changes)
     assert type(layer).from_config(config).zero_output_for_mask
     again = type(model).from_config(stored)

@@ -1,4 +1,4 @@
-"""Rooms import one way, and importing the package does nothing but import."""
+"""Structure of the package: imports go one way and without cycles, files and functions are short."""
 
 import ast
 from pathlib import Path
@@ -8,55 +8,96 @@ from tests.helpers import fresh_python
 
 ROOT = Path(rnnzoo.__file__).parent
 ORDER = [
-    {"errors", "serialization", "startup"},
-    {"registry", "config", "spec", "json_files"},
-    {"commands", "figures", "folders", "locks"},
+    {"errors", "renames"},
+    {"config", "registry", "serialization", "spec"},
+    {"utils"},
     {"cells"},
     {"compositions"},
+    {"engine"},
     {"layers"},
-    {"models", "interop"},
+    {"interop", "models"},
+    {"data"},
     {"tasks"},
     {"training"},
     {"export"},
-    {"allowed_operations", "estimate"},
-    {"keras_file_check", "saved_model_graph"},
-    {"saved_model_constants", "saved_model_objects"},
-    {"saved_model_check"},
-    {"loading"},
+    {"inference"},
     {"inspect"},
-    {"plot", "predict_options", "report", "run_directory", "samples"},
-    {"generate", "predict", "predictor", "run"},
+    {"generate", "predict"},
     {"api"},
-    {"catalogue", "cli"},
+    {"run"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-APART = {("models", "tasks"), ("tasks", "models"), ("tasks", "layers"), ("tasks", "cells"), ("layers", "models")}
+NETWORKS, DATA = {"cells", "compositions", "engine", "layers", "models", "interop"}, {"data", "tasks"}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 200, 40
 
 
-def room_of(path):
-    return path.relative_to(ROOT).with_suffix("").parts[0]
+def module_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path):
-    """The rooms that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+MODULES = {module_of(path): path for path in ROOT.rglob("*.py")}
+
+
+def imports(nodes):
+    """The modules of the package that some nodes import."""
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "rnnzoo":
-            parts = node.module.split(".")
-            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
         elif isinstance(node, ast.Import):
-            yield from [a.name.split(".")[1] for a in node.names if a.name.startswith("rnnzoo.")]
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == "rnnzoo")
+
+
+def room_of(module):
+    return module.split(".")[1]
+
+
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_imports_go_one_way():
-    files = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
-    assert len(files) > 25
-    for path in files:
-        own = room_of(path)
-        for other in imports(path):
-            name = str(path.relative_to(ROOT))
-            assert own in LEVEL, f"{name}: a room that ORDER does not list"
-            if other != own and other in LEVEL:
-                assert LEVEL[other] <= LEVEL[own] and (own, other) not in APART, f"{name} imports {other}"
+    assert len(FILES) > 100
+    for path in FILES:
+        own = room_of(module_of(path))
+        assert own in LEVEL, f"{path}: a room that ORDER does not list"
+        for module in imports(ast.walk(parse(path))):
+            if module == "rnnzoo":
+                continue
+            other = room_of(module)
+            apart = {own, other} & NETWORKS and {own, other} & DATA
+            assert LEVEL[other] <= LEVEL[own] and not apart, f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {module: set(imports(parse(path).body)) - {module, "rnnzoo"} for module, path in MODULES.items()}
+    del graph["rnnzoo"]
+    # a package is imported before its modules, and imports them
+    graph = {module: {o for o in others if not module.startswith(f"{o}.")} for module, others in graph.items()}
+    while removable := [module for module, others in graph.items() if not others & graph.keys()]:
+        for module in removable:
+            del graph[module]
+    assert not graph, f"these modules import each other: {sorted(graph)}"
+
+
+def code_lines(function):
+    """The lines of a function without its docstring."""
+    docstring = ast.get_docstring(function, clean=False)
+    first = function.body[0]
+    return function.end_lineno - function.lineno + 1 - (first.end_lineno - first.lineno + 1 if docstring else 0)
+
+
+def test_files_and_functions_are_short():
+    for path in FILES:
+        name, text = path.relative_to(ROOT), path.read_text(encoding="utf-8")
+        assert text.count("\n") <= MAX_FILE_LINES, f"{name} has {text.count(chr(10))} lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = code_lines(node)
+                assert lines <= MAX_FUNCTION_LINES, f"{name}: {node.name} has {lines} lines"
 
 
 def test_importing_defines_no_flag_and_all_names_are_there():

@@ -132,8 +132,8 @@ REFUSED = {
     "no file": (lambda: LSTM(5), "none.safetensors", "there is no file"),
     "no mapping": (lambda: LSTM(5), 7, "state_dict must be a mapping"),
     "too few": (lambda: LSTM(5), {k: v for k, v in LSTM_1.items() if "hh" not in k}, "there is no weight_hh_l0"),
-    "two layers": (lambda: LSTM(5), weights_of_torch("LSTM", 2, False), "no place for bias_hh_l1"),
-    "both ways": (lambda: LSTM(5), weights_of_torch("LSTM", 1, True), "no place for .*_reverse"),
+    "two layers": (lambda: LSTM(5), weights_of_torch("LSTM", 2, False), "no weights for bias_hh_l1"),
+    "both ways": (lambda: LSTM(5), weights_of_torch("LSTM", 1, True), "no weights for .*_reverse"),
     "other units": (lambda: LSTM(6), LSTM_1, "weight_ih_l0 has 20 rows; .* needs 24"),
     "another kind": (lambda: GRU(5), LSTM_1, "weight_ih_l0 has 20 rows; .* needs 15"),
     "other inputs": (

@@ -9,7 +9,8 @@ import pytest
 import rnnzoo
 from rnnzoo import config
 from rnnzoo.registry import Registry
-from rnnzoo.run import catalogue, cli, stages
+from rnnzoo.run import catalogue, cli
+from rnnzoo.run.settings import RunOptions, make_settings
 from rnnzoo.spec import TaskSpec
 
 
@@ -58,12 +59,12 @@ def test_a_cell_registered_later_is_a_model_and_serialisable():
         del rnnzoo.CELLS._entries["late-elman"], rnnzoo.MODELS._entries["late-elman"]
 
 
-def settings(*arguments):
-    return stages.configure(cli.parse(["train.py", *arguments])[0])
+def configured(*arguments):
+    return make_settings(cli.parse(["train.py", *arguments])[0])
 
 
 def test_flags_become_options_and_json():
-    made = settings(
+    made = configured(
         "--model=jordan", "--units=7", "--output_units=3", "--task=adding", "--nojit_compile", "--batch_size=9"
     )
     assert (made.model.units, made.model.output_units, made.task.batch_size) == (7, 3, 9)
@@ -75,9 +76,9 @@ def test_flags_become_options_and_json():
 
 
 def test_defaults_then_task_then_flags():
-    assert settings("--task=adding").training.steps == 5000
-    assert settings("--task=adding", "--steps=3").training.steps == 3
-    assert settings().training.learning_rate == rnnzoo.TASKS["char_lm"].training_defaults["learning_rate"]
+    assert configured("--task=adding").training.steps == 5000
+    assert configured("--task=adding", "--steps=3").training.steps == 3
+    assert configured().training.learning_rate == rnnzoo.TASKS["char_lm"].training_defaults["learning_rate"]
 
 
 def test_every_option_has_help_and_a_flag():
@@ -87,7 +88,7 @@ def test_every_option_has_help_and_a_flag():
     for model, task in pairs:
         text = cli.usage(found, model, task)
         for entry in (rnnzoo.MODELS[model], rnnzoo.TASKS[task], None):
-            for field in dataclasses.fields(config.options_class(entry) if entry else stages.RunOptions):
+            for field in dataclasses.fields(config.options_class(entry) if entry else RunOptions):
                 assert field.metadata["help"] and field.name in flags
                 assert f"--{field.name}" in text
 

@@ -28,15 +28,8 @@ def pretransposed(weights: Mapping[int, tf.Tensor]) -> Iterator[None]:
 def dot(x: Any, w: Any, start: int = 0, end: int | None = None, bias: tf.Tensor | None = None) -> tf.Tensor:
     """Computes `x w + bias`, the only product by which cells use their weights.
 
-    Args:
-        x: `[..., n]`, floating point.
-        w: a weight `[n, m]`.
-        start: first column of w that is used.
-        end: end of the columns that are used. None: all.
-        bias: `[m]`, or None.
-
-    Returns:
-        `[..., m]` in the dtype of x.
+    `x` is `[..., n]`, `w` a weight `[n, m]`, of which the columns `start` to `end` are used; the result is `[..., m]`
+    in the dtype of x.
 
     Raises:
         TypeError: x is not floating point.

@@ -21,26 +21,21 @@ def run_backward(
     inputs: LoopInputs,
     rows: BatchSlice,
     tape: LoopTape,
-    d_output: Any,
-    d_final: tuple,
+    d_results: tuple[Any, tuple],
     truncation: TruncatedGradient,
 ) -> tuple:
-    """Runs the backward loop on a slice of the batch.
+    """Runs the backward loop on a slice of the batch, from the gradients `(d_output, d_final)` of its results.
 
     Returns:
         The gradients of the initial states, and arrays `[time, batch, ...]`: the gradients of x (empty if they are
         those of r), of r and, if `step` uses weights, of the new states.
     """
-    x, _, consts, weights, mask = inputs
-    consts, d_final = rows.take((consts, tuple(d_final)))
-    time = tf.shape(tree.flatten(x)[0])[0]
-    sequences = pad_empty_sequences((x, d_output, mask))
+    d_output, d_final = d_results[0], rows.take(tuple(d_results[1]))
+    time = tf.shape(tree.flatten(inputs.x)[0])[0]
+    sequences = pad_empty_sequences((inputs.x, d_output, inputs.mask))
     if in_xla():
         tape = LoopTape(*(pad_empty_sequences(arrays) for arrays in tape))
-    x_specs = [] if trace.x_plus_r else [tf.TensorSpec([None, *t.shape[2:]], t.dtype) for t in float_tensors(x)]
-    new_state_specs = d_final if trace.step_uses_weights else ()
-    results = [[create_array(s, time) for s in specs] for specs in (x_specs, tree.flatten(trace.r), new_state_specs)]
-    consts = truncation.tile(consts)
+    consts = truncation.tile(rows.take(inputs.consts))
 
     def body(t: tf.Tensor, d_state: tuple, results: list) -> tuple:
         x, d_y, mask = rows.take(tree.pack_sequence_as(sequences, [s[t] for s in tree.flatten(sequences)]))
@@ -49,22 +44,36 @@ def run_backward(
         x, r, state, mask, activations = truncation.tile((x, r, state, mask, activations))
         d_y = truncation.inject(d_y)
         d_state, skipped = _mask_gradient(trace, d_state, d_y, mask)
-        d_x, d_r, d_prev = _step_gradients(cell, trace, (x, r, state, consts), activations, d_y, d_state)
-        results = [
-            write_arrays(arrays, t, [truncation.sum(d) for d in gradients] if arrays else [])
-            for arrays, gradients in zip(results, (d_x, d_r, d_state), strict=True)
-        ]
-        prev = tuple(_sum(d, truncation.shift(d), skip) for d, skip in zip(d_prev, skipped, strict=True))
-        for d, after in zip(prev, d_state, strict=True):
-            d.set_shape(after.shape)
-        return t - 1, prev, results
+        d_x, d_r, d_direct = _step_gradients(cell, trace, (x, r, state, consts), activations, d_y, d_state)
+        results = _write_gradients(results, t, (d_x, d_r, d_state), truncation)
+        d_prev = tuple(_sum(d, truncation.shift(d), skip) for d, skip in zip(d_direct, skipped, strict=True))
+        return t - 1, _with_shapes_of(d_state, d_prev), results
 
-    with bind_weights(cell, weights):
-        loop_vars = (time - 1, truncation.inject(d_final), results)
+    with bind_weights(cell, inputs.weights):
+        loop_vars = (time - 1, truncation.inject(d_final), _create_results(trace, inputs.x, d_final, time))
         _, d_state, results = while_loop(lambda t, *_: t >= 0, body, loop_vars, time)
     batch = rows.size(tf.shape(tree.flatten(inputs.state)[0])[0])
-    stacked = [[stack_array(array, batch, time) for array in arrays] for arrays in results]
-    return [truncation.sum(d) for d in d_state], *stacked
+    return [truncation.sum(d) for d in d_state], *([stack_array(a, batch, time) for a in arrays] for arrays in results)
+
+
+def _with_shapes_of(like: tuple, tensors: tuple) -> tuple:
+    for tensor, other in zip(tensors, like, strict=True):
+        tensor.set_shape(other.shape)
+    return tensors
+
+
+def _create_results(trace: CellTrace, x: Any, d_final: tuple, time: tf.Tensor) -> list[list[tf.TensorArray]]:
+    """Creates the arrays of the gradients of x, r and the new states."""
+    x_specs = [] if trace.x_plus_r else [tf.TensorSpec([None, *t.shape[2:]], t.dtype) for t in float_tensors(x)]
+    new_state_specs = d_final if trace.step_uses_weights else ()
+    return [[create_array(s, time) for s in specs] for specs in (x_specs, tree.flatten(trace.r), new_state_specs)]
+
+
+def _write_gradients(results: list, t: tf.Tensor, gradients: tuple, truncation: TruncatedGradient) -> list:
+    return [
+        write_arrays(arrays, t, [truncation.sum(d) for d in group] if arrays else [])
+        for arrays, group in zip(results, gradients, strict=True)
+    ]
 
 
 def _step_gradients(

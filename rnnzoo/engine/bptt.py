@@ -37,22 +37,11 @@ def run_cell(
 ) -> tuple:
     """Runs a cell over all time steps, with a custom gradient.
 
-    Args:
-        cell: a built cell.
-        x: a nest of `[time, batch, ...]`, the result of `cell.project`.
-        state: the initial states, `[batch, ...]`.
-        consts: the result of `cell.constants`.
-        mask: `[time, batch]` or None. A masked step keeps the state; its output is that of the equations, unless the
-            output is a state.
-        save: whether values are saved for the backward pass. False: a gradient runs the forward loop once more.
-        sequence: whether all outputs are needed.
-        truncate: how many steps a gradient goes back; None for all.
-        slices: the slices of the batch, which run in parallel.
-        portable: whether the loop must be convertible by LiteRT.
+    `x` is a nest of `[time, batch, ...]`, `mask` is `[time, batch]` or None. `save`: values are saved for the backward
+    pass; `sequence`: all outputs are needed; `portable`: LiteRT must be able to convert the loop.
 
-    Returns:
-        `(output [time, batch, ...], final_state, output_state)`. Without `sequence` the output is () if it is a state;
-        `output_state` is the index of that state, or None.
+    Returns `(output [time, batch, ...], final_state, index of the state that the output is, or None)`; without
+    `sequence` an output that is a state is ().
     """
     inputs, trace = _prepare_inputs(cell, x, state, consts, mask)
     sequence = sequence or trace.output_state is None
@@ -65,10 +54,10 @@ def run_cell(
         output, final, tapes = _run_slices(cell, trace, packed, slices, save, sequence, portable)
 
         def gradient(*d_flat: tf.Tensor) -> list:
-            d_output, d_final = tree.pack_sequence_as((output, final), list(d_flat))
+            d_results = tree.pack_sequence_as((output, final), list(d_flat))
             saved = tapes if save else _run_slices(cell, trace, packed, slices, True, sequence)[2]
             tape_of_slice = list(zip(slices, saved, strict=True))
-            return _backpropagate(cell, trace, packed, tape_of_slice, d_output, d_final, TruncatedGradient(truncate))
+            return _backpropagate(cell, trace, packed, tape_of_slice, d_results, TruncatedGradient(truncate))
 
         return tuple(tree.flatten((output, final))), gradient
 
@@ -122,19 +111,16 @@ def _backpropagate(
     trace: CellTrace,
     inputs: LoopInputs,
     tape_of_slice: list[tuple[BatchSlice, LoopTape]],
-    d_output: Any,
-    d_final: tuple,
+    d_results: tuple[Any, tuple],
     truncation: TruncatedGradient,
 ) -> list:
     """Returns the gradient of each tensor of `inputs`, flat; None for tensors that are not floating point."""
     pairs = zip(cell.weights, inputs.weights, strict=True)
     with pretransposed({id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}):
-        results = [
-            run_backward(cell, trace, inputs, rows, tape, d_output, d_final, truncation) for rows, tape in tape_of_slice
-        ]
+        results = [run_backward(cell, trace, inputs, rows, tape, d_results, truncation) for rows, tape in tape_of_slice]
     d_states, *arrays = zip(*results, strict=True)
     d_x, d_r, d_new = ([concat_slices(parts, 1) for parts in zip(*group, strict=True)] for group in arrays)
-    d_weights, d_consts = _weight_gradients(cell, trace, inputs, tape_of_slice, d_output, d_r, d_new)
+    d_weights, d_consts = _weight_gradients(cell, trace, inputs, tape_of_slice, d_results[0], d_r, d_new)
     return [
         *_align(d_r if trace.x_plus_r else d_x, inputs.x),
         *(concat_slices(parts, 0) for parts in zip(*d_states, strict=True)),

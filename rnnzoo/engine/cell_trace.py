@@ -36,14 +36,7 @@ class CellTrace:
 
 
 def trace_cell(cell: Cell, x: Any, state: tuple, consts: Any, weights: list[tf.Tensor]) -> CellTrace:
-    """Traces one step of a cell in a temporary graph.
-
-    Args:
-        cell: a built cell.
-        x: a nest of `[time, batch, ...]`.
-        state: its states, `[batch, ...]`.
-        consts: its constants, `[batch, ...]`.
-        weights: its weights as tensors.
+    """Traces one step of a built cell in a temporary graph, for `x [time, batch, ...]`.
 
     Raises:
         ValueError: the cell uses random numbers, or creates weights, in `recurrent` or `step`.

@@ -11,13 +11,10 @@ from rnnzoo.engine.tape import LoopInputs, LoopTape
 
 
 def run_forward_portable(cell: Cell, trace: CellTrace, inputs: LoopInputs, sequence: bool) -> tuple[tuple, LoopTape]:
-    """Runs the forward loop by operations that LiteRT converts at any batch size and length.
+    """Runs the forward loop by operations that LiteRT converts: `(final_state, tape of outputs)`.
 
     Outputs are scattered into a tensor, which TensorFlow copies each time. They are therefore first collected in blocks
     of about `sqrt(time)` steps, so that `time ** 1.5` rows are copied and not `time ** 2`.
-
-    Returns:
-        `(final_state, tape)`; the tape has the outputs alone.
     """
     x, state, consts, weights, mask = inputs
     time = tf.shape(tree.flatten(x)[0])[0]

@@ -30,21 +30,8 @@ def scan(
 ) -> tuple[tf.Tensor, tuple]:
     """Runs a built cell over a sequence.
 
-    In the plain graph the two halves of a batch run in parallel.
-
-    Args:
-        cell: a built cell.
-        inputs: `[batch, time, features]`.
-        initial_state: the states before the first step, `[batch, size]` each.
-        mask: `[batch, time]`, False at masked steps, which keep the state and repeat the previous output, zeros before
-            the first valid step. Inputs at masked steps, NaN included, affect neither values nor gradients.
-        training: whether dropout and zoneout apply.
-        go_backwards: whether the sequence is read from its end.
-        return_sequences: whether all outputs are returned, or the last one.
-        zero_output_for_mask: whether masked steps return zeros instead of the previous output.
-        memory: a nest of `[batch, ...]` for the cell's `constants`.
-        truncate: how many steps a gradient goes back; None for all.
-        unroll: whether the graph of an inference can be converted by LiteRT.
+    In the plain graph the two halves of a batch run in parallel. Inputs at masked steps, NaN included, affect neither
+    values nor gradients. Arguments are those of `rnnzoo.layers.RNN` and of its call.
 
     Returns:
         `(outputs, final_state)`; outputs are `[batch, time, size]`, or `[batch, size]` without `return_sequences`.

@@ -1,6 +1,5 @@
 """The signatures of exported models of one sequence."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,46 +10,27 @@ from rnnzoo.export.arguments import (
     check_ids,
     check_rows,
     check_values,
-    row_seeds,
     row_spec,
-    sample_uniform,
 )
 from rnnzoo.export.signatures import ServedModel, label_names, make_function, name_states, random_texts
 from rnnzoo.export.tokenizer import Tokenizer
 from rnnzoo.models import Network
-from rnnzoo.models.sampling import sample_token
-from rnnzoo.spec import PAD, SPECIAL_TOKENS
-
-GENERATE = {"prompt": tf.string, "length": tf.int32, "temperature": tf.float32, "top_k": tf.int32, "seed": tf.int32}
-MAX_LENGTH = 1_000_000  # of generated text, which has to fit into a server's memory
-MAX_EXPONENT = 88.0  # of exp in float32
+from rnnzoo.spec import SPECIAL_TOKENS
 
 
 class SequenceServing(ServedModel):
     """The signatures of a sequence model with its vocabulary; every batch and time dimension is dynamic.
 
-    Language models:
-
-        serving_default(text [n])   log_probability [n] (nats), bits_per_char [n] (of words: perplexity [n])
-        generate(prompt [n], length, temperature, top_k, seed)   text [n]
-
-    Other models:
-
         serving_default(text [n]) or (features [n, time, size])   predictions; label for classes with names
         padded(features [n, time, size], lengths [n])   the same, for series of different lengths padded at the end
 
-    Models that are causal:
+    Causal models also have
 
         initial_state(rows [n])   state_0 ... of n rows; the values of rows are ignored
         step(inputs, state_0 ...)   outputs, state_0 ... after one time step
 
     `predictions` are logits of classes, or values (forecasts are `[n, horizon, size]`); `label` is the name of the most
     probable class, `[n]` or `[n, time]`, empty at padding. Features and forecasts are in the user's units.
-
-    `generate` continues the prompts by `length` characters or words (at most a million): the most probable ones at
-    temperature 0, otherwise sampled from the `top_k` most probable ones, or from all if that is 0. The four
-    arguments are `[n]`, one value for each row, or `[1]`, one for all. The text of a row does not depend on the
-    other rows: with one seed row i samples from (seed, i); with a seed for each row it is the text of that row alone.
     """
 
     def __init__(self, model: Network):
@@ -69,24 +49,22 @@ class SequenceServing(ServedModel):
         tokens = spec.inputs == "tokens"
         shape = [1 + spec.word_length] if spec.word_length else [] if tokens else [size]
         one_step = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
-        functions = {}
+        functions = self._default_functions()
         if self._model.causal:
             functions["initial_state"] = make_function(self._initial_state, [row_spec(tf.int32, "rows")])
             functions["step"] = make_function(self._step, [one_step, *states])
-        if spec.is_language_model:
-            # shared by both signatures
-            self._read = tf.function(self._read_text, input_signature=[row_spec(tf.string, "text")])
-            functions["serving_default"] = make_function(self._score, [row_spec(tf.string, "text")])
-            functions["generate"] = make_function(
-                self._generate, [row_spec(dtype, name) for name, dtype in GENERATE.items()]
-            )
-        elif tokens:
-            functions["serving_default"] = make_function(self._predict_text, [row_spec(tf.string, "text")])
-        else:
-            features = tf.TensorSpec([None, None, size], tf.float32, "features")
-            functions["serving_default"] = make_function(self._predict, [features])
-            functions["padded"] = make_function(self._predict_padded, [features, row_spec(tf.int32, "lengths")])
         return functions
+
+    def _default_functions(self) -> dict[str, Any]:
+        """Traces `serving_default`, and `padded` for features."""
+        if self.spec.inputs == "tokens":
+            return {"serving_default": make_function(self._predict_text, [row_spec(tf.string, "text")])}
+        features = tf.TensorSpec([None, None, self.spec.input_size], tf.float32, "features")
+        lengths = row_spec(tf.int32, "lengths")
+        return {
+            "serving_default": make_function(self._predict, [features]),
+            "padded": make_function(self._predict_padded, [features, lengths]),
+        }
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
         spec, rng = self.spec, np.random.default_rng(0)
@@ -107,10 +85,6 @@ class SequenceServing(ServedModel):
             if spec.inputs == "tokens":
                 text = random_texts(rng, spec.vocabulary, spec.level, batch, time)
                 found.append(("serving_default", batch, {"text": text}))
-            if spec.is_language_model:
-                values = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
-                one_each = {key: tf.constant([value]) for key, value in values.items()}
-                found.append(("generate", batch, {"prompt": text, **one_each}))
             if spec.inputs == "features":
                 features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
                 found.append(("serving_default", batch, {"features": tf.constant(features)}))
@@ -165,45 +139,3 @@ class SequenceServing(ServedModel):
         mean, deviation = (tf.constant(values) for values in self.spec.output_scale)
         size = self.spec.input_size
         return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], self.spec.output_size // size, size])
-
-    def _read_text(self, text: tf.Tensor) -> tuple:
-        """Returns the ids beginning with BOS, their lengths without it, the logits after each, and the final states."""
-        ids, lengths = self._tokenizer.encode(text)
-        mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
-        return ids, lengths, *self._model.run(ids, None, mask=mask)
-
-    def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, lengths, logits, _ = self._read(text)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids[:, 1:], logits=logits[:, :-1])
-        real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
-        nats = tf.reduce_sum(losses * real, 1)
-        mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
-        if self.spec.level == "char":
-            return {"log_probability": -nats, "bits_per_char": mean / math.log(2)}
-        return {"log_probability": -nats, "perplexity": tf.exp(tf.minimum(mean, MAX_EXPONENT))}
-
-    def _generate(
-        self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        batch = tf.shape(prompt)[0]
-        length, temperature = broadcast_rows(length, batch, "length"), broadcast_rows(temperature, batch, "temperature")
-        top_k = broadcast_rows(top_k, batch, "top_k")
-        rule = f"length must be at least 0 and at most {MAX_LENGTH}"
-        length = check_values(length, (length >= 0) & (length <= MAX_LENGTH), rule)
-        finite = tf.math.is_finite(temperature) & (temperature >= 0)
-        temperature = check_values(temperature, finite, "temperature must be a finite number of at least 0")
-        top_k = check_values(top_k, top_k >= 0, "top_k must be at least 0, which stands for all tokens")
-        longest = tf.reduce_max(tf.concat([length, [0]], 0))
-        uniform = sample_uniform(row_seeds(seed, batch), longest)
-        *_, logits, state = self._read(prompt)
-
-        def body(t: tf.Tensor, logits: tf.Tensor, state: list, generated: tf.Tensor) -> tuple:
-            chosen = sample_token(logits, uniform[t], temperature, top_k)
-            logits, state = self._model.step(chosen, state)
-            return t + 1, logits, state, tf.tensor_scatter_nd_update(generated, [[t]], chosen[None])
-
-        # outputs at padding repeat the last valid one, so the last logits are those after the prompt
-        loop = (tf.constant(0), logits[:, -1], state, tf.zeros([longest, batch], tf.int32))
-        *_, generated = tf.while_loop(lambda t, *_: t < longest, body, loop)
-        generated = tf.where(tf.sequence_mask(length, longest), tf.transpose(generated), PAD)
-        return {"text": self._tokenizer.join(prompt, self._tokenizer.decode(generated))}

@@ -117,7 +117,9 @@ class Decoder(RecurrentWrapper):
         given = {"memory": prepared} if self.has_input_feeding else {}
         output, states = self.layer.step(inputs, states, **given)
         return (
-            output if self.has_input_feeding or self.attention is None else self.attention.attend(output, prepared)[0]
+            output
+            if self.has_input_feeding or self.attention is None
+            else self.attention.attend_steps(output, prepared)[0]
         ), states
 
     def attention_weights(self, sequences: Any, prepared: Any, state: Any = None) -> tf.Tensor:
@@ -132,7 +134,7 @@ class Decoder(RecurrentWrapper):
     def _attend(self, output: tf.Tensor, prepared: Any) -> tuple:
         if self.has_input_feeding or self.attention is None:
             return output, None
-        return self.attention.read(output, prepared)
+        return self.attention.attend(output, prepared)
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")

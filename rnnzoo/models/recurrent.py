@@ -1,9 +1,10 @@
 """Models of each registered cell, in any depth, and the recurrent core that other models share."""
 
+import contextlib
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -114,12 +115,21 @@ def check_activation(name: str | None) -> None:
         raise UserError(f"--activation={name} cannot be used: {first_line(error)}; try tanh, relu or sigmoid") from None
 
 
-def build_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
-    """Builds the model `name`, unidirectional or (with a merge mode) bidirectional."""
+@contextlib.contextmanager
+def name_model(name: str) -> Iterator[None]:
+    """Context in which a `ValueError` of a layer becomes a `UserError` that names the model."""
     try:
-        core = build_core(make_cell_factory(name, cell_name, options), options, merge_mode)
+        yield
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"model '{name}': {error}") from None
+
+
+def build_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
+    """Builds the model `name`, unidirectional or (with a merge mode) bidirectional."""
+    with name_model(name):
+        core = build_core(make_cell_factory(name, cell_name, options), options, merge_mode)
     embedding = make_embedding(spec, options.embedding, options.char_units)
     return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.output_dropout)
 

@@ -9,7 +9,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN, Decoder
 from rnnzoo.models.any_cell import Fields, register_any_cell
 from rnnzoo.models.encoder_decoder import EncoderDecoder
-from rnnzoo.models.recurrent import build_core, make_cell_factory
+from rnnzoo.models.recurrent import build_core, make_cell_factory, name_model
 from rnnzoo.spec import TaskSpec
 
 SCORES = ("none", "dot", "general", "additive")
@@ -63,7 +63,7 @@ def _build_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
     decoder_options = dataclasses.replace(
         options, units=options.decoder_units or options.units, layers=options.decoder_layers or options.layers
     )
-    try:
+    with name_model("seq2seq"):
         merge = "concat" if options.bidirectional_encoder else ""
         make_encoder = make_cell_factory("seq2seq", options.cell, options)
         encoder = build_core(make_encoder, options, merge, go_backwards=options.reverse_source, return_sequences=True)
@@ -76,8 +76,6 @@ def _build_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
         decoder = _make_decoder(decoder_options, memory_size)
         size = decoder_options.units if options.feed_context else 0
         return _build_model("seq2seq", encoder, decoder, spec, options, size)
-    except ValueError as error:
-        raise UserError(f"model 'seq2seq': {error}") from None
 
 
 def _make_decoder(options: Any, memory_size: int) -> Decoder:
@@ -98,11 +96,9 @@ def _memory_size(encoder: Any, options: Any) -> int:
 
 
 def _build_decoder(spec: TaskSpec, options: Any) -> EncoderDecoder:
-    try:
+    with name_model("decoder"):
         decoder = Decoder(build_core(make_cell_factory("decoder", options.cell, options), options), name="decoder")
         return _build_model("decoder", None, decoder, spec, options, options.units)
-    except ValueError as error:
-        raise UserError(f"model 'decoder': {error}") from None
 
 
 def _build_model(

@@ -1,20 +1,18 @@
 """The folders of a run and of its export: unique names, locks, protection of other runs."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rnnzoo.config import check_text
 from rnnzoo.data.file_recorder import describe_changes
 from rnnzoo.errors import UserError
-from rnnzoo.export.saved_model import read_export_config, refuse_export, refuse_non_empty, sweep_leftovers
-from rnnzoo.renames import apply_renames
+from rnnzoo.export.folders import read_export_config, refuse_export, refuse_non_empty, sweep_leftovers
 from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
+from rnnzoo.run.settings import changed_options
 from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
 from rnnzoo.utils.locks import LOCK, FolderLock, is_empty
 
-MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
 DATA_OPTIONS = ("data", "validation_data", "test_data")  # options that name data files
 RUNS, EXPORTS = Path("runs"), Path("saved_models")
 
@@ -143,7 +141,7 @@ class RunDirectory:
             self._recorded = read_json(path, RUN_CONFIG)
         except UserError as error:
             raise UserError(f"--resume: {path} is not the configuration of a run: {error}") from None
-        for name, was, now in _differences(self._recorded, self.options):
+        for name, was, now in changed_options(self._recorded, self.options):
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
                 raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
         for name in ("export_dir", "run_dir"):
@@ -188,16 +186,3 @@ class RunDirectory:
         lock = FolderLock(folder)
         lock.acquire()
         self._locks.append(lock)
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yields the options that differ, except those that may change; `before` may be of any version."""
-    before = apply_renames("option", before)
-    for name, value in now.items():
-        if name in MAY_CHANGE:
-            continue
-        was = before.get(name, value)  # an option that did not exist then
-        if isinstance(value, dict):
-            yield from _differences(was if isinstance(was, dict) else {}, value)
-        elif was != value:
-            yield name, was, value

@@ -1,6 +1,7 @@
 """The settings of a run: every option in its final value."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import rnnzoo
@@ -8,8 +9,11 @@ from rnnzoo import config
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import MODELS, TASKS
+from rnnzoo.renames import apply_renames
 from rnnzoo.tasks import Task
 from rnnzoo.training import TrainingOptions
+
+MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,3 +85,19 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
         for part in owners:
             values[part][name] = value
     return RunSettings(run, **{part: config.make(cls, values[part], part) for part, cls in classes.items()})
+
+
+def changed_options(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yields `(name, before, now)` of the options that differ, except those that may change in a resumed run.
+
+    `before` may have been stored by any version.
+    """
+    before = apply_renames("option", before)
+    for name, value in now.items():
+        if name in MAY_CHANGE:
+            continue
+        was = before.get(name, value)  # an option that did not exist then
+        if isinstance(value, dict):
+            yield from changed_options(was if isinstance(was, dict) else {}, value)
+        elif was != value:
+            yield name, was, value

@@ -60,7 +60,7 @@ class Adding(SyntheticTask):
             f"adding problem ({self.options.variant}), length {self.options.seq_length}, generated anew for every step"
         )
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def sample_batch(self, rng: np.random.Generator, size: int) -> Batch:
         return (_bai2018 if self.options.variant == "bai2018" else _hs97)(rng, size, self.options.seq_length)
 
 

@@ -56,7 +56,7 @@ class Copy(SyntheticTask):
     def summary(self) -> str:
         return f"copy memory, delay of {self.options.seq_length} steps, generated anew for every step"
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def sample_batch(self, rng: np.random.Generator, size: int) -> Batch:
         copied = rng.integers(1, 9, (size, COPIED))
         blank = np.zeros((size, self.options.seq_length - 1), int)
         inputs = np.concatenate([copied, blank, np.full((size, COPIED + 1), 9)], 1)

@@ -188,7 +188,7 @@ def _read(path: Path, encoding: str) -> Expressions:
         unknown = next((t for t in tree.tokens if t and t not in SYMBOLS), None)
         if unknown or max(map(len, tree.children)) > 2:
             raise UserError(
-                f"{path}, line {number}: {unknown or 'a node with more than two children'}is not allowed in ListOps"
+                f"{path}, line {number}: {unknown or 'a node with more than two children'} is not allowed in ListOps"
             )
         found[" ".join(text.split())] = tree, int(result)
     if not found:

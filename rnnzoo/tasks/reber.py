@@ -60,7 +60,7 @@ class Reber(SyntheticTask):
             f"embedded Reber grammar, strings of up to {self.options.max_length} symbols, generated anew for every step"
         )
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def sample_batch(self, rng: np.random.Generator, size: int) -> Batch:
         max_length = self.options.max_length
         inputs, targets = np.full((2, size, max_length), PAD, "int32")
         allowed = np.zeros((size, max_length, len(SYMBOLS)), bool)

@@ -59,30 +59,12 @@ class Tag(InMemoryTask):
             raise UserError(
                 f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1"
             )
-        vocabulary = (*SPECIAL_TOKENS, *sorted(self.known, key=lambda u: (-self.known[u], u)))
-        labels = tuple(sorted({label for split in SPLITS for _, found in sentences[split] for label in found}))
-        char_vocabulary = (
-            (*SPECIAL_TOKENS, *sorted({c for token in self.known for c in token})) if options.char_embedding else ()
+        spec = _make_spec(
+            options, self.known, {tag for split in SPLITS for _, tags in sentences[split] for tag in tags}
         )
-        spans = any(label[:2] in ("B-", "I-", "S-", "E-") for label in labels)
-        spec = TaskSpec(
-            inputs="tokens",
-            outputs="class",
-            per_step=True,
-            input_size=len(vocabulary),
-            output_size=len(labels),
-            loss="cross_entropy",
-            metrics=("loss", "accuracy", *(["f1"] if spans else [])),
-            vocabulary=vocabulary,
-            level="char" if options.data is None else "word",
-            labels=labels,
-            char_vocabulary=char_vocabulary,
-            word_length=options.word_length if char_vocabulary else 0,
-        )
-        words, chars = (
-            {s: i for i, s in enumerate(t) if i >= len(SPECIAL_TOKENS)} for t in (vocabulary, char_vocabulary)
-        )
-        label_ids = {label: i for i, label in enumerate(labels)}
+        vocabularies = (spec.vocabulary, spec.char_vocabulary)
+        words, chars = ({s: i for i, s in enumerate(v) if i >= len(SPECIAL_TOKENS)} for v in vocabularies)
+        label_ids = {label: i for i, label in enumerate(spec.labels)}
 
         def example(sentence: Sentence) -> Example:
             tokens, tags = sentence
@@ -117,6 +99,27 @@ class Tag(InMemoryTask):
         return (
             f"{self.origin}: {token_name} {sizes}; vocabulary of {self.spec.input_size}, {self.spec.output_size} tags"
         )
+
+
+def _make_spec(options: TagOptions, counts: dict[str, int], tags: set[str]) -> TaskSpec:
+    """Creates the specification from the counts of the known tokens and the tags."""
+    vocabulary = (*SPECIAL_TOKENS, *sorted(counts, key=lambda token: (-counts[token], token)))
+    chars = sorted({c for token in counts for c in token}) if options.char_embedding else ()
+    has_spans = any(tag[:2] in ("B-", "I-", "S-", "E-") for tag in tags)
+    return TaskSpec(
+        inputs="tokens",
+        outputs="class",
+        per_step=True,
+        input_size=len(vocabulary),
+        output_size=len(tags),
+        loss="cross_entropy",
+        metrics=("loss", "accuracy", *(["f1"] if has_spans else [])),
+        vocabulary=vocabulary,
+        level="char" if options.data is None else "word",
+        labels=tuple(sorted(tags)),
+        char_vocabulary=(*SPECIAL_TOKENS, *chars) if chars else (),
+        word_length=options.word_length if chars else 0,
+    )
 
 
 def _word_ids(example: Example) -> np.ndarray:

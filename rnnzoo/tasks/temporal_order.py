@@ -62,7 +62,7 @@ class TemporalOrder(SyntheticTask):
             f"temporal order ({self.options.variant}), length {self.options.seq_length}, generated anew for every step"
         )
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def sample_batch(self, rng: np.random.Generator, size: int) -> Batch:
         min_length = self.options.seq_length
         max_length = min_length + min_length // 10
         rows, lengths = np.arange(size), rng.integers(min_length, max_length + 1, size)

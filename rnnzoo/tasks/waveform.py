@@ -48,7 +48,7 @@ class Waveform(SyntheticTask):
             output_length=options.samples,
         )
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def sample_batch(self, rng: np.random.Generator, size: int) -> Batch:
         low, high = (0.5, -np.pi, 0.2), (max(0.5, self.options.cycles), np.pi, 1.0)
         source = rng.uniform(low, high, (size, 3)).astype("float32")
         f, p, a = (column[:, None] for column in source.T)

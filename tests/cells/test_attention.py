@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import rnnzoo
 from rnnzoo.cells import AttentionCell
 from rnnzoo.layers import Attention, scan
+from tests.engine.test_gradients import directions
 from tests.helpers import assert_close, cell, normal, randomise
-from tests.layers.test_gradients import directions
 
 SCORES = ("dot", "general", "additive")
 SIZE, PLACES, UNITS = 4, 6, 3
@@ -84,7 +84,7 @@ def test_mask_of_keras_layers_reaches_it():
     [
         (lambda: Attention(3, "cosine"), "score must be one of dot, general, additive"),
         (lambda: Attention(0), "units must be an integer of at least 1"),
-        (lambda: Attention(3, "dot")(tf.ones([1, 2, 3]), tf.ones([1, 2, 5])), "use 'general'"),
+        (lambda: Attention(3, "dot")(tf.ones([1, 2, 3]), tf.ones([1, 2, 5])), "'general' has a matrix"),
         (lambda: AttentionCell([cell("lstm", dropout=0.1)], Attention(3), 4), "use dropout between the layers"),
         (
             lambda: AttentionCell([cell("lstm"), rnnzoo.cells.ElmanCell(7)], Attention(3), 4, residual=True).build(
@@ -113,18 +113,18 @@ def test_errors(make, message):
 )
 def test_input_feeding_by_finite_differences(score, cells):
     """Gradients of all weights, states, inputs and of the memory, with masks on both sides."""
-    has_input_feeding = AttentionCell(
+    feeding_cell = AttentionCell(
         [cell(name, dtype="float64") for name in cells],
         Attention(UNITS, score, dtype="float64"),
         SIZE,
         residual=len(cells) > 1,
         dtype="float64",
     )
-    has_input_feeding.build((None, 3))
-    randomise(has_input_feeding, scale=0.7)
+    feeding_cell.build((None, 3))
+    randomise(feeding_cell, scale=0.7)
     states = [
         tf.constant(normal(2, s.shape[-1], seed=i, dtype="float64"))
-        for i, s in enumerate(has_input_feeding.get_initial_state(2))
+        for i, s in enumerate(feeding_cell.get_initial_state(2))
     ]
     tensors = [
         tf.constant(normal(2, 4, 3, dtype="float64")),
@@ -137,11 +137,11 @@ def test_input_feeding_by_finite_differences(score, cells):
     def loss(tensors):
         x, memory, *state = tensors
         y, final = scan(
-            has_input_feeding, x, state, mask, training=True, memory=has_input_feeding.attention.prepare(memory, there)
+            feeding_cell, x, state, mask, training=True, memory=feeding_cell.attention.prepare(memory, there)
         )
         return tf.reduce_sum(tf.sin(y)) + tf.add_n([tf.reduce_sum(tf.cos(s) * (i + 2.0)) for i, s in enumerate(final)])
 
-    for what, autodiff, difference in directions(loss, has_input_feeding.trainable_variables, [*tensors, *states]):
+    for what, autodiff, difference in directions(loss, feeding_cell.trainable_variables, [*tensors, *states]):
         assert autodiff == pytest.approx(difference, rel=1e-6, abs=1e-8), what
         assert difference != 0, what
 
@@ -155,30 +155,28 @@ def test_input_feeding_step_by_step():
     randomise(layer)
     prepared = attention.prepare(memory)
     y, state = tf.zeros([2, UNITS]), inner.get_initial_state(2)
-    steps, attention_weights = [], []
+    steps, found_weights = [], []
     for t in range(4):
         h, state = inner(tf.concat([x[:, t], y], 1), state)
         y, a = attention.attend_steps(h, prepared)
         steps.append(y)
-        attention_weights.append(a)
+        found_weights.append(a)
     assert_close(layer(x, memory=prepared), tf.stack(steps, 1))
-    assert_close(layer.gates(x, memory=prepared)["attention"], tf.stack(attention_weights, 1))
+    assert_close(layer.gates(x, memory=prepared)["attention"], tf.stack(found_weights, 1))
 
 
 def test_noise_between_the_cells_is_the_same_on_the_way_back():
     attention = Attention(UNITS, dtype="float64")
     cells = [cell("elman", dtype="float64") for _ in range(2)]
-    has_input_feeding = AttentionCell(cells, attention, SIZE, dropout=0.5, dtype="float64")
-    layer = rnnzoo.layers.RNN(has_input_feeding, return_sequences=True, dtype="float64")
+    feeding_cell = AttentionCell(cells, attention, SIZE, dropout=0.5, dtype="float64")
+    layer = rnnzoo.layers.RNN(feeding_cell, return_sequences=True, dtype="float64")
     x, memory = tf.constant(normal(2, 4, 3, dtype="float64")), tf.constant(normal(2, PLACES, SIZE, dtype="float64"))
     layer.build(x.shape)
-    seed = has_input_feeding.seed_generator.state
+    seed = feeding_cell.seed_generator.state
 
     def loss(tensors):
         seed.assign([3, 4])
-        return tf.reduce_sum(
-            tf.sin(layer(tensors[0], memory=has_input_feeding.attention.prepare(memory), training=True))
-        )
+        return tf.reduce_sum(tf.sin(layer(tensors[0], memory=feeding_cell.attention.prepare(memory), training=True)))
 
     for what, autodiff, difference in directions(loss, layer.trainable_variables, [x]):
         assert autodiff == pytest.approx(difference, rel=1e-5, abs=1e-8), what

@@ -176,7 +176,7 @@ def test_a_layer_without_gates_says_so():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rnnzoo.cells.ElmanCell(0), "units must be an integer of at least 1, not 0"),
+        (lambda: rnnzoo.cells.ElmanCell(0), "units must be an integer of at least 1, got 0"),
         (lambda: rnnzoo.cells.ElmanCell(2.5), "units must be an integer"),
         (lambda: rnnzoo.cells.LSTMCell(3, dropout=1.0), "dropout must be at least 0 and below 1"),
         (lambda: rnnzoo.cells.LSTMCell(3, recurrent_dropout=-0.1), "recurrent_dropout must be"),
@@ -190,8 +190,8 @@ def test_a_layer_without_gates_says_so():
             lambda: rnnzoo.cells.IndRNNCell(3, recurrent_max=1.0, recurrent_constraint="non_neg"),
             "exclude each other",
         ),
-        (lambda: cell("deep+feedforward"), "FeedforwardCell has no transition to deepen"),
-        (lambda: cell("deep+repeat"), "Repeat has no transition to deepen"),
+        (lambda: cell("deep+feedforward"), "FeedforwardCell does not support a deep transition"),
+        (lambda: cell("deep+repeat"), "Repeat does not support a deep transition"),
         (lambda: cell("deep+elman", depth=0), "depth must be at least 1"),
         (lambda: cell("deep+elman", depth=1, shortcut=True), "needs a depth of at least 2"),
         (lambda: cell("deep+gru", shortcut=True, reset_after=False), "GRUCell, with these options, multiplies"),
@@ -211,5 +211,5 @@ def test_noise_inside_a_step_is_refused():
         def step(self, x, r, state, consts):
             return x + tf.random.normal(tf.shape(x)), state
 
-    with pytest.raises(ValueError, match=r"Noisy draws random numbers .* in project\(\) or constants\(\)"):
+    with pytest.raises(ValueError, match=r"Noisy uses random numbers .* in project\(\) or constants\(\)"):
         rnnzoo.layers.RNN(Noisy())(normal(2, 4, 3))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnzoo
-from rnnzoo.data.trees import parse, structure
+from rnnzoo.data.trees import parse_tree, tree_structure
 from rnnzoo.layers import Recursive
 from tests.helpers import assert_close, often, randomise
 
@@ -99,14 +99,14 @@ def random_tree(rng, nodes, arity):
 
 
 def batch_of(trees, rng, dtype="float32", inside=True, places=None):
-    """`(inputs, structure)`, each tree's nodes shuffled and padded at random places."""
+    """`(inputs, tree_structure)`, each tree's nodes shuffled and padded at random places."""
     places = places or max(map(len, trees)) + 3
     inputs = rng.normal(size=(len(trees), places, UNITS)).astype(dtype)
     arrays = np.zeros((len(trees), places, 3), "int32")
     where = []
     for row, tree in enumerate(trees):
         at = rng.permutation(places)[: len(tree)]
-        s = structure(tree)
+        s = tree_structure(tree)
         s[:, 0] = np.where(s[:, 0], at[s[:, 0] - 1] + 1, 0)
         arrays[row, at] = s
         where.append(at)
@@ -184,7 +184,7 @@ def test_children_have_no_order(name):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1, 5, UNITS)).astype("float32")
     layer = layer_for(name, "root")
-    one, other = (layer(x, [structure([(), (), (), (1, 0), order])]) for order in ((2, 3), (3, 2)))
+    one, other = (layer(x, [tree_structure([(), (), (), (1, 0), order])]) for order in ((2, 3), (3, 2)))
     assert_close(one, other, 1e-6)
 
 
@@ -229,7 +229,7 @@ def test_leaning_to_the_left_it_is_elmans_network():
     elman.build((None, None, UNITS))
     elman.set_weights([W[UNITS:], W[:UNITS], b])
     wanted = elman(x[:, 1:], initial_state=tf.constant(x[:, 0]))
-    assert_close(layer(inputs, np.stack([structure(children)] * 2)), wanted, 1e-6)
+    assert_close(layer(inputs, np.stack([tree_structure(children)] * 2)), wanted, 1e-6)
 
 
 @pytest.mark.parametrize("shape", ["deep", "wide"])
@@ -241,7 +241,7 @@ def test_thousands_of_nodes(shape):
     else:
         children = [(), *[()] * 4998, tuple(range(4999))]
         layer = layer_for("tree-lstm-childsum", "nodes")
-    arrays = structure(children)[None]
+    arrays = tree_structure(children)[None]
     assert arrays[..., 2].max() == (1000 if shape == "deep" else 2)
     x = tf.random.stateless_normal([1, len(children), UNITS], (1, 2))
 
@@ -258,7 +258,7 @@ def test_thousands_of_nodes(shape):
 
 def assert_floats_do_not_round(name):
     """A structure of floating numbers, as `keras.Input` has them by itself, keeps numbers that float16 does not."""
-    chain = structure([(), *((i,) for i in range(2100))])[None]
+    chain = tree_structure([(), *((i,) for i in range(2100))])[None]
     layer = Recursive(rnnzoo.COMPOSITIONS[name](2, dtype="mixed_float16"), dtype="mixed_float16")
     assert layer(tf.ones([1, 2101, 2]), tf.constant(chain, tf.float32)).dtype == tf.float16
 
@@ -287,7 +287,7 @@ def test_keras_file_and_mixed_precision(name, tmp_path):
 
 def test_what_cannot_be_composed_is_refused():
     layer = layer_for("tree-rnn")
-    three = [structure([(), (), (), (0, 1, 2)])]
+    three = [tree_structure([(), (), (), (0, 1, 2)])]
     with pytest.raises(tf.errors.InvalidArgumentError, match="a node has more than the 2 children"):
         layer(tf.zeros([1, 4, UNITS]), three)
     upside_down = [[[3, 0, 1], [3, 1, 2], [0, 0, 2]]]
@@ -297,7 +297,7 @@ def test_what_cannot_be_composed_is_refused():
     for bad, message in (
         ([[4, 0, 1], [3, 1, 1], [0, 0, 2]], "parent of a node is not in its tree"),
         ([[2, 0, 1], [0, 0, 0], [0, 0, 0]], "parent of a node is padding"),
-        ([[3, 0, 1], [3, 0, 1], [0, 0, 2]], "two children of a node are in one place"),
+        ([[3, 0, 1], [3, 0, 1], [0, 0, 2]], "two children of a node have the same child index"),
         ([[0, 0, 2], [0, 0, 0], [0, 0, 0]], "level of a node without children is not 1"),
         ([[3, -1, 1], [3, 1, 1], [0, 0, 2]], "not below 0"),
         ([[3, 0, -1], [3, 1, 1], [0, 0, 2]], "a level is 0 at padding"),
@@ -320,23 +320,23 @@ def test_what_cannot_be_composed_is_refused():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("( a ( b c )", "column 1: a bracket that is never closed"),
-        ("( a b ) )", "column 9: a closing bracket that nothing opened"),
-        ("( a ( ) )", "column 7: nothing between these brackets"),
+        ("( a ( b c )", "column 1: an opening parenthesis that is never closed"),
+        ("( a b ) )", "column 9: a closing parenthesis that was never opened"),
+        ("( a ( ) )", "column 7: nothing between these parentheses"),
         ("( a b ) c", "column 9: a second tree"),
         ("", "column 1: no tree"),
     ],
 )
 def test_bad_brackets(text, message):
     with pytest.raises(rnnzoo.UserError) as error:
-        parse(text)
+        parse_tree(text)
     assert message in str(error.value)
 
 
 def test_labelled_brackets():
-    tree = parse("(3 (2 It) (4 (2 's) (3 good)))", labelled=True)
+    tree = parse_tree("(3 (2 It) (4 (2 's) (3 good)))", labelled=True)
     assert tree.tokens == ["It", "'s", "good", "", ""]
     assert tree.children == [(), (), (), (1, 2), (0, 3)]
     assert tree.labels == ["2", "2", "3", "4", "3"]
     with pytest.raises(rnnzoo.UserError, match="column 2: a label must follow"):
-        parse("((2 a) (3 b))", labelled=True)
+        parse_tree("((2 a) (3 b))", labelled=True)

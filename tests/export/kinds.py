@@ -14,7 +14,12 @@ _words = dataclasses.replace(
 )
 _class = dataclasses.replace(_text, outputs="class", per_step=False, output_size=3, labels=("x", "y", "z"))
 _spelled = dataclasses.replace(
-    _class, per_step=True, input_size=5, vocabulary=(*SPECIAL_TOKENS, "the", "cat"), level="word", characters=SYMBOLS
+    _class,
+    per_step=True,
+    input_size=5,
+    vocabulary=(*SPECIAL_TOKENS, "the", "cat"),
+    level="word",
+    char_vocabulary=SYMBOLS,
 )
 _spelled = dataclasses.replace(_spelled, word_length=4)
 _series = rnnzoo.TaskSpec("features", "class", False, 2, 3, "cross_entropy", labels=("a", "b", "c"))
@@ -32,12 +37,12 @@ KINDS = {
     "characters": ("lstm", _text, {}),
     "words": ("elman", _words, {}),
     "class of text": ("lstm", _class, {}),
-    "tags of spelled words": ("bidirectional", _spelled, {"character_units": 3}),
+    "tags of spelled words": ("bidirectional", _spelled, {"char_units": 3}),
     "class of a series": ("bidirectional", _series, {}),
     "class of steps": ("jordan", _steps, {}),
     "stacked class of steps": ("bidirectional", _steps, {"layers": 2}),
     "forecast": ("gru", _forecast, {}),
-    "pairs with attention": ("seq2seq", _pair, {"attention": "additive", "both_ways": True}),
+    "pairs with attention": ("seq2seq", _pair, {"attention": "additive", "bidirectional_encoder": True}),
     "pairs with input feeding": ("seq2seq", _pair, {"input_feeding": True}),
     "vectors to text": ("seq2seq", _vectors, {}),
     "label to text": ("decoder", _label, {}),

@@ -8,9 +8,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnzoo
-from rnnzoo.data.tokens import split_tokens, split_words
+from rnnzoo.data.tokens import split_words, split_words_and_punctuation
 from rnnzoo.export import ExportError, SequenceServing
-from rnnzoo.models.decoding import choose
+from rnnzoo.models.sampling import sample_token
 from rnnzoo.spec import SPECIAL_TOKENS
 from tests.helpers import fresh_python
 
@@ -61,13 +61,13 @@ def test_generate_follows_the_model(exported):
 def test_choose_samples_by_probability():
     logits = tf.math.log(tf.constant([[0.3, 0.1, 0.1, 0.1, 0.2, 0.2]] * 4000))
     uniform = tf.random.stateless_uniform([4000], [1, 2])
-    chosen = choose(logits, uniform).numpy()
+    chosen = sample_token(logits, uniform).numpy()
     assert set(chosen) == {3, 4, 5}
     np.testing.assert_allclose(np.bincount(chosen, minlength=6)[3:] / 4000, [0.2, 0.4, 0.4], atol=0.03)
-    assert set(choose(logits, uniform, top_k=2).numpy()) == {4, 5}
-    assert set(choose(tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), uniform, 0.05).numpy()) == {4}
+    assert set(sample_token(logits, uniform, top_k=2).numpy()) == {4, 5}
+    assert set(sample_token(tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), uniform, 0.05).numpy()) == {4}
     # each row by its own values
-    own = choose(logits[:3], tf.constant([0.999, 0.999, 0.999]), [0.0, 1.0, 1.0], [0, 2, 0]).numpy()
+    own = sample_token(logits[:3], tf.constant([0.999, 0.999, 0.999]), [0.0, 1.0, 1.0], [0, 2, 0]).numpy()
     assert own.tolist() == [4, 5, 3]
 
 
@@ -212,7 +212,7 @@ def test_tags_by_name_and_spelled_words(tmp_path):
     spec = rnnzoo.TaskSpec(
         "tokens", "class", True, 5, 3, "cross_entropy", ("loss",), symbols, "word", ("B-X", "I-X", "O"), letters, 4
     )
-    model = rnnzoo.create_model("bidirectional", spec, units=8, embedding=4, character_units=3)
+    model = rnnzoo.create_model("bidirectional", spec, units=8, embedding=4, char_units=3)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "tagger"))).signatures
     assert set(signatures) == {"serving_default"}
     nothing = signatures["serving_default"](text=tf.constant(["", " "]))
@@ -249,13 +249,13 @@ def test_forecasts_in_the_users_own_units(tmp_path):
 
 def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     text = "def f(x_1):\n\treturn x_1 += 'é道' # 3.5e-7\v!"
-    symbols = (*SPECIAL_TOKENS, *dict.fromkeys(split_tokens(text)))
+    symbols = (*SPECIAL_TOKENS, *dict.fromkeys(split_words_and_punctuation(text)))
     labels = ("a", "b")
     n = len(symbols)
     spec = rnnzoo.TaskSpec("tokens", "class", False, n, 2, "cross_entropy", ("loss",), symbols, "token", labels)
     model = rnnzoo.create_model("lstm", spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "c"))).signatures
-    ids = np.array([[symbols.index(token) for token in split_tokens(text)]], "int32")
+    ids = np.array([[symbols.index(token) for token in split_words_and_punctuation(text)]], "int32")
     found = signatures["serving_default"](text=tf.constant([text]))
     np.testing.assert_allclose(found["predictions"], model(ids), atol=1e-5)
     assert found["label"].numpy()[0].decode() in labels
@@ -279,8 +279,8 @@ def test_lower_case_is_the_same_whatever_the_machine_is_set_to():
     letters = "TITLE IJÌÍĨĮİ \u00c0\u0391\u0421\u00df Ä\u0301I\u0307J\u0301"
     code = f"""
 import tensorflow as tf
-from rnnzoo.export.text import lower
-assert lower(tf.constant([{letters!r}])).numpy()[0].decode() == {letters.lower()!r}
+from rnnzoo.export.tokenizer import to_lower
+assert to_lower(tf.constant([{letters!r}])).numpy()[0].decode() == {letters.lower()!r}
 """
     for language in ("tr_TR.UTF-8", "lt_LT.UTF-8"):
         fresh_python(code, LC_ALL=language)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.export.saved_model import SERVING
+from rnnzoo.export.saved_model import make_serving
 from tests.export import kinds
 
 pytestmark = pytest.mark.slow
@@ -95,7 +95,7 @@ def test_litert_of_the_numeric_signatures_of_an_export(kind, tmp_path):
     runtime = needed("ai_edge_litert.interpreter")
     model = kinds.make(kind)
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
-    serving = next(make for cls, make in SERVING.items() if isinstance(model, cls))(model)
+    serving = make_serving(model)
     converted = {}
     for signature, _, inputs in serving.probes():
         outputs = serving.functions[signature](*inputs.values())

@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnzoo
 from rnnzoo.export import check
-from rnnzoo.export.saved_model import SERVING
+from rnnzoo.export.saved_model import make_serving
 from tests.export import kinds, loaders
 from tests.helpers import often
 
@@ -25,7 +25,7 @@ def export(tmp_path_factory):
         if kind not in _MADE:
             model = kinds.make(kind)
             path = tmp_path_factory.mktemp("exports") / "model"
-            serving = next(make for cls, make in SERVING.items() if isinstance(model, cls))(model)
+            serving = make_serving(model)
             _MADE[kind] = model, serving, rnnzoo.export_saved_model(model, path)
         return _MADE[kind]
 

@@ -15,6 +15,7 @@ from rnnzoo.inspect import __main__ as command
 from rnnzoo.inspect.gradients import measure as gradients
 from rnnzoo.inspect.plots import cluster_averages
 from rnnzoo.layers.wrapper import override_attributes
+from rnnzoo.run import stages
 from rnnzoo.run.cli import main
 from tests.helpers import assert_close, normal, often, randomise
 
@@ -41,7 +42,7 @@ def test_gradients_by_states_are_those_of_what_follows(name, masked, graph):
         with tf.GradientTape() as tape, recording(tape) as seen:
             outputs = layer(x, mask=mask, training=True)
             loss = tf.reduce_sum(outputs * weights)
-        return tape.gradient(loss, seen[0].state_perturbation), seen[0].values()[2], outputs
+        return tape.gradient(loss, seen[0].state_perturbation), seen[0].step_values()[2], outputs
 
     found, states, outputs = (tf.function(watched) if graph else watched)()
     assert_close(outputs, layer(x, mask=mask))
@@ -60,7 +61,7 @@ def test_jacobians_are_products_of_the_recurrence():
     """Of a network of Elman the Jacobian is diag(1 - h^2) U^T; its norms follow."""
     trained = adding()
     seen = trace(trained.model, read_sequences(trained), jacobians=20)[0]
-    U = trained.model.core.parts[0].cell.recurrent_kernel.numpy()
+    U = trained.model.core.recurrent_layers[0].cell.recurrent_kernel.numpy()
     h = seen.states[0][0]
     assert_close(seen.jacobians, (1 - h[:, :, None] ** 2) * U.T)
     found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
@@ -75,7 +76,7 @@ def test_a_gradient_that_is_known():
         found = gradients(TrainedModel("dampened", model, task), read_sequences(TrainedModel("dampened", model, task)))[
             "after"
         ]["layer 1"]
-        assert found["says"].startswith(says)
+        assert found["summary"].startswith(says)
         assert_close(np.array(found["norm"]) / found["norm"][0], dampening ** np.arange(20.0))
         assert found["spectral_radius"] == pytest.approx(dampening)
 
@@ -84,12 +85,12 @@ def test_a_window_and_what_is_too_small_to_be_told():
     """The gradient of a window of inputs is there within it, and none behind it; single precision ends at 1e-38."""
     trained = adding("feedforward", context=6)
     found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
-    assert found["norm"][0] == 0 < found["at_loss"] == max(found["norm"])
-    assert found["says"] == "vanishes: after 5 steps there is none"
+    assert found["norm"][0] == 0 < found["norm_at_loss"] == max(found["norm"])
+    assert found["summary"] == "vanishes: after 5 steps there is none"
     task = rnnzoo.create_task("adding", seq_length=300, batch_size=4, eval_size=4)
     model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=0.5)
     trained = TrainedModel("dampened", model, task)
-    says = gradients(trained, read_sequences(trained))["after"]["layer 1"]["says"]
+    says = gradients(trained, read_sequences(trained))["after"]["layer 1"]["summary"]
     assert says.endswith("smaller than single precision can hold")
 
 
@@ -98,7 +99,7 @@ def test_an_encoder_is_measured_by_the_loss():
     task = rnnzoo.create_task("reverse", seq_length=8)
     trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)
     found = gradients(trained, read_sequences(trained))["after"]
-    assert found["encoder, layer 1"]["at_loss"] == found["decoder, layer 1"]["norm"][0]
+    assert found["encoder, layer 1"]["norm_at_loss"] == found["decoder, layer 1"]["norm"][0]
 
 
 def test_the_loss_is_of_the_last_step_that_counts():
@@ -126,7 +127,7 @@ def test_gates_are_those_of_the_layer():
     trained = adding("lstm")
     found = inspect.gates.measure(trained, read_sequences(trained))["layers"]["layer 1"]["gates"]
     assert set(found) == {"input", "forget", "output"}
-    layer, inputs = trained.model.core.parts[0], read_sequences(trained).inputs
+    layer, inputs = trained.model.core.recurrent_layers[0], read_sequences(trained).inputs
     wanted = layer.gates(inputs)["forget"].numpy()
     assert found["forget"]["mean"] == pytest.approx(100 * wanted.mean(), rel=1e-4)
     units = [s["unit"] for s in found["forget"]["selective"]]
@@ -142,11 +143,11 @@ def test_states_and_their_tree():
     found = inspect.states.measure(trained, read)
     forward, backward = (found["layers"][f"layer 1, {way}"] for way in ("forward", "backward"))
     x = trained.model.embedding(read.inputs)
-    both = trained.model.core.parts[0]
+    both = trained.model.core.recurrent_layers[0]
     with override_attributes(both.backward_layer, return_sequences=True):
         h = both.backward_layer(x, mask=read.mask).numpy()[0][np.asarray(read.mask)[0][::-1]][::-1]
     assert_close(np.array(backward["values"]), h.T[backward["shown"]], absolute=1e-3)
-    assert len(forward["values"][0]) == len(found["units"]) == len(read.units[0])
+    assert len(forward["values"][0]) == len(found["tokens"]) == len(read.tokens[0])
     assert "x" in forward["tree"]["symbols"] and len(forward["tree"]["joined"]) == len(forward["tree"]["symbols"]) - 1
 
 
@@ -162,13 +163,17 @@ def test_reach_is_as_far_as_the_task_asks():
     """A network that hands on nothing needs one step only; one that sums all needs the earliest."""
     task = rnnzoo.create_task("adding", **ADDING)
     model = rnnzoo.create_model("dampened", task.spec, units=4, dampening=0.0)
-    found = inspect.reach.measure(TrainedModel("none", model, task), read_sequences(TrainedModel("none", model, task)))
-    assert found["enough"] == 1 and np.ptp(found["loss"]) < 1e-6 and found["context"][-1] == 20
+    found = inspect.effective_context.measure(
+        TrainedModel("none", model, task), read_sequences(TrainedModel("none", model, task))
+    )
+    assert found["effective_context"] == 1 and np.ptp(found["loss"]) < 1e-6 and found["context"][-1] == 20
     model = rnnzoo.create_model("dampened", task.spec, units=2, dampening=1.0, activation="linear")
-    cell = model.core.parts[0].cell
+    cell = model.core.recurrent_layers[0].cell
     cell.kernel.assign(np.array([[1.0, 0.0], [0.0, 1.0]]))
     model.head.kernel.assign([[0.5], [0.0]])
-    found = inspect.reach.measure(TrainedModel("all", model, task), read_sequences(TrainedModel("all", model, task)))
+    found = inspect.effective_context.measure(
+        TrainedModel("all", model, task), read_sequences(TrainedModel("all", model, task))
+    )
     batches = list(task.evaluation("test"))
     x, y = np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches])
     for k, loss in zip(found["context"], found["loss"], strict=True):
@@ -187,7 +192,7 @@ def test_every_model_is_seen_or_says_why_not(name, tmp_path):
     task = rnnzoo.create_task("reverse", seq_length=8) if name == "seq2seq" else rnnzoo.create_task("adding", **ADDING)
     task = rnnzoo.create_task("waveform") if name == "decoder" else task
     trained = TrainedModel(name, rnnzoo.create_model(name, task.spec, **options), task)
-    said = list(inspect.write([trained], tmp_path))
+    said = list(inspect.write_report([trained], tmp_path))
     for what in inspect.REPORTS:
         there = (tmp_path / f"{what}.json").exists()
         assert there != any(f"{what} do not apply" in line or f"{what} does not apply" in line for line in said), said
@@ -201,7 +206,7 @@ def test_every_model_is_seen_or_says_why_not(name, tmp_path):
 def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
     """Runs by flags, with --inspect; then both in one picture; bad input in one line."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(rnnzoo.run, "export_saved_model", lambda model, path, **_: (path / "x").write_text(""))
+    monkeypatch.setattr(stages, "export_saved_model", lambda model, path, **_: (path / "x").write_text(""))
     for name, more in (("elman", ["--inspect"]), ("gru", [])):
         flags = [f"--model={name}", "--task=adding", "--units=4", "--seq_length=12", "--eval_size=16", "--steps=2"]
         assert main(["train.py", *flags, f"--run_dir={name}", "--export_dir=e-" + name, *more]) == 0
@@ -238,17 +243,17 @@ def test_text_for_a_language_model(tmp_path):
     task = rnnzoo.create_task("char_lm", data=str(book), seq_length=20, batch_size=4)
     trained = TrainedModel("lm", rnnzoo.create_model("gru", task.spec, units=8), task)
     read = read_sequences(trained, ["the cat"])
-    assert read.units == (("<s>", *"the ca"),) and read.targets.shape == read.inputs.shape
+    assert read.tokens == (("<s>", *"the ca"),) and read.targets.shape == read.inputs.shape
     assert len(gradients(trained, read)["after"]["layer 1"]["norm"]) == 7
-    assert inspect.gates.measure(trained, read)["units"] == list(read.units[0])
-    found = inspect.reach.measure(trained, read)
-    assert np.shape(found["by_position"]) == (len(found["context"]), 7) and found["units"] == list(read.units[0])
+    assert inspect.gates.measure(trained, read)["tokens"] == list(read.tokens[0])
+    found = inspect.effective_context.measure(trained, read)
+    assert np.shape(found["by_position"]) == (len(found["context"]), 7) and found["tokens"] == list(read.tokens[0])
     inputs, targets = tf.constant(read.inputs[:, 2:6]), read.targets[0, 5]
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, trained.model(inputs)[0, -1])
     assert found["by_position"][found["context"].index(4)][5] == pytest.approx(float(loss), rel=1e-4)
-    found = inspect.reach.measure(trained, read_sequences(trained))
+    found = inspect.effective_context.measure(trained, read_sequences(trained))
     assert max(found["context"]) > 20, "windows that go on are put together"
-    with pytest.raises(rnnzoo.UserError, match="nothing in it"):
+    with pytest.raises(rnnzoo.UserError, match="the text is empty"):
         read_sequences(trained, [" "])
 
 
@@ -258,14 +263,14 @@ def test_attention_of_given_sentences(tmp_path):
     found = inspect.attention.measure(trained, read_sequences(trained, ["abc", "de"]))["sentences"]
     assert [s["source"] for s in found] == [["a", "b", "c"], ["d", "e"]]
     for sentence in found:
-        assert np.array(sentence["weights"]).shape == (len(sentence["written"]) + 1, len(sentence["source"]))
+        assert np.array(sentence["weights"]).shape == (len(sentence["output"]) + 1, len(sentence["source"]))
         assert_close(np.array(sentence["weights"]).sum(1), np.ones(len(sentence["weights"])))
     read = read_sequences(trained, ["abc", "de"])
-    written = [len(sentence["written"]) for sentence in found]
+    written = [len(sentence["output"]) for sentence in found]
     assert read.weights.sum(1).tolist() == [n + 1 for n in written]
     decoder = next(layer for layer in trace(trained.model, read) if layer.name.startswith("decoder"))
     assert decoder.valid.sum(1).tolist() == [n + 1 for n in written]
-    list(inspect.write([trained], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
+    list(inspect.write_report([trained], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
     assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == found
 
 

@@ -149,7 +149,7 @@ def test_wrong_batches_and_ranks():
         layer(tf.zeros([3, 3]))
     stateful = LAYERS.LSTM(3, stateful=True)
     stateful(tf.zeros([2, 4, 3]))
-    with pytest.raises(ValueError, match="states for a batch of 2, but was given 3"):
+    with pytest.raises(ValueError, match="batch size is fixed at 2, but got 3"):
         stateful(tf.zeros([3, 4, 3]))
     with pytest.raises(ValueError, match="has 1 states, but was given 2"):
         Stack([LAYERS.ElmanRNN(3)])(tf.zeros([2, 4, 3]), initial_state=[tf.zeros([2, 3])] * 2)
@@ -185,7 +185,7 @@ def test_impure_steps_are_refused():
             h = (x + r) * self.keep(x)
             return h, (h,)
 
-    with pytest.raises(ValueError, match="Hidden draws random numbers"):
+    with pytest.raises(ValueError, match="Hidden uses random numbers"):
         LAYERS.RNN(Hidden(3))(normal(2, 4, 3))
 
     class Late(rnnzoo.cells.ElmanCell):

@@ -247,12 +247,12 @@ def test_initial_state_as_inputs_of_a_functional_model(name):
         x = keras.Input((TIME, FEATURES))
         given = [keras.Input((UNITS,)) for _ in range(STATES[name])]
         models.append(keras.Model([x, *given], list(layer(x, initial_state=given))))
-    has_input_feeding = [sequences(), *states(name)]
-    assert_close(*(model(has_input_feeding) for model in models), 1e-6)
-    assert_close(*(model.predict(has_input_feeding, verbose=0) for model in models), 1e-6)
+    model_inputs = [sequences(), *states(name)]
+    assert_close(*(model(model_inputs) for model in models), 1e-6)
+    assert_close(*(model.predict(model_inputs, verbose=0) for model in models), 1e-6)
     restored = keras.Model.from_config(models[0].get_config())
     restored.set_weights(models[0].get_weights())
-    assert_close(restored(has_input_feeding), models[1](has_input_feeding), 1e-6)
+    assert_close(restored(model_inputs), models[1](model_inputs), 1e-6)
 
 
 @every_layer
@@ -264,8 +264,8 @@ def test_states_of_one_layer_begin_another(name):
         models.append(keras.Model([x, y], cls(UNITS, return_sequences=True)(y, initial_state=final)))
     randomise(models[1])
     models[0].set_weights(models[1].get_weights())
-    has_input_feeding = [sequences(), normal(BATCH, 4, 2)]
-    assert_close(models[0].predict(has_input_feeding, verbose=0), models[1].predict(has_input_feeding, verbose=0), 1e-6)
+    model_inputs = [sequences(), normal(BATCH, 4, 2)]
+    assert_close(models[0].predict(model_inputs, verbose=0), models[1].predict(model_inputs, verbose=0), 1e-6)
 
 
 # masks from a layer before
@@ -332,8 +332,8 @@ def test_bidirectional_with_states_as_inputs_of_a_functional_model(name):
         x = keras.Input((TIME, FEATURES))
         given = [keras.Input((UNITS,)) for _ in range(2 * STATES[name])]
         models.append(keras.Model([x, *given], list(layer(x, initial_state=given))))
-    has_input_feeding = [sequences(), *states(name, 2)]
-    assert_close(*(model.predict(has_input_feeding, verbose=0) for model in models), 1e-6)
+    model_inputs = [sequences(), *states(name, 2)]
+    assert_close(*(model.predict(model_inputs, verbose=0) for model in models), 1e-6)
 
 
 @every_layer

@@ -102,7 +102,7 @@ def test_wrong_number_of_initial_states():
 
 
 def test_foreign_cell_is_refused():
-    with pytest.raises(ValueError, match=r"runs cells of rnnzoo\.cells"):
+    with pytest.raises(ValueError, match=r"needs a cell of rnnzoo\.cells"):
         rnnzoo.layers.RNN(keras.layers.LSTMCell(3))
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo.cells.ops import EmbeddingLookup
-from rnnzoo.models import decoding
+from rnnzoo.models import decoding, sampling
 from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN
 from rnnzoo.training import Trainer, TrainingOptions, checkpoint
 from tests.helpers import assert_close, fresh_python, normal, often, randomise
@@ -36,11 +36,11 @@ OPTIONS = {
     "the defaults": {},
     "no attention": {"attention": "none"},
     "dot": {"attention": "dot"},
-    "additive, both ways": {"attention": "additive", "both_ways": True, "layers": 2},
-    "input feeding": {"input_feeding": True, "layers": 2, "both_ways": True, "residual": False},
+    "additive, both ways": {"attention": "additive", "bidirectional_encoder": True, "layers": 2},
+    "input feeding": {"input_feeding": True, "layers": 2, "bidirectional_encoder": True, "residual": False},
     "input feeding, deep": {"input_feeding": True, "transition_depth": 2, "cell": "gru", "attention": "additive"},
     "from the end": {"reverse_source": True},
-    "context at every step": {"feed_context": True, "attention": "none", "both_ways": True},
+    "context at every step": {"feed_context": True, "attention": "none", "bidirectional_encoder": True},
     "tied": {"tied_embeddings": "all", "embedding": 5},
     "tied output": {"tied_embeddings": "output", "output_depth": 2, "hidden_units": 7},
     "another decoder": {"decoder_units": 5, "decoder_layers": 2, "residual": False},
@@ -58,7 +58,7 @@ def model_for(spec=SPEC, name="seq2seq", **options):
 @pytest.fixture(scope="module")
 def peaked():
     """A model whose likeliest symbols stand out, and whose texts end."""
-    model = model_for(attention="additive", both_ways=True)
+    model = model_for(attention="additive", bidirectional_encoder=True)
     randomise(model, scale=1.5)
     return model
 
@@ -100,7 +100,7 @@ def check_all(model, graph=True):
     assert (found[0].numpy() == ids.numpy()).all()
     assert_close(totals[0], scores, 1e-5)
     if model.decoder.attention is not None:
-        attention_weights = model.align(*inputs).numpy()
+        attention_weights = model.attention_weights(*inputs).numpy()
         np.testing.assert_allclose(attention_weights.sum(-1), np.repeat([[1.0]] * 3 + [[0.0]], 4, 1), atol=1e-5)
         assert (attention_weights * (SOURCE == PAD)[:, None] == 0).all()
     if graph:
@@ -159,7 +159,7 @@ def test_scores_order_and_early_end(peaked):
         return tf.one_hot(tf.fill(tf.shape(ids), BOS), 8) * 50.0, state
 
     decoding.beam_search(step, [tf.zeros([2, 1])], 2, 100, 1)
-    decoding.greedy(step, [tf.zeros([2, 1])], 2, 100)
+    decoding.decode_greedily(step, [tf.zeros([2, 1])], 2, 100)
     assert len(taken) == 2  # of each one step, eagerly
 
 
@@ -179,9 +179,11 @@ def test_what_is_drawn_has_its_probability():
     p = np.exp([1.0, 2.0, 0.0, 1.0]) / np.exp([1.0, 2.0, 0.0, 1.0]).sum()
     batch = tf.repeat(logits, 20_000, 0)
     uniform = tf.random.stateless_uniform([20_000], [1, 2])
-    draw = np.bincount(decoding.choose(batch, uniform, never=decoding.NEVER).numpy(), minlength=6) / 20_000
+    draw = (
+        np.bincount(sampling.sample_token(batch, uniform, never=sampling.NEVER_GENERATED).numpy(), minlength=6) / 20_000
+    )
     np.testing.assert_allclose(draw, [0, 0, *p], atol=0.02)
-    chosen = decoding.choose(batch, uniform, top_p=0.6, never=decoding.NEVER).numpy()
+    chosen = sampling.sample_token(batch, uniform, top_p=0.6, never=sampling.NEVER_GENERATED).numpy()
     draw = np.bincount(chosen, minlength=6) / 20_000
     assert (draw[[2, 3]] > 0.1).all() and not draw[[4, 5]].any()  # 0.53, then the first of 0.19, which passes 0.6
 
@@ -192,14 +194,17 @@ def test_scheduled_sampling_feeds_what_the_model_would_write():
     randomise(model, scale=1.5)
     model.head.kernel.assign(model.head.kernel * 1000)
     long = np.full((4, 7), BOS, "int32")
-    mixed = model._mix(tf.constant(SOURCE), tf.constant(long)).numpy()
+    mixed = model._schedule_sampling(tf.constant(SOURCE), tf.constant(long)).numpy()
     for row, text in enumerate(model.greedy(SOURCE)[0].numpy()):
         length = int((text != PAD).sum())
         assert mixed[row, 1 : length + 1].tolist() == text[:length].tolist()
     assert (mixed[:, 0] == BOS).all()
-    half = model_for(scheduled_sampling=0.5, sampling_steps=4)
+    half = model_for(scheduled_sampling=0.5, scheduled_sampling_steps=4)
     source, previous = tf.repeat(SOURCE[:1], 500, 0), tf.fill([500, 9], PAD)  # which is never drawn
-    kept = [float(tf.reduce_mean(tf.cast(half._mix(source, previous)[:, 1:] == PAD, tf.float32))) for _ in range(5)]
+    kept = [
+        float(tf.reduce_mean(tf.cast(half._schedule_sampling(source, previous)[:, 1:] == PAD, tf.float32)))
+        for _ in range(5)
+    ]
     np.testing.assert_allclose(kept, [1 - 0.5 * min(1, n / 4) for n in range(1, 6)], atol=0.05)
 
 
@@ -209,7 +214,7 @@ def test_scheduled_sampling_trains_and_goes_on_from_a_checkpoint(tmp_path):
     def trainer():
         keras.utils.set_random_seed(5)
         task = rnnzoo.create_task("reverse", batch_size=4, seq_length=4)
-        options = {"scheduled_sampling": 0.8, "sampling_steps": 6, "layer_dropout": 0.1}
+        options = {"scheduled_sampling": 0.8, "scheduled_sampling_steps": 6, "output_dropout": 0.1}
         model = rnnzoo.create_model("seq2seq", task.spec, units=6, **options)
         return Trainer(model, task, TrainingOptions(steps=6, jit_compile=False, label_smoothing=0.1))
 
@@ -267,9 +272,13 @@ def test_reading_from_the_end_is_reading_what_is_turned_around():
     model = model_for(reverse_source=True)
     forward = model_for()
     forward.set_weights(model.get_weights())
-    row, transpose_copy = SOURCE[1:2, :2], SOURCE[1:2, 1::-1]
-    assert_close(model((row, PREVIOUS[1:2])), forward((transpose_copy, PREVIOUS[1:2])), 1e-6)
-    assert_close(model.align(row, PREVIOUS[1:2]), forward.align(transpose_copy, PREVIOUS[1:2])[..., ::-1], 1e-6)
+    row, reversed_model = SOURCE[1:2, :2], SOURCE[1:2, 1::-1]
+    assert_close(model((row, PREVIOUS[1:2])), forward((reversed_model, PREVIOUS[1:2])), 1e-6)
+    assert_close(
+        model.attention_weights(row, PREVIOUS[1:2]),
+        forward.attention_weights(reversed_model, PREVIOUS[1:2])[..., ::-1],
+        1e-6,
+    )
 
 
 def test_bridge():
@@ -287,20 +296,23 @@ def test_bridge():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: model_for(rnnzoo.create_task("adding").spec), "this task has no sources"),
-        (lambda: model_for(name="lstm"), "--model=seq2seq is for that"),
+        (lambda: model_for(rnnzoo.create_task("adding").spec), "needs a seq2seq task"),
+        (lambda: model_for(name="lstm"), "use --model=seq2seq"),
         (lambda: model_for(name="decoder"), "--source_level=line"),
         (lambda: model_for(input_feeding=True, attention="none"), "give --attention too"),
-        (lambda: model_for(both_ways=True, reverse_source=True), "reads from the end already"),
-        (lambda: model_for(attention="dot", both_ways=True), "take --attention=general"),
+        (lambda: model_for(bidirectional_encoder=True, reverse_source=True), "reads the source from its end already"),
+        (lambda: model_for(attention="dot", bidirectional_encoder=True), "use --attention=general"),
         (lambda: model_for(input_feeding=True, dropout=0.1), "use dropout between the layers"),
-        (lambda: model_for(input_feeding=True, output_depth=2), "leave out the depths"),
+        (lambda: model_for(input_feeding=True, output_depth=2), "does not support --input_depth and --output_depth"),
         (lambda: model_for(input_feeding=True, dropout=0.1, transition_depth=2), "use dropout between the layers"),
-        (lambda: model_for(rnnzoo.create_task("waveform").spec, "decoder", scheduled_sampling=0.5), "writes vectors"),
-        (lambda: model_for(rnnzoo.create_task("waveform").spec, tied_embeddings="output"), "writes vectors"),
+        (
+            lambda: model_for(rnnzoo.create_task("waveform").spec, "decoder", scheduled_sampling=0.5),
+            "generates vectors",
+        ),
+        (lambda: model_for(rnnzoo.create_task("waveform").spec, tied_embeddings="output"), "generates vectors"),
         (lambda: model_for(rnnzoo.create_task("dates").spec, tied_embeddings="all"), "needs one vocabulary"),
         (lambda: model_for(cell="elman", zoneout=0.1), "cell 'elman' has no option 'zoneout'"),
-        (lambda: rnnzoo.layers.Decoder(rnnzoo.layers.LSTM(3, go_backwards=True)), "layers of one direction"),
+        (lambda: rnnzoo.layers.Decoder(rnnzoo.layers.LSTM(3, go_backwards=True)), "causal recurrent layer"),
         (
             lambda: rnnzoo.layers.Decoder(rnnzoo.layers.LSTM(3), rnnzoo.layers.Attention(3))(tf.ones([1, 2, 3])),
             "memory",
@@ -379,8 +391,8 @@ def test_decoder_writes_from_a_vector_and_from_a_label(tmp_path):
     source = task.batch(0, 0).inputs[0]
     path = rnnzoo.export_saved_model(model, tmp_path / "waves")
     served = tf.saved_model.load(str(path)).signatures["serving_default"]
-    assert_close(served(features=tf.constant(source[:, 0]))["predictions"], model.unroll(source), 1e-5)
-    assert model.unroll(source).shape == (64, 12, 1)
+    assert_close(served(features=tf.constant(source[:, 0]))["predictions"], model.generate_vectors(source), 1e-5)
+    assert model.generate_vectors(source).shape == (64, 12, 1)
     data = tmp_path / "names.tsv"
     data.write_text("".join(f"{sex}\t{name}\n" for sex, name in [("f", "anna"), ("m", "otto"), ("f", "eve")] * 20))
     task = rnnzoo.create_task("pairs", data=str(data), level="char", source_level="line")
@@ -399,7 +411,7 @@ def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
 
     def gradients(few):
         asked = []
-        monkeypatch.setattr(EmbeddingLookup, "pays", lambda lookup: asked.append(lookup) or few)
+        monkeypatch.setattr(EmbeddingLookup, "is_cheaper", lambda lookup: asked.append(lookup) or few)
 
         @tf.function(jit_compile=jit)
         def step():

@@ -47,7 +47,9 @@ def test_batches_depend_on_seed_and_step_only(name, tmp_path):
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_evaluation_counts_every_target_once(split, tmp_path):
-    task = rnnzoo.create_task("char_lm", data=text_file(tmp_path), batch_size=3, seq_length=7, held_out=0.5)
+    task = rnnzoo.create_task(
+        "char_lm", data=text_file(tmp_path), batch_size=3, seq_length=7, validation_fraction=0.25, test_fraction=0.25
+    )
     text = ("hello world, " * 40)[260:390] if split == "validation" else ("hello world, " * 40)[390:]
     seen = "".join(
         task.spec.vocabulary[i]
@@ -99,7 +101,9 @@ def test_rare_and_unseen_characters_are_unknown(tmp_path):
 
 
 def test_baselines(tmp_path):
-    task = rnnzoo.create_task("char_lm", data=text_file(tmp_path), batch_size=2, held_out=0.5)
+    task = rnnzoo.create_task(
+        "char_lm", data=text_file(tmp_path), batch_size=2, validation_fraction=0.25, test_fraction=0.25
+    )
     found = task.baselines()
     counts = np.array([("hello world, " * 40).count(c) for c in sorted(set("hello world, "))])
     entropy = -np.sum(counts / counts.sum() * np.log2(counts / counts.sum()))
@@ -175,8 +179,10 @@ def test_reber():
         assert accepts(text[2:-2]), text
         assert batch.inputs[row, 0] == BOS
         for t in range(len(text)):
-            assert batch.legal[row, t, batch.targets[row, t]]
-            assert batch.legal[row, t].sum() == (1 if t in (0, 2, len(text) - 3, len(text) - 2, len(text) - 1) else 2)
+            assert batch.allowed_outputs[row, t, batch.targets[row, t]]
+            assert batch.allowed_outputs[row, t].sum() == (
+                1 if t in (0, 2, len(text) - 3, len(text) - 2, len(text) - 1) else 2
+            )
 
 
 def accepts(text):
@@ -202,11 +208,11 @@ def test_words(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig", "gb18030"])
 def test_encodings_and_pieces(encoding, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "PIECE", 7)  # characters and line ends are cut in two
+    monkeypatch.setattr(corpus, "PIECE_BYTES", 7)  # characters and line ends are cut in two
     text = "Grüße\r\naus Köln\n" * 30
     path = tmp_path / "t.txt"
     path.write_bytes(text.encode(encoding))
-    (document,) = corpus.files(str(path), encoding, 0.5)["train"]
+    (document,) = corpus.read_files(str(path), encoding, 0.25, 0.25)["train"]
     assert "".join(document.pieces()) == (text.replace("\r\n", "\n"))[:225]
 
 
@@ -216,7 +222,7 @@ def test_files_folders_and_globs(tmp_path):
         (tmp_path / name).write_text(name[-5] * 100)
     found = {}
     for names in (f"{tmp_path}", f"{tmp_path}/*.txt", f"{tmp_path}/**/*.txt", f"{tmp_path}/a.txt,{tmp_path}/d.log"):
-        documents = corpus.files(names, "utf-8", 0.2)["train"]
+        documents = corpus.read_files(names, "utf-8", 0.1, 0.1)["train"]
         found[names.removeprefix(str(tmp_path))] = [document.path.name for document in documents]
     assert list(found.values()) == [
         ["a.txt", "b.txt", "c.txt"],
@@ -227,11 +233,11 @@ def test_files_folders_and_globs(tmp_path):
 
 
 def test_a_wrong_encoding_names_the_byte(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "PIECE", 8)
+    monkeypatch.setattr(corpus, "PIECE_BYTES", 8)
     path = tmp_path / "t.txt"
     path.write_bytes(b"0123456789abcdef\xff rest")
     with pytest.raises(rnnzoo.UserError, match=r"t\.txt is not utf-8 text \(byte 16\); .*--encoding=latin-1"):
-        corpus.files(str(path), "utf-8", 0.5)
+        corpus.read_files(str(path), "utf-8", 0.25, 0.25)
 
 
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
@@ -243,4 +249,4 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "open", denied)
     with pytest.raises(rnnzoo.UserError, match=r"cannot read .*t\.txt: Permission denied"):
-        corpus.files(str(path), "utf-8", 0.5)
+        corpus.read_files(str(path), "utf-8", 0.25, 0.25)

@@ -9,16 +9,16 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.data.trees import example, parse, structure
+from rnnzoo.data.python_trees import extract_functions, parse_python
+from rnnzoo.data.trees import parse_tree, tree_example, tree_structure
 from rnnzoo.predict import Predictor, predict
 from rnnzoo.run.cli import main
 from rnnzoo.spec import SPECIAL_TOKENS
 from rnnzoo.tasks import listops
-from rnnzoo.tasks.ast import functions, read_python
 from rnnzoo.training import Trainer, TrainingOptions
 from tests.helpers import assert_close, fresh_python, often
 
-SMALL = {"train_size": 300, "eval_size": 40, "batch_size": 16, "longest": 30}
+SMALL = {"train_size": 300, "eval_size": 40, "batch_size": 16, "max_length": 30}
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ SMALL = {"train_size": 300, "eval_size": 40, "batch_size": 16, "longest": 30}
     ],
 )
 def test_what_expressions_come_to(text, value):
-    assert listops.value(parse(text)) == value
+    assert listops.evaluate(parse_tree(text)) == value
 
 
 def test_generated_expressions_are_as_the_paper_has_them():
     found = listops.generate(np.random.default_rng(0), 3000, 200, set())
     nested, arguments = [], []
     for text, (tree, value) in found.items():
-        assert tree == parse(text) and listops.value(tree) == value
+        assert tree == parse_tree(text) and listops.evaluate(tree) == value
         assert max(map(len, tree.children)) == 2
         lists = []
         for token in filter(None, tree.tokens):
@@ -68,7 +68,7 @@ def test_no_expression_is_in_two_splits_and_files_are_read(tmp_path):
     small = listops.generate(np.random.default_rng(0), 60, 8, set())
     file = tmp_path / "test.tsv"
     file.write_text("".join(f"{value}\t{text}\n" for text, (_, value) in small.items()), encoding="utf-8")
-    given = rnnzoo.create_task("listops", **(SMALL | {"longest": 8}), test_data=str(file))
+    given = rnnzoo.create_task("listops", **(SMALL | {"max_length": 8}), test_data=str(file))
     kept = {e.inputs.tobytes() for e in given.examples["train"]}
     assert len(given.examples["test"]) == 60
     assert not kept & {e.inputs.tobytes() for e in given.examples["test"]}
@@ -80,10 +80,10 @@ def test_no_expression_is_in_two_splits_and_files_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("3", "line 2: not a digit, a tab and an expression"),
-        ("3\t( ( ( [MAX 2 ) 9 ) ]", "line 2, column 1: a bracket that is never closed"),
-        ("3\t( [MAX 2 9 ] )", "line 2: a node of more than two children"),
-        ("3\t( [MAX x )", "line 2: x: not of ListOps"),
+        ("3", "line 2: expected a digit, a tab and an expression"),
+        ("3\t( ( ( [MAX 2 ) 9 ) ]", "line 2, column 1: an opening parenthesis that is never closed"),
+        ("3\t( [MAX 2 9 ] )", "line 2: a node with more than two children"),
+        ("3\t( [MAX x )", "line 2: x is not allowed in ListOps"),
     ],
 )
 def test_bad_files(line, message, tmp_path):
@@ -119,7 +119,7 @@ def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path)
 
 def test_what_does_not_fit_is_refused():
     tree, chain = (rnnzoo.create_task("listops", **SMALL, flat=flat).spec for flat in (False, True))
-    with pytest.raises(rnnzoo.UserError, match="this task has trees: --model=recursive is for that"):
+    with pytest.raises(rnnzoo.UserError, match="this task has trees: use --model=recursive"):
         rnnzoo.create_model("lstm", tree)
     with pytest.raises(rnnzoo.UserError, match="reads trees, and this task has none"):
         rnnzoo.create_model("recursive", chain)
@@ -135,15 +135,15 @@ def test_export_and_predict(tmp_path):
     lines = ["( ( ( [MAX 2 ) 9 ) ] )", "( ( ( ( [MIN 4 ) 7 ) 3 ) ] )"]
     wanted = []
     for line in lines:
-        tree = parse(line)
+        tree = parse_tree(line)
         ids = [task.spec.vocabulary.index(t) if t else 0 for t in tree.tokens]
-        inputs = np.concatenate([np.array(ids)[:, None], structure(tree.children)], 1)[None]
+        inputs = np.concatenate([np.array(ids)[:, None], tree_structure(tree.children)], 1)[None]
         wanted.append(task.spec.labels[int(tf.argmax(model(inputs.astype("int32")), -1)[0])])
     sink = io.BytesIO()
     source = [line.encode() + b"\n" for line in [lines[0], "( ( 1 )", lines[1], ""]]
     wrong = predict(Predictor(path), source, sink)
     assert sink.getvalue().decode().splitlines() == [wanted[0], "", wanted[1], ""]
-    assert wrong == ["line 2: column 1: a bracket that is never closed"]
+    assert wrong == ["line 2: column 1: an opening parenthesis that is never closed"]
 
 
 TREEBANK = "(3 (2 It) (4 (2 's) (3 good)))\n(1 (2 It) (0 (2 's) (1 bad)))\n(2 (2 So) (2 what))\n(4 Great)\n" * 8
@@ -164,9 +164,9 @@ def test_labelled_trees_are_learnt_at_every_node(tmp_path):
     assert task.spec.labels == ("0", "1", "2", "3", "4") and task.spec.per_step and task.spec.arity == 2
     batch = next(task.evaluation("test"))
     rows = (batch.weights.sum(1) > 0).sum()
-    assert batch.scored.sum() == rows
+    assert batch.accuracy_weights.sum() == rows
     assert (batch.weights.sum(1)[batch.weights.sum(1) > 0] == (batch.inputs[..., 3] > 0).sum(1)[:rows]).all()
-    binary = rnnzoo.create_task("sst", data=data, binary=True, lower=True)
+    binary = rnnzoo.create_task("sst", data=data, binary=True, lowercase=True)
     assert binary.spec.labels == ("negative", "positive") and "great" in binary.spec.vocabulary
     assert sum(len(binary.examples[s]) for s in binary.examples) == 24
     model = rnnzoo.create_model("recursive", task.spec, units=8)
@@ -190,10 +190,10 @@ def test_labelled_trees_are_learnt_at_every_node(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("(3 (2 It) (4 good)", "line 33, column 1: a bracket that is never closed"),
-        ("(3 (2 It) ( (4 good)))", "line 33, column 13: a label must follow the opening bracket, not '('"),
+        ("(3 (2 It) (4 good)", "line 33, column 1: an opening parenthesis that is never closed"),
+        ("(3 (2 It) ( (4 good)))", "line 33, column 13: a label must follow the opening parenthesis, got '('"),
         ("(3 (2 It) (4 good)) (2 x)", "line 33, column 21: a second tree"),
-        ("( )", "line 33, column 3: a label must follow the opening bracket, not ')'"),
+        ("( )", "line 33, column 3: a label must follow the opening parenthesis, got ')'"),
     ],
 )
 def test_bad_labelled_trees(line, message, tmp_path):
@@ -203,7 +203,7 @@ def test_bad_labelled_trees(line, message, tmp_path):
 
 
 def test_binary_needs_the_five_grades(tmp_path):
-    with pytest.raises(rnnzoo.UserError, match="--binary reads labels 0 to 4, not 'good'"):
+    with pytest.raises(rnnzoo.UserError, match="--binary needs labels 0 to 4, got 'good'"):
         rnnzoo.create_task("sst", data=treebank(tmp_path, "(good (good a) (good b))\n"), binary=True)
     with pytest.raises(rnnzoo.UserError, match="--data is missing"):
         rnnzoo.create_task("sst")
@@ -212,19 +212,19 @@ def test_binary_needs_the_five_grades(tmp_path):
 @pytest.mark.slow
 def test_syntax_trees_of_python(tmp_path):
     """Trees are those of the code, exports read code; what is no Python is told."""
-    tree = read_python("def f(a):\n    return g(a, 'b')\n")
+    tree = parse_python("def f(a):\n    return g(a, 'b')\n")
     assert " ".join(filter(None, tree.tokens)) == (
         "FunctionDef f arguments arg a Return Call Name g Name a Constant str"
     )
     assert max(map(len, tree.children)) == 2 and sum(map(len, tree.children)) == len(tree.tokens) - 1
     with pytest.raises(rnnzoo.UserError, match="line 1, column 5: no Python"):
-        read_python("def 1()")
-    deep = read_python("x = " + "+".join(["a"] * 800))
-    assert structure(deep.children)[:, 2].max() > 700
-    task = rnnzoo.create_task("ast", longest=80)
+        parse_python("def 1()")
+    deep = parse_python("x = " + "+".join(["a"] * 800))
+    assert tree_structure(deep.children)[:, 2].max() > 700
+    task = rnnzoo.create_task("ast", max_length=80)
     assert len(task.spec.labels) == 8 and task.examples["train"][0].inputs.shape[1] == 4
     words = (*SPECIAL_TOKENS, *filter(None, tree.tokens))
-    read = example(tree, words, 0, flat=True).inputs
+    read = tree_example(tree, words, 0, flat=True).inputs
     assert [words[i] for i in read] == [w for w in tree.tokens if w]
     model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-gru")
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
@@ -238,18 +238,18 @@ def test_syntax_trees_of_python(tmp_path):
 def test_functions_are_found_where_the_parser_counts_lines():
     """A form feed between two methods is no line; a string may begin at the margin."""
     text = 'class A:\n    def f(self):\n        return """\nx"""\n\n\x0c\n    def g(self):\n        pass\n'
-    found = functions(text)
+    found = extract_functions(text)
     assert found == ['def f(self):\n        return """\nx"""', "def g(self):\n        pass"]
-    assert [read_python(piece).tokens[1] for piece in found] == ["f", "g"]
+    assert [parse_python(piece).tokens[1] for piece in found] == ["f", "g"]
 
 
 @pytest.mark.slow
 def test_kinds_inside_the_nodes(tmp_path):
     """With --nary a node has its kind and any number of children; compositions of the leaves alone are refused."""
-    tree = read_python("f(a, b)", nary=True)
+    tree = parse_python("f(a, b)", nary=True)
     assert tree.tokens == ["f", "Name", "a", "Name", "b", "Name", "Call", "Expr"]
     assert tree.children == [(), (0,), (), (2,), (), (4,), (1, 3, 5), (6,)]
-    task = rnnzoo.create_task("ast", longest=60, nary=True)
+    task = rnnzoo.create_task("ast", max_length=60, nary=True)
     assert task.spec.inside and task.spec.arity == 0 and (task.examples["train"][0].inputs[:, 0] > 0).all()
     for composition, reason in (("rntn", "at the leaves alone"), ("tree-lstm-binary", "weights for each place")):
         with pytest.raises(rnnzoo.UserError, match=reason):
@@ -263,7 +263,7 @@ def test_kinds_inside_the_nodes(tmp_path):
     sink = io.BytesIO()
     assert predict(Predictor(path), [b"f(a, b)\n", b"f(" + b"a, " * 300 + b")\n"], sink) == []
     ids = np.array([task.spec.vocabulary.index(t) if t in task.spec.vocabulary else 1 for t in tree.tokens])
-    inputs = np.concatenate([ids[:, None], structure(tree.children)], 1)[None]
+    inputs = np.concatenate([ids[:, None], tree_structure(tree.children)], 1)[None]
     assert sink.getvalue().decode().splitlines()[0] == task.spec.labels[int(tf.argmax(model(inputs), -1)[0])]
     with pytest.raises(rnnzoo.UserError, match="give one of them"):
         rnnzoo.create_task("ast", nary=True, flat=True)
@@ -293,12 +293,12 @@ def test_word_vectors_are_where_the_embedding_begins(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("It 1 2\ngood 1\n", "line 2: 1 numbers, 2 expected"),
-        ("It 1 x\n", "line 1: 'x' is no number"),
+        ("It 1 2\ngood 1\n", "line 2: expected 2 numbers separated by spaces, got 1"),
+        ("It 1 x\n", "line 1: 'x' is not a number"),
         ("It 1 nan\n", "line 1: a number is not finite"),
-        ("It\n", "line 1: 0 numbers, some expected"),
-        ("never 1 2\n", "none of the words"),
-        ("\n", "0 numbers, some expected"),
+        ("It\n", "line 1: expected some numbers separated by spaces, got 0"),
+        ("never 1 2\n", "has no word of the data"),
+        ("\n", "expected some numbers separated by spaces, got 0"),
     ],
 )
 def test_bad_vectors(text, message, tmp_path):
@@ -318,7 +318,7 @@ def test_a_run_over_trees_resumes_exactly(deterministic, tmp_path):
         flags = ["--model=recursive", "--task=listops", "--units=8", "--train_size=200", "--schedule=constant"]
         folders = [f"--run_dir={tmp_path / name}", f"--export_dir={tmp_path / name}-export"]
         extra = ["--deterministic"] if deterministic else []
-        code = "import sys; from rnnzoo.cli import main; assert main() == 0"  # determinism is of a whole process
+        code = "import sys; from rnnzoo.run.cli import main; assert main() == 0"  # determinism is of a whole process
         fresh_python(code, *flags, *folders, f"--steps={steps}", "--eval_every=3", *extra, *more)
         return json.loads((tmp_path / name / "result.json").read_text())
 

@@ -120,23 +120,23 @@ def test_accuracy_of_whole_strings():
     """A string is right where at every step the likeliest outputs are just the legal ones."""
     spec = rnnzoo.create_task("reber").spec
     logits = np.zeros([3, 2, 10], "float32")
-    legal = np.zeros([3, 2, 10], bool)
-    legal[:, 0, [3, 4]] = legal[:, 1, 5] = True
-    logits[legal] = 1
+    allowed_outputs = np.zeros([3, 2, 10], bool)
+    allowed_outputs[:, 0, [3, 4]] = allowed_outputs[:, 1, 5] = True
+    logits[allowed_outputs] = 1
     logits[1, 1, 6] = 2  # an illegal one is likelier
     logits[2, 1, 6] = 2  # but this step is padding
     weights = np.array([[1, 1], [1, 1], [1, 0]], "float32")
-    batch = Batch(None, tf.fill([3, 2], 5), weights=tf.constant(weights), legal=tf.constant(legal))
+    batch = Batch(None, tf.fill([3, 2], 5), weights=tf.constant(weights), allowed_outputs=tf.constant(allowed_outputs))
     found = metrics.sums(spec, tf.constant(logits), batch)
-    assert (float(found["right"]), float(found["scored"])) == (2, 3)
+    assert (float(found["correct"]), float(found["scored"])) == (2, 3)
 
 
 def test_scored_targets_only():
     spec = rnnzoo.create_task("copy").spec
-    batch = Batch(None, tf.constant([[0, 1, 2]]), scored=tf.constant([[0.0, 1.0, 1.0]]))
+    batch = Batch(None, tf.constant([[0, 1, 2]]), accuracy_weights=tf.constant([[0.0, 1.0, 1.0]]))
     logits = tf.one_hot([[5, 1, 3]], 10)
     found = {name: float(value) for name, value in metrics.sums(spec, logits, batch).items()}
-    assert (found["count"], found["right"], found["scored"]) == (3, 1, 2)
+    assert (found["count"], found["correct"], found["scored"]) == (3, 1, 2)
     assert found["loss"] > 0
 
 
@@ -193,12 +193,12 @@ TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 
 @given(st.lists(st.sampled_from(TAGS), max_size=12))
 def test_spans_are_those_of_conlleval(tags):
-    assert list(spans.spans_of(tags)) == conlleval(tags)
+    assert list(spans.find_spans(tags)) == conlleval(tags)
 
 
 def test_spans_of_other_schemes():
     tags = ["S-X", "B-Y", "I-Y", "E-Y", "O", "E-X", "S-X"]
-    assert list(spans.spans_of(tags)) == [(0, 0, "X"), (1, 3, "Y"), (5, 5, "X"), (6, 6, "X")]
+    assert list(spans.find_spans(tags)) == [(0, 0, "X"), (1, 3, "Y"), (5, 5, "X"), (6, 6, "X")]
 
 
 def test_f1_over_spans():
@@ -223,7 +223,7 @@ def test_checkpoint_round_trip_and_damage(tmp_path):
     whole = path.read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint", whole[:200] + bytes(40) + whole[240:]):
         path.write_bytes(damaged)
-        with pytest.raises(rnnzoo.UserError, match="not a whole checkpoint"):
+        with pytest.raises(rnnzoo.UserError, match="not a complete checkpoint"):
             checkpoint.load(path)
     with pytest.raises(rnnzoo.UserError, match="no checkpoint"):
         checkpoint.load(tmp_path / "none.npz")
@@ -275,8 +275,8 @@ def test_the_log_has_the_norm_of_the_gradient_of_each_layer(tmp_path):
 def test_gradients_that_explode_or_vanish_are_told_once(tmp_path):
     task = rnnzoo.create_task("adding", seq_length=30, batch_size=4, eval_size=8)
     trainer = trainer_for(task, "dampened", steps=4, learning_rate=0.0)
-    trainer.model.core.parts[0].cell.dampening = 1.5
-    trainer.model.core.parts[0].cell.activation = keras.activations.relu
+    trainer.model.core.recurrent_layers[0].cell.dampening = 1.5
+    trainer.model.core.recurrent_layers[0].cell.activation = keras.activations.relu
     said = []
     list(Session(trainer, tmp_path, warn=said.append).run())
     assert len(said) == 1 and said[0].startswith("warning: the gradient explodes: its norm, before clipping, is")

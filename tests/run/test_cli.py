@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.run import cli, stages
-from rnnzoo.run.console import Reporter
+from rnnzoo.run import cli, events, stages
+from rnnzoo.run.console import ConsoleLogger
 from rnnzoo.training import StepResult, checkpoint
 from tests.helpers import stand_in
 
@@ -49,7 +49,7 @@ BAD = {
     "unknown flag": (["--unitz=3"], "'unitz'. Did you mean: "),
     "not a number": (["--units=many"], "--units=many"),
     "empty number": (["--units="], "--units="),
-    "zero units": (["--units=0"], "units must be at least 1, not 0"),
+    "zero units": (["--units=0"], "--units must be at least 1, got 0"),
     "negative layers": (["--layers=-1"], "layers must be at least 1"),
     "dropout of one": (["--dropout=1"], "dropout must be below 1"),
     "rate not finite": (["--learning_rate=inf"], "learning_rate must be a finite number"),
@@ -60,7 +60,7 @@ BAD = {
     "no such activation": (["--activation=tanhh", "--data=book.txt"], "tanhh"),
     "dampening not finite": (["--model=dampened", "--dampening=nan", "--data=book.txt"], "dampening must be a finite"),
     "window of none": (["--model=feedforward", "--context=0", "--data=book.txt"], "context must be at least 1"),
-    "nothing recurs": (["--model=feedforward", "--recurrent_dropout=.1", "--data=book.txt"], "nothing recurs"),
+    "nothing recurs": (["--model=feedforward", "--recurrent_dropout=.1", "--data=book.txt"], "no recurrence"),
     "argument without flag": (["book.txt"], "there is no argument 'book.txt'"),
     "missing file": (["--data=nowhere.txt"], "there is no file nowhere.txt"),
     "folder": (["--data=void"], "holds no .txt file"),
@@ -73,8 +73,12 @@ BAD = {
     "no such encoding": (["--data=book.txt", "--encoding=utf-9"], "--encoding=utf-9: there is no such encoding"),
     "no match": (["--data=*.text"], "no file matches *.text"),
     "no names": (["--data=,"], "--data names no file"),
-    "held out all": (["--data=book.txt", "--held_out=1"], "held_out must be below 1"),
-    "held out none": (["--data=book.txt", "--held_out=0"], "held_out must be at least"),
+    "held out all": (["--data=book.txt", "--test_fraction=1"], "test_fraction must be below 1"),
+    "held out too much": (
+        ["--data=book.txt", "--test_fraction=0.6", "--validation_fraction=0.4"],
+        "--validation_fraction=0.4 and --test_fraction=0.6 leave nothing to train on",
+    ),
+    "held out none": (["--data=book.txt", "--test_fraction=0"], "test_fraction must be at least"),
     "negative seed": (["--seed=-1"], "seed must be at least 0"),
     "no steps": (["--steps=0"], "steps must be at least 1"),
     "no epochs": (["--epochs=0"], "epochs must be at least 1"),
@@ -97,11 +101,11 @@ BAD = {
     "unknown cell": (["--model=stacked", "--cell=lstn", "--data=book.txt"], "unknown cell 'lstn'; did you mean lstm"),
     "option of another cell": (
         ["--model=stacked", "--cell=gru", "--zoneout=.1", "--data=book.txt"],
-        "cell 'gru' has no option 'zoneout'; its own are: reset_after",
+        "cell 'gru' has no option 'zoneout'; its options are: reset_after",
     ),
     "no transition": (
         ["--model=deep-transition", "--cell=feedforward", "--data=book.txt"],
-        "FeedforwardCell has no transition to deepen",
+        "FeedforwardCell does not support a deep transition",
     ),
     "shortcut past nothing": (["--model=gru", "--shortcut", "--data=book.txt"], "needs a depth of at least 2"),
     "no zoneout": (["--zoneout=1", "--data=book.txt"], "zoneout must be at least 0 and below 1"),
@@ -113,9 +117,9 @@ BAD = {
     "columns of words": (["--task=tag", "--data=tags.txt", "--columns=word,tag"], "must be two numbers"),
     "column beyond": (["--task=tag", "--data=tags.txt", "--columns=0,7"], "tags.txt, line 1: 2 columns, but"),
     "no sentence": (["--task=tag", "--data=blank.txt"], "blank.txt holds no sentence"),
-    "one sentence": (["--task=tag", "--data=tags.txt"], "nothing in the train split"),
+    "one sentence": (["--task=tag", "--data=tags.txt"], "the train split is empty"),
     "tags not text": (["--task=tag", "--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
-    "spelled characters": (["--task=tag", "--characters"], "--characters goes with --data"),
+    "spelled characters": (["--task=tag", "--char_embedding"], "--char_embedding applies to --data"),
     "no such column": (
         ["--task=classify", "--data=t.csv"],
         "--text_column=text: t.csv has no such column; it has: a, b",
@@ -129,7 +133,7 @@ BAD = {
     "too short a series": (["--task=forecast", "--data=numbers.csv"], "40 steps are too few for --window=50"),
     "constant column": (
         ["--task=forecast", "--data=numbers.csv", "--window=3", "--horizon=1", "--columns=0"],
-        "column '0' does not change",
+        "column '0' is constant",
     ),
     "unknown series": (["--task=series", "--data=t.csv"], "t.csv is neither a .ts nor an .npz file"),
     "not a .ts file": (["--task=series", "--data=bad.ts"], "bad.ts, line 1: values before @data"),
@@ -137,8 +141,8 @@ BAD = {
     "not arrays": (["--task=series", "--data=bad.npz"], "bad.npz does not hold arrays X and y"),
     "no rolls": (["--task=music", "--data=bad.npz"], "bad.npz holds no piano rolls"),
     "unknown rolls": (["--task=music", "--data=t.csv"], "t.csv is neither a .mat nor an .npz file"),
-    "test without data": (["--task=series", "--test_data=bad.ts"], "--test_data goes with --data"),
-    "hidden units of nothing": (["--hidden_units=3", "--data=book.txt"], "--hidden_units is of hidden layers"),
+    "test without data": (["--task=series", "--test_data=bad.ts"], "--test_data applies to --data"),
+    "hidden units of nothing": (["--hidden_units=3", "--data=book.txt"], "--hidden_units needs hidden layers"),
     "data a folder": (["--task=classify", "--data=void"], "void is a folder; name a file"),
     "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt holds something already"),
 }
@@ -174,7 +178,7 @@ def test_bad_input_is_one_clear_line(case, folder, capsys):
 def test_a_run_from_flags_to_files(folder, capsys, monkeypatch):
     assert train(*SMALL, "--data=book.txt") == 0
     out = capsys.readouterr().out
-    for said in ("baseline zlib", "bits_per_char", "What it writes", "saved_models/lstm-char_lm", "runs/lstm-char_lm"):
+    for said in ("baseline zlib", "bits_per_char", "Sample outputs", "saved_models/lstm-char_lm", "runs/lstm-char_lm"):
         assert said in out
     run_dir = folder / "runs/lstm-char_lm"
     result = json.loads((run_dir / "result.json").read_text())
@@ -204,7 +208,7 @@ def test_a_run_from_flags_to_files(folder, capsys, monkeypatch):
     assert kept["spec"]["vocabulary"][:3] == ["<pad>", "<unk>", "<s>"] and kept["metrics"] == result["metrics"]
 
     monkeypatch.setattr(stages, "export_saved_model", stand_in)  # the rest is of names and weights
-    monkeypatch.setattr(stages, "show_outputs", lambda *_: "")
+    monkeypatch.setattr(stages, "sample_outputs", lambda *_: "")
     # the same again: names do not collide, weights are the same, --overwrite keeps foreign files
     assert train(*SMALL, "--data=book.txt", "--verbosity=0") == 0
     again = json.loads((folder / "runs/lstm-char_lm-2/result.json").read_text())
@@ -256,8 +260,8 @@ def test_train_py_lists_what_there_is():
 def test_help_is_short_and_grouped(capsys):
     assert train("--help") == 0
     out = capsys.readouterr().out
-    assert out.count("\n") < 66
-    for group in ("What and where:", "Training:", "Model lstm:", "Task char_lm:"):
+    assert out.count("\n") < 67
+    for group in ("Run:", "Training:", "Model lstm:", "Task char_lm:"):
         assert group in out.splitlines()
 
 
@@ -269,11 +273,12 @@ def test_the_line_that_moves_on_a_terminal():
     task = rnnzoo.create_task("char_lm", data_size=50_000)
     screen, plain = Terminal(), io.StringIO()
     for stream in (screen, plain):
-        reporter = Reporter(1, stream)
-        reporter.start({"model": "lstm"}, task, 1000, Path("runs/x"))
+        logger = ConsoleLogger(1, stream)
+        metrics = task.spec.metrics
+        logger.log(events.TrainingStarted({"model": "lstm"}, task.summary(), metrics, 1000, Path("runs/x")))
         for step in (1, 2, 3):
             time.sleep(0.25)
-            reporter.event(StepResult(step, math.log(2) * 3, 0.1), 10, 6400)
+            logger.log(events.StepFinished(StepResult(step, math.log(2) * 3, 0.1), 10, 6400))
     shown = screen.getvalue()
     assert "\r\033[Kstep 3/10  loss 2.0794 (3.000 bits/char)  " in shown
     assert "tokens/s" in shown and shown.endswith("2 s left")

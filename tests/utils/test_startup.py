@@ -12,8 +12,9 @@ import pytest
 
 import rnnzoo
 from rnnzoo.data import file_recorder
-from rnnzoo.run import catalogue, cli, stages
-from rnnzoo.run.console import Reporter
+from rnnzoo.run import catalogue, cli, events
+from rnnzoo.run.console import ConsoleLogger
+from rnnzoo.run.settings import make_settings
 from rnnzoo.utils import startup
 
 ROOT = Path(rnnzoo.__file__).parent.parent
@@ -29,7 +30,7 @@ def python(*arguments, root=ROOT, cwd=None):
 def test_the_catalogue_is_that_of_the_registries():
     stored = json.loads(catalogue.FILE.read_text(encoding="utf-8"))
     made = json.loads(json.dumps(catalogue.make()))
-    assert stored == made, "the registries changed: run python -m rnnzoo.catalogue"
+    assert stored == made, "the registries changed: run python -m rnnzoo.run.catalogue"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_the_catalogue_is_that_of_the_registries():
     [
         (ROOT / "train.py", "--list"),
         (ROOT / "train.py", "--help", "--model=jordan", "--task=copy"),
-        ("-m", "rnnzoo.cli", "--list"),
+        ("-m", "rnnzoo.run.cli", "--list"),
         ("-m", "rnnzoo.generate", "--help"),
         ("-m", "rnnzoo.predict", "-h"),
     ],
@@ -61,7 +62,7 @@ def test_help_shows_the_defaults_of_a_run():
     found = catalogue.load()
     for task in rnnzoo.TASKS:
         text = cli.usage(found, "lstm", task)
-        settings = stages.configure({"task": task})
+        settings = make_settings({"task": task})
         for part in (settings.training, settings.task, settings.model):
             for name, value in vars(part).items():
                 if value is not None and value is not False and value != "":
@@ -131,15 +132,16 @@ def test_reading_shows_progress_after_two_seconds(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("rnnzoo.run.console.time.monotonic", lambda: now[0])
     stream = io.StringIO()
-    reporter = Reporter(stream=stream)
-    reporter.reading(1 << 20, 10 << 20, 1.0)
+    logger = ConsoleLogger(stream=stream)
+    logger.log(events.DataProgress(1 << 20, 10 << 20, 1.0))
     assert stream.getvalue() == ""
-    reporter.reading(3 << 20, 10 << 20, 3.0)
+    logger.log(events.DataProgress(3 << 20, 10 << 20, 3.0))
     assert stream.getvalue() == "reading data: 30%, 1.0 MiB/s, 7 s left\n"
     now[0] += 1
-    reporter.reading(4 << 20, 10 << 20, 4.0)
+    logger.log(events.DataProgress(4 << 20, 10 << 20, 4.0))
     assert stream.getvalue().count("\n") == 1  # no line for each piece
-    assert Reporter(verbosity=0, stream=stream).reading(1, 2, 9.0) is None and stream.getvalue().count("\n") == 1
+    ConsoleLogger(verbosity=0, stream=stream).log(events.DataProgress(1, 2, 9.0))
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_every_byte_counts(tmp_path):
@@ -153,4 +155,4 @@ def test_every_byte_counts(tmp_path):
     assert seen[-1][:2] == (2 * size, 2 * size)  # once for the digest
     found = read.describe(task.spec)
     assert found["files"] == [{"name": "pairs.tsv", "size": size, "sha256": found["files"][0]["sha256"]}]
-    assert file_recorder.describe_changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is another one"
+    assert file_recorder.describe_changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is different"

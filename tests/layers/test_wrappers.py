@@ -143,7 +143,7 @@ def test_bidirectional_over_a_stack_is_two_stacks():
     layer = Bidirectional(Stack([GRU(4), LSTM(3)], return_sequences=True, return_state=True))
     mask = tf.constant(MASK)
     y, *states = layer(X, mask=mask)
-    forward, backward = layer.parts
+    forward, backward = layer.recurrent_layers
     with (
         override_attributes(forward, zero_output_for_mask=True),
         override_attributes(backward, zero_output_for_mask=True),
@@ -155,8 +155,8 @@ def test_bidirectional_over_a_stack_is_two_stacks():
     assert_close(y, tf.concat([f, tf.reverse(b, [1])], -1), 0, 0)
     assert_close(states, [*f_states, *b_states], 0, 0)
     # the backward one read the reversed sequence with the same rule for masks
-    transpose_copy = Stack(backward.layers, return_sequences=True, zero_output_for_mask=True)
-    assert_close(transpose_copy(X[:, ::-1], mask=mask[:, ::-1]), b, 1e-6)
+    reversed_stack = Stack(backward.layers, return_sequences=True, zero_output_for_mask=True)
+    assert_close(reversed_stack(X[:, ::-1], mask=mask[:, ::-1]), b, 1e-6)
     again, *ends = layer(X, mask=mask, initial_state=states)
     assert not np.allclose(again, y)
     assert len(ends) == 6
@@ -259,7 +259,7 @@ def test_what_reads_ahead_says_so():
     assert not layer.causal
     assert not Stack([LSTM(3), layer]).causal
     assert Stack([LSTM(3), ElmanRNN(2)]).causal
-    with pytest.raises(ValueError, match="reads ahead and cannot be run step by step"):
+    with pytest.raises(ValueError, match="is bidirectional and cannot run step by step"):
         layer.step(X[:, 0], layer.get_initial_state(5))
 
 
@@ -267,8 +267,8 @@ def test_what_reads_ahead_says_so():
     ("make", "message"),
     [
         (lambda: Bidirectional(LSTM(3), merge_mode="max"), "merge_mode must be one of concat, sum, ave, mul, None"),
-        (lambda: Bidirectional(LSTM(3), backward_layer="sum"), "recurrent layers of rnnzoo.layers, not 'sum'"),
-        (lambda: Bidirectional(keras.layers.Dense(3)), "recurrent layers of rnnzoo.layers"),
+        (lambda: Bidirectional(LSTM(3), backward_layer="sum"), "recurrent layer of rnnzoo.layers, got 'sum'"),
+        (lambda: Bidirectional(keras.layers.Dense(3)), "recurrent layer of rnnzoo.layers"),
         (lambda: Bidirectional(Bidirectional(LSTM(3))), "stack Bidirectional layers instead"),
         (lambda: Bidirectional(Stack([Bidirectional(LSTM(3))])), "stack Bidirectional layers instead"),
         (lambda: Bidirectional(LSTM(3), backward_layer=LSTM(3)), "read in the same direction"),
@@ -276,7 +276,7 @@ def test_what_reads_ahead_says_so():
             lambda: Bidirectional(LSTM(3), backward_layer=LSTM(3, go_backwards=True, stateful=True)),
             "differ in stateful",
         ),
-        (lambda: Stack([LSTM(3), LSTM(3, go_backwards=True)]), "give go_backwards to the Stack"),
+        (lambda: Stack([LSTM(3), LSTM(3, go_backwards=True)]), "set go_backwards of the Stack"),
         (lambda: Stack([keras.layers.LSTM(3)]), "not a recurrent layer of rnnzoo.layers; use the one of that name"),
         (lambda: Bidirectional(keras.layers.GRU(3)), "not a recurrent layer of rnnzoo.layers"),
         (lambda: Stack([]), "at least one recurrent layer"),

@@ -8,7 +8,7 @@ import pytest
 
 import rnnzoo
 from rnnzoo.data import file_recorder
-from rnnzoo.run import plots
+from rnnzoo.inference import attention_plot
 from rnnzoo.training import Trainer, TrainingOptions
 from rnnzoo.utils import figures
 
@@ -80,7 +80,7 @@ def test_files_of_one_name_are_told_apart(tmp_path):
 
     before = describe()
     (tmp_path / "b" / "book.txt").write_text(TEXT.swapcase())
-    assert file_recorder.describe_changes(before, describe()) == "b/book.txt has other contents of the same size"
+    assert file_recorder.describe_changes(before, describe()) == "b/book.txt has different contents of the same size"
 
 
 def test_descriptions_differ_where_the_data_do(tmp_path):
@@ -92,7 +92,7 @@ def test_descriptions_differ_where_the_data_do(tmp_path):
 
     first = describe(TEXT)
     assert first == describe(TEXT) and not file_recorder.describe_changes(first, describe(TEXT))
-    assert "other contents of the same size" in file_recorder.describe_changes(first, describe(TEXT.swapcase()))
+    assert "different contents of the same size" in file_recorder.describe_changes(first, describe(TEXT.swapcase()))
     assert "had 2,640 bytes and has 1,320" in file_recorder.describe_changes(first, describe(TEXT[: len(TEXT) // 2]))
 
 
@@ -137,7 +137,9 @@ def test_values_beyond_any_scale(values, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for task, name in (("series", "s.ts"), ("forecast", "s.csv")):
-            with pytest.raises(rnnzoo.UserError, match=f"{name}: values from .* to another scale"):
+            with pytest.raises(
+                rnnzoo.UserError, match=f"{name}: values from .* too close to each other, to be standardized"
+            ):
                 rnnzoo.create_task(task, data=str(tmp_path / name))
 
 
@@ -148,13 +150,13 @@ def test_large_values_that_have_a_scale(tmp_path):
 
 
 def test_expressions_that_run_out():
-    with pytest.raises(rnnzoo.UserError, match="--longest=5 leaves too few expressions that differ"):
-        rnnzoo.create_task("listops", longest=5)
+    with pytest.raises(rnnzoo.UserError, match="--max_length=5 leaves too few different expressions"):
+        rnnzoo.create_task("listops", max_length=5)
 
 
 def test_labels_that_are_no_text(tmp_path):
     np.savez(tmp_path / "s.npz", X=np.zeros([6, 5, 2]), y=np.array([b"\xff", *(b"a",) * 5]))
-    with pytest.raises(rnnzoo.UserError, match="y holds what is no text"):
+    with pytest.raises(rnnzoo.UserError, match="y must hold text or numbers"):
         rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
 
 
@@ -164,8 +166,8 @@ def test_pairs_are_read_with_one_table(tmp_path, monkeypatch):
 
     made = []
     monkeypatch.setattr(vocabulary, "_tables", {})
-    real = vocabulary._table
-    monkeypatch.setattr(vocabulary, "_table", lambda symbols: made.append(len(vocabulary._tables)) or real(symbols))
+    real = vocabulary._id_table
+    monkeypatch.setattr(vocabulary, "_id_table", lambda symbols: made.append(len(vocabulary._tables)) or real(symbols))
     (tmp_path / "p.tsv").write_text("".join(f"a{i} b\tc{i} d\n" for i in range(500)))
     rnnzoo.create_task("pairs", data=str(tmp_path / "p.tsv"))
     assert len(made) >= 1000 and max(made) <= 2 and len(vocabulary._tables) == 2
@@ -175,7 +177,7 @@ def test_pictures_have_no_boxes(tmp_path):
     pytest.importorskip("matplotlib")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of glyphs that are missing
-        plots.draw_attention(np.ones([3, 4]) / 4, list("日本 x"), list("añ"), tmp_path / "a.png")
+        attention_plot.draw_attention(np.ones([3, 4]) / 4, list("日本 x"), list("añ"), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert figures.label_text("日") in ("日", "U+65E5") and figures.label_text("é≠$") == r"é≠\$"
 
@@ -192,7 +194,7 @@ def test_bleu_gives_no_advice(tmp_path, caplog):
 def test_halves_of_characters_are_refused(tmp_path):
     (tmp_path / "f.txt").write_bytes(b"the quick +2AA- brown fox\n" * 60)
     for task in ("char_lm", "word_lm"):
-        with pytest.raises(rnnzoo.UserError, match=r"f\.txt: U\+D800 is half of a character"):
+        with pytest.raises(rnnzoo.UserError, match=r"f\.txt: U\+D800 is an unpaired surrogate"):
             rnnzoo.create_task(task, data=str(tmp_path / "f.txt"), encoding="utf-7")
     (tmp_path / "t.csv").write_bytes(b"text,label\n" + b"a +2AA-,1\nb,0\n" * 20)
     with pytest.raises(rnnzoo.UserError, match=r"t\.csv, line 2: U\+D800"):
@@ -206,11 +208,11 @@ def test_quotes_that_never_close(tmp_path):
 
 
 def test_code_that_is_read_does_not_warn():
-    from rnnzoo.tasks.ast import read_python
+    from rnnzoo.tasks.ast import parse_python
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert read_python("1if 1else 2").tokens
+        assert parse_python("1if 1else 2").tokens
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 import rnnzoo
-from rnnzoo.export.saved_model import sweep_leftovers
+from rnnzoo.export.folders import sweep_leftovers
+from rnnzoo.run import file_loggers, stages
+from rnnzoo.run.cli import main
 from rnnzoo.training import checkpoint
 from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from tests.helpers import often
-from tests.test_resume import COMMAND, MAIN, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
+from tests.run.test_resume import COMMAND, MAIN, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
 
 HOLD = """
 import filelock, json, os, sys
@@ -57,8 +59,8 @@ def finished(tmp_path_factory):
     folder = book(tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(rnnzoo.run, "export_saved_model", stand_in)
-        patch.setattr(rnnzoo.run, "show_outputs", lambda *_: "")
+        patch.setattr(stages, "export_saved_model", stand_in)
+        patch.setattr(stages, "sample_outputs", lambda *_: "")
         assert train("--steps=10", "--eval_every=5", "--checkpoint_every=0") == 0
     return folder
 
@@ -141,9 +143,7 @@ def test_an_edited_config_cannot_point_elsewhere(done, capsys):
         names = [flag for flag in COMMAND if "_dir" not in flag and "steps" not in flag and "determ" not in flag]
         names = [flag for flag in names if flag != "--layers=2"]
         capsys.readouterr()
-        assert (
-            rnnzoo.run.cli.main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=11", "--resume"]) == 2
-        )
+        assert main(["train.py", *names, "--nojit_compile", "--run_dir=run", "--steps=11", "--resume"]) == 2
         assert "did not write" in capsys.readouterr().err
         assert contents(precious) == before
 
@@ -302,8 +302,8 @@ def test_messages_name_what_happened(here, capsys, monkeypatch):  # noqa: F811
     monkeypatch.undo()
     monkeypatch.chdir(here)
     shutil.rmtree(here / "run")
-    monkeypatch.setattr(rnnzoo.training.session, "append_entry", lambda *_: shutil.rmtree(here / "run"))
-    monkeypatch.setattr(rnnzoo.run, "export_saved_model", stand_in)
+    monkeypatch.setattr(file_loggers, "append_entry", lambda *_: shutil.rmtree(here / "run"))
+    monkeypatch.setattr(stages, "export_saved_model", stand_in)
     error = failing(capsys, "--steps=3", status=1)
     assert "run was deleted while the run was going on" in error and "intact" not in error
 
@@ -411,8 +411,8 @@ def test_links_that_lead_nowhere(name, here, capsys):  # noqa: F811
     (here / name).symlink_to("/nonexistent/folder")
     names = ["--model=elman", "--units=3", "--data=book.txt", "--steps=2", "--nojit_compile"]
     capsys.readouterr()
-    assert rnnzoo.run.cli.main(["train.py", *names]) == 2
-    assert f"{name} is a file, or a link that leads nowhere" in capsys.readouterr().err
+    assert main(["train.py", *names]) == 2
+    assert f"{name} is a file or a broken link" in capsys.readouterr().err
 
 
 def test_the_folder_that_this_runs_in(here, capsys):  # noqa: F811
@@ -426,7 +426,7 @@ def test_the_folder_that_this_runs_in(here, capsys):  # noqa: F811
 
 
 PIPES = {  # the exit status and message of a run that goes on with a pipe in place of the file
-    "config.json": (2, "no regular file"),
+    "config.json": (2, "not a regular file"),
     "checkpoints/best.npz": (0, "warning: run/checkpoints/best.npz"),
     "checkpoints/step-00000010.npz": (0, "step"),  # the checkpoint before it serves
     "log.jsonl": (0, "step"),

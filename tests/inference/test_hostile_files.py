@@ -16,8 +16,8 @@ from tensorflow.python.framework import op_def_registry  # noqa: F401  (all oper
 
 import rnnzoo
 from rnnzoo.inference.safety import allowed_operations
-from tests import hostile, operations
 from tests.helpers import normal
+from tests.inference import hostile, operations
 
 PATIENCE = 30  # seconds after which a load counts as hanging
 

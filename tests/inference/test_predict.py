@@ -99,7 +99,7 @@ def test_command_line(writer, tmp_path):
         (["{}", "--beam=0"], "beam must be at least 1"),
         (["{}", "--beam=3000000000"], "beam must be below 1001"),
         (["{}", "--length_penalty=1"], "give --beam too"),
-        (["{}", "--attention_plot=look.foo"], "ends with .png, .svg, .pdf"),
+        (["{}", "--attention_plot=look.foo"], "end with .png, .svg, .pdf"),
         (["{}", "--encoding=utf-16"], "convert the file to utf-8"),
         (["{}", "--encoding=klingon"], "klingon: there is no such encoding"),
         (["{}", "--encoding=hex"], "hex: there is no such encoding"),
@@ -124,7 +124,7 @@ def test_classifier_tagger_and_language_model(tmp_path):
     path = exported(tmp_path / "tag", "bidirectional", task)
     found, _ = answers(path, [b"the cat ran\n", b"dog\n"])
     assert [len(line.split()) for line in found] == [3, 1] and set(" ".join(found).split()) <= {"D", "N", "V"}
-    with pytest.raises(rnnzoo.UserError, match="are for models that write"):
+    with pytest.raises(rnnzoo.UserError, match="apply to seq2seq models only"):
         answers(path, [b"x"], beam=2)
 
     task = rnnzoo.create_task("char_lm", data_size=20_000)
@@ -143,7 +143,7 @@ def test_labels_and_numbers(tmp_path):
     path = exported(tmp_path / "names", "decoder", task)
     found, wrong = answers(path, [b" F \n", b"x\n"])
     assert answers(path, [b"f"])[0] == found[:1] and answers(path, [b"<unk>"])[1]
-    assert len(found) == 2 and wrong == ["line 2: 'x' is none of the labels the model knows"]
+    assert len(found) == 2 and wrong == ["line 2: the model has no label 'x'"]
     config = path / "assets.extra" / "config.json"
     config.write_text(json.dumps({}))
     with pytest.raises(rnnzoo.UserError, match="is not an export of this package"):

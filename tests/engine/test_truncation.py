@@ -85,4 +85,4 @@ def test_enough_steps_are_all_of_them_and_files_keep_the_number(tmp_path):
     with pytest.raises(ValueError, match="truncate must be at least 1"):
         rnnzoo.layers.LSTM(3, truncate=0)
     model = rnnzoo.create_model("elman", rnnzoo.create_task("adding", seq_length=10).spec, units=4, truncate=1)
-    assert model.core.parts[0].truncate == 1
+    assert model.core.recurrent_layers[0].truncate == 1

@@ -7,10 +7,10 @@ import pytest
 
 import rnnzoo
 from rnnzoo.data import files, tables
-from rnnzoo.data.signals import find_season, mackey_glass
-from rnnzoo.data.tokens import split_tokens
+from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.signals import find_seasonal_period, mackey_glass
+from rnnzoo.data.tokens import split_words_and_punctuation
 from rnnzoo.spec import PAD, UNKNOWN
-from rnnzoo.tasks.base.task import SPLITS
 
 CONLL = """-DOCSTART- -X- O O
 
@@ -46,7 +46,7 @@ def shown(task, split="train"):
 
 def test_tag_reads_columns_as_conll_writes_them(tmp_path):
     data = write(tmp_path, "train.txt", CONLL * 10)
-    task = rnnzoo.create_task("tag", data=data, min_count=1, valid_data=data, test_data=data)
+    task = rnnzoo.create_task("tag", data=data, min_count=1, validation_data=data, test_data=data)
     assert task.spec.labels == ("B-MISC", "B-ORG", "B-PER", "I-PER", "O")
     assert task.spec.metrics == ("loss", "accuracy", "f1")
     sentences = {
@@ -65,10 +65,10 @@ def test_tag_reads_columns_as_conll_writes_them(tmp_path):
 
 def test_tag_spells_words(tmp_path):
     data = write(tmp_path, "train.txt", CONLL * 10)
-    task = rnnzoo.create_task("tag", data=data, characters=True, word_length=6, min_count=1)
+    task = rnnzoo.create_task("tag", data=data, char_embedding=True, word_length=6, min_count=1)
     ids = task.examples["train"][0].inputs
     assert ids.shape == (4, 7)
-    letters = ["".join(task.spec.characters[i] for i in row[1:] if i != PAD) for row in ids]
+    letters = ["".join(task.spec.char_vocabulary[i] for i in row[1:] if i != PAD) for row in ids]
     assert letters == ["EU", "reject", "German", "call"]
     assert (ids[0, 3:] == PAD).all()
 
@@ -86,7 +86,10 @@ def test_tag_kinds_of_python_tokens():
                 assert symbol.isidentifier() or symbol.isalnum() or symbol == "<unk>"
             if symbol in "\n" and label != "string":
                 assert label == "space"
-    assert task.baselines()["commonest tag of the word"]["accuracy"] > task.baselines()["commonest tag"]["accuracy"]
+    assert (
+        task.baselines()["most frequent tag of the word"]["accuracy"]
+        > task.baselines()["most frequent tag"]["accuracy"]
+    )
 
 
 def reviews(folder, name="reviews.csv", times=10):
@@ -104,13 +107,25 @@ def test_classify_reads_tables(tmp_path):
     plain = write(tmp_path, "plain.tsv", "one two\tx\nthree\ty\n" * 20)
     task = rnnzoo.create_task("classify", data=plain, text_column="0", label_column="-1", level="char", min_count=1)
     assert sum(len(task.examples[s]) for s in SPLITS) == 40
-    guess = task.baselines()["commonest class"]
+    guess = task.baselines()["most frequent class"]
     assert guess["accuracy"] in (0, 0.5, 1)
     assert guess["macro_f1"] <= guess["accuracy"]
 
 
 def test_tokens_are_words_and_signs():
-    assert split_tokens("f(x_1)+=é 道\t'a'\n") == ["f", "(", "x_1", ")", "+", "=", "é", "道", "'", "a", "'"]
+    assert split_words_and_punctuation("f(x_1)+=é 道\t'a'\n") == [
+        "f",
+        "(",
+        "x_1",
+        ")",
+        "+",
+        "=",
+        "é",
+        "道",
+        "'",
+        "a",
+        "'",
+    ]
 
 
 def test_classify_python_packages():
@@ -156,7 +171,7 @@ def test_forecast_splits_in_time_and_scales_by_the_training_part(tmp_path):
 def test_forecast_baselines(tmp_path):
     data = prices(tmp_path)
     task = rnnzoo.create_task("forecast", data=data, columns="wave", window=5, horizon=2)
-    assert task.season == 12
+    assert task.seasonal_period == 12
     last, season = task.baselines().values()
     assert season["mse"] == pytest.approx(0, abs=1e-9)
     wave = 100 * np.sin(np.arange(200) * np.pi / 6)
@@ -167,8 +182,8 @@ def test_forecast_baselines(tmp_path):
 
 
 def test_find_season():
-    assert find_season(np.sin(np.arange(400) * 2 * np.pi / 37)) == 37
-    assert find_season(np.ones(100)) == 1
+    assert find_seasonal_period(np.sin(np.arange(400) * 2 * np.pi / 37)) == 37
+    assert find_seasonal_period(np.ones(100)) == 1
 
 
 def test_mackey_glass_solves_its_equation():
@@ -269,13 +284,13 @@ def test_rows_that_fill_up_weigh_nothing(tmp_path):
 def test_tables_that_are_not(name, text, message, tmp_path):
     path = write(tmp_path, name, text)
     with pytest.raises(rnnzoo.UserError, match=message):
-        tables.read(files.check_file(path))
+        tables.read_table(files.check_file(path))
 
 
 def test_tables_and_their_separators(tmp_path):
     for separator in ",;\t":
         path = files.check_file(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
-        assert tables.read(path) == [["a", "b"], ["1", "2"]]
+        assert tables.read_table(path) == [["a", "b"], ["1", "2"]]
 
 
 @pytest.mark.parametrize("first", ["1", "0"])
@@ -317,7 +332,7 @@ def test_a_first_column_with_a_hole_is_not_taken_for_dates(tmp_path):
 
 def test_a_constant_that_binary_cannot_hold_is_constant(tmp_path):
     data = write(tmp_path, "f.csv", "a,b\n" + "".join(f"0.1,{i % 5}\n" for i in range(300)))
-    with pytest.raises(rnnzoo.UserError, match="column 'a' does not change"):
+    with pytest.raises(rnnzoo.UserError, match="column 'a' is constant"):
         rnnzoo.create_task("forecast", data=data)
 
 
@@ -355,8 +370,8 @@ def test_bytes_that_are_not_of_the_encoding(name, tmp_path):
 
 
 SERIES = {
-    "two": ({"X": np.ones((2, 5)), "y": [0, 1]}, "nothing in the train split"),
-    "none": ({"X": np.ones((0, 5)), "y": np.zeros(0)}, "nothing in the train split"),
+    "two": ({"X": np.ones((2, 5)), "y": [0, 1]}, "the train split is empty"),
+    "none": ({"X": np.ones((0, 5)), "y": np.zeros(0)}, "the train split is empty"),
     "fractions": ({"X": np.ones((9, 5)), "y": np.arange(9), "lengths": np.ones(9)}, "lengths must be whole numbers"),
     "too long": ({"X": np.ones((9, 5)), "y": np.arange(9), "lengths": np.full(9, 6)}, "from 1 to 5"),
     "flat": ({"X": np.ones((9, 5, 0)), "y": np.arange(9)}, "there must be a dimension"),

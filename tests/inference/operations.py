@@ -1,4 +1,4 @@
-"""The operations of exports of every kind and model, by TensorFlow version: `python -m tests.operations` records them.
+"""The operations of exports of every kind and model, by TensorFlow version: `python -m tests.inference.operations` records them.
 
 The file `operations.json` beside it holds those of each version that this was run under.
 """

@@ -62,12 +62,14 @@ def test_levels_cut_offs_and_limits(tmp_path):
     path = write(
         tmp_path / "p.tsv", "".join(f"ab{c}\tx y {c} {c}\n" for c in "cdefgh" * 3 + "z") + "much too long here\tq\n"
     )
-    task = rnnzoo.create_task("pairs", data=path, source_level="char", min_count=4, source_max=5, held_out=0.2)
+    task = rnnzoo.create_task("pairs", data=path, source_level="char", min_count=4, max_source_length=5)
     assert set(task.spec.source_vocabulary) - set(SPECIAL_TOKENS) == {"a", "b"}
     assert task.dropped == 1 and "1 longer than" in task.summary()
     source, _ = task.batch(0, 0).inputs
     assert UNKNOWN in source
-    shared = rnnzoo.create_task("pairs", data=path, level="char", shared_vocabulary=True, lowercase=True, source_max=5)
+    shared = rnnzoo.create_task(
+        "pairs", data=path, level="char", shared_vocabulary=True, lowercase=True, max_source_length=5
+    )
     assert shared.spec.vocabulary == shared.spec.source_vocabulary and shared.spec.lowercase
     lines = rnnzoo.create_task("pairs", data=path, level="char", source_level="line")
     assert lines.spec.source_length == 1 and lines.batch(0, 0).inputs[0].shape[1] == 1
@@ -76,13 +78,13 @@ def test_levels_cut_offs_and_limits(tmp_path):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("\n", {}, "holds no pair to learn from: it is empty"),
-        ("a\tb\nonly one\n", {}, r"line 2: a source, a tab and what is to be written are needed"),
-        ("a\tb\n\t c\n", {}, r"line 2: a source, a tab"),
-        ("a b c\td\n" * 9, {"source_max": 2}, "all 9 are longer than"),
-        ("a\tb\n", {}, "too small to be split"),
+        ("\n", {}, "holds no pair to train on: it is empty"),
+        ("a\tb\nonly one\n", {}, r"line 2: expected a source, a tab and a target"),
+        ("a\tb\n\t c\n", {}, r"line 2: expected a source, a tab"),
+        ("a b c\td\n" * 9, {"max_source_length": 2}, "all 9 are longer than"),
+        ("a\tb\n", {}, "too little data to split"),
         ("a\tb\n" * 20, {"min_count": 90}, "give --min_count=1"),
-        ("a\tb\n" * 20, {"valid_data": "/nowhere"}, "--valid_data: there is no file /nowhere"),
+        ("a\tb\n" * 20, {"validation_data": "/nowhere"}, "--validation_data: there is no file /nowhere"),
     ],
 )
 def test_pairs_errors(tmp_path, text, options, message):
@@ -100,14 +102,14 @@ def test_encodings_that_are_of_no_text_or_of_another(tmp_path):
 
 def test_dropped_pairs_are_counted_by_file(tmp_path):
     train = write(tmp_path / "t.tsv", "a b c\td\n" + "a\tb\n" * 9)
-    with pytest.raises(rnnzoo.UserError, match=r"v\.tsv holds no pair to learn from: it is empty"):
-        rnnzoo.create_task("pairs", data=train, source_max=2, valid_data=write(tmp_path / "v.tsv", "\n"))
+    with pytest.raises(rnnzoo.UserError, match=r"v\.tsv holds no pair to train on: it is empty"):
+        rnnzoo.create_task("pairs", data=train, max_source_length=2, validation_data=write(tmp_path / "v.tsv", "\n"))
 
 
 def test_errors_without_data():
     with pytest.raises(rnnzoo.UserError, match="needs --data"):
         rnnzoo.create_task("pairs")
-    with pytest.raises(rnnzoo.UserError, match="--split is of the pairs made from the grammar"):
+    with pytest.raises(rnnzoo.UserError, match="--split applies to the generated pairs"):
         rnnzoo.create_task("scan", data="x", split="length")
     with pytest.raises(rnnzoo.UserError, match="is before --first_year"):
         rnnzoo.create_task("dates", first_year=2000, last_year=1999)
@@ -141,15 +143,15 @@ def test_dates_mean_what_they_say():
             assert numbers == [date.day, date.month, date.year]
         if re.fullmatch(r"\d+/\d+/\d{4}", source):
             assert numbers == [date.month, date.day, date.year]
-    written = {form: dates._written(datetime.date(2024, 2, 1), form) for form in dates.FORMATS}
+    written = {form: dates._format_date(datetime.date(2024, 2, 1), form) for form in dates.FORMATS}
     assert len(set(written.values())) == len(dates.FORMATS)
     assert written["{d}{th} of {month}, {y}"] == "1st of February, 2024"
-    assert dates._written(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
+    assert dates._format_date(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
 
 
 def test_scan_is_the_published_set():
     """Numbers of commands and of each split as published (Lake & Baroni 2018); the paper's examples."""
-    pairs = {" ".join(p.source): " ".join(p.target) for p in scan.grammar()}
+    pairs = {" ".join(p.source): " ".join(p.target) for p in scan.generate_pairs()}
     assert len(pairs) == 20910
     assert pairs["jump"] == "I_JUMP" and pairs["jump left"] == "I_TURN_LEFT I_JUMP"
     assert pairs["jump around right"] == " ".join(["I_TURN_RIGHT I_JUMP"] * 4)
@@ -159,21 +161,21 @@ def test_scan_is_the_published_set():
     )
     sizes = {"simple": (16728, 4182), "length": (16990, 3920), "add-jump": (14671, 7706), "turn-left": (21891, 1208)}
     for name, (train, test) in sizes.items():
-        split = scan.split(name)
+        split = scan.generate_splits(name)
         assert len(split["test"]) == test
         assert len(split["train"]) + len(split["validation"]) == train  # in two splits the files have one line less
-    assert max(len(p.target) for p in scan.split("length")["train"]) == 22
-    assert min(len(p.target) for p in scan.split("length")["test"]) == 24
-    commands = {" ".join(p.source) for p in scan.split("add-jump")["train"]}
+    assert max(len(p.target) for p in scan.generate_splits("length")["train"]) == 22
+    assert min(len(p.target) for p in scan.generate_splits("length")["test"]) == 24
+    commands = {" ".join(p.source) for p in scan.generate_splits("add-jump")["train"]}
     assert not any("jump" in c for c in commands - {"jump"}) and "jump" in commands
     for name, alone in (("add-jump", ["jump"]), ("turn-left", ["turn", "left"])):
-        assert not any(p.source == alone for p in scan.split(name)["validation"]), "it is trained on"
+        assert not any(p.source == alone for p in scan.generate_splits(name)["validation"]), "it is trained on"
 
 
 def test_scan_files(tmp_path):
     path = write(tmp_path / "s.txt", "IN: walk twice OUT: I_WALK I_WALK\n" * 20)
     assert next(texts(task := rnnzoo.create_task("scan", data=path), task.batch(0, 0)))[1] == "I_WALK I_WALK"
-    with pytest.raises(rnnzoo.UserError, match="line 1: not of the form"):
+    with pytest.raises(rnnzoo.UserError, match="line 1: expected the form"):
         rnnzoo.create_task("scan", data=write(tmp_path / "bad.txt", "walk twice\n"))
 
 
@@ -191,9 +193,12 @@ def test_g2p(tmp_path):
     every = [*task.pairs["train"], *task.pairs["validation"]]
     assert len({"".join(p.source) for p in every}) == 64 and len(every) in (64, 65)
     assert "AH0" in rnnzoo.create_task("g2p", data=path, stress=True).spec.vocabulary
-    sizes = {s: len(pairs) for s, pairs in rnnzoo.create_task("g2p", data=path, held_out=0.6).pairs.items()}
+    sizes = {
+        s: len(pairs)
+        for s, pairs in rnnzoo.create_task("g2p", data=path, validation_fraction=0.2, test_fraction=0.4).pairs.items()
+    }
     assert (sizes["test"], sizes["validation"]) == (26, 13)
-    assert [len(p.others) for p in task.pairs["train"] if "".join(p.source) == "read"] in ([1, 1], [])
+    assert [len(p.alternatives) for p in task.pairs["train"] if "".join(p.source) == "read"] in ([1, 1], [])
     odd = write(
         tmp_path / "odd.dict", "#HASH HH AE SH\n\u0928\u092e\u0938\u094d\u0924\u0947 N A M\nparle-moi P A R\n" + words
     )
@@ -201,7 +206,7 @@ def test_g2p(tmp_path):
     assert {"#hash", "\u0928\u092e\u0938\u094d\u0924\u0947", "parle-moi"} <= known
     rnnzoo.create_task("g2p", data=write(tmp_path / "remarks.dict", "# one\n # another\n#\n" + words))
     for bad in ("word", "(2) AH0", "hello 1 2"):
-        with pytest.raises(rnnzoo.UserError, match="line 2: a word and its phonemes are needed"):
+        with pytest.raises(rnnzoo.UserError, match="line 2: expected a word and its phonemes"):
             rnnzoo.create_task("g2p", data=write(tmp_path / "bad.dict", f"# a remark\n{bad}\n"))
 
 
@@ -224,7 +229,7 @@ def distance(a, b):
 @given(st.text("ab", max_size=5), st.text("abc", max_size=5))
 @settings(max_examples=60, deadline=None)
 def test_edits(a, b):
-    assert generation_metrics.edits(a, b) == distance(a, b)
+    assert generation_metrics.edit_distance(a, b) == distance(a, b)
 
 
 def spec_of(metrics, level="word"):
@@ -239,7 +244,7 @@ def test_metrics_of_what_is_written():
     targets = np.array([[3, 4, 5, 2], [3, 2, 0, 0], [3, 4, 2, 0], [0, 0, 0, 0]])
     there = np.array([True, True, True, False])
     totals = generation_metrics.count(spec, written, targets, there, None)
-    assert totals == {"sequences": 3, "exact": 2, "edits": 1, "units": 6}
+    assert totals == {"sequences": 3, "exact": 2, "edits": 1, "tokens": 6}
     found = generation_metrics.finish(totals)
     assert found["exact_match"] == pytest.approx(2 / 3) and found["error_rate"] == pytest.approx(1 / 6)
     assert found["word_error_rate"] == pytest.approx(1 / 3)

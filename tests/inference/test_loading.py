@@ -11,9 +11,9 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo import generate
-from tests import hostile
 from tests.helpers import normal
-from tests.hostile import SPEC
+from tests.inference import hostile
+from tests.inference.hostile import SPEC
 
 
 def hostile_pickle(folder, mark):

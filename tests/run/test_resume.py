@@ -38,10 +38,10 @@ def book(folder):
 MAIN = """
 import sys
 from rnnzoo import run
-from rnnzoo.cli import main
+from rnnzoo.run.cli import main
 from tests.helpers import stand_in
 stages.export_saved_model = stand_in
-stages.show_outputs = lambda *_: "\\u03bb \\U0001f642"
+stages.sample_outputs = lambda *_: "\\u03bb \\U0001f642"
 sys.exit(main())
 """
 
@@ -152,7 +152,7 @@ def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
     newest = max(folder.glob("run/checkpoints/step-*.npz"))
     newest.write_bytes(newest.read_bytes()[:-100])
     out, _ = finish(start(folder, "--resume", f"--steps={reached(folder) + 20}"))
-    assert f"warning: {newest.relative_to(folder)} is not a whole checkpoint" in out
+    assert f"warning: {newest.relative_to(folder)} is not a complete checkpoint" in out
     log = [json.loads(line)["step"] for line in (folder / "run/log.jsonl").read_text().splitlines()]
     assert log == sorted(set(log))
 
@@ -161,7 +161,7 @@ def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
 def here(tmp_path, monkeypatch):
     """A folder with a book, where runs end with a stand-in for the export."""
     monkeypatch.setattr(stages, "export_saved_model", stand_in)
-    monkeypatch.setattr(stages, "show_outputs", lambda *_: "")
+    monkeypatch.setattr(stages, "sample_outputs", lambda *_: "")
     monkeypatch.chdir(book(tmp_path))
     return tmp_path
 
@@ -177,7 +177,9 @@ def test_resume_and_what_may_differ(here, capsys):
     (here / "run").mkdir()
     assert train("--resume", "--steps=10") == 0  # no checkpoint: from the beginning
     result = json.loads((here / "run/result.json").read_text())
-    assert train("--resume", "--steps=12", "--early_stop=5") == 0  # more steps: goes on, exports to the same place
+    assert (
+        train("--resume", "--steps=12", "--early_stopping_patience=5") == 0
+    )  # more steps: goes on, exports to the same place
     assert json.loads((here / "run/result.json").read_text())["steps"] == 12
     assert result["export_dir"] == "export"
     capsys.readouterr()
@@ -210,7 +212,7 @@ def test_foreign_and_damaged_checkpoints(here, capsys):
     for path in here.glob("run/checkpoints/step-*.npz"):
         path.write_bytes(b"")
     assert train("--steps=12", "--resume") == 2
-    assert "no checkpoint in run/checkpoints is whole" in capsys.readouterr().err
+    assert "no checkpoint in run/checkpoints is complete" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -244,7 +246,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(here, capsys, monkeypatch):
 
 
 def test_early_stop_and_epochs(here, capsys):
-    assert train("--steps=1000", "--learning_rate=0", "--eval_every=2", "--early_stop=3") == 0
+    assert train("--steps=1000", "--learning_rate=0", "--eval_every=2", "--early_stopping_patience=3") == 0
     assert "stopping early at step 8" in capsys.readouterr().out
     assert train("--epochs=2", "--run_dir=other", "--export_dir=other_export") == 0
     task = rnnzoo.create_task("char_lm", data="book.txt", batch_size=3, seq_length=9)
@@ -278,6 +280,6 @@ def test_no_gradient_crosses_from_batch_to_batch(here):
 
 
 def test_stopped_after_the_last_step(here, capsys, monkeypatch):
-    monkeypatch.setattr(stages, "draw_curve", lambda folder: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(stages, "draw_loss_curve", lambda folder: os.kill(os.getpid(), signal.SIGTERM))
     assert train("--steps=5") == 143
     assert "stopped before the export" in capsys.readouterr().err and not (here / "export").exists()

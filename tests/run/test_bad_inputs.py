@@ -22,7 +22,7 @@ from rnnzoo import config, generate, predict
 from rnnzoo.inspect import __main__ as inspect_command
 from rnnzoo.run import cli
 from rnnzoo.training import TrainingOptions, checkpoint
-from tests.test_run_directory import contents
+from tests.run.test_run_directory import contents
 
 ROOT = Path(rnnzoo.__file__).parent.parent
 SEED, COUNT, PROCESSES = 19, 540, 40
@@ -166,7 +166,7 @@ def unknown_name(rng, folder):
         (["--model=recursive", "--data=book.txt", "--steps=2", "--units=3"], "recursive"),
         (["--model=seq2seq", "--data=book.txt", *SMALL], "seq2seq"),
         (["--model=elman", "--task=pairs", "--data=pairs.tsv", *SMALL], "elman"),
-        (["--model=recursive", "--task=listops", "--longest=5", "--units=3"], "longest"),
+        (["--model=recursive", "--task=listops", "--max_length=5", "--units=3"], "max_length"),
         (["--task=reverse", "--data=book.txt"], "data"),
         (["--task=adding", "--epochs=2", *SMALL], "epochs"),
         (["--label_smoothing=.1", "--task=adding", *SMALL], "label_smoothing"),
@@ -190,7 +190,7 @@ def unknown_name(rng, folder):
         (["--activation=glu", "--data=book.txt"], "glu"),
         (["--activation=threshold", "--data=book.txt"], "threshold"),
         (["--task=classify", "--data=texts.csv", "--text_column=" + "9" * 5000], "text_column"),
-        (["--task=forecast", "--data=numbers.csv", "--season=10000000000000000000"], "season"),
+        (["--task=forecast", "--data=numbers.csv", "--seasonal_period=10000000000000000000"], "seasonal_period"),
         (["--model=decoder", "--task=waveform", "--cycles=1e307"], "cycles"),
         (["--flagfile=pipe"], "flagfile"),
         (["--data=n\udcff.txt"], "data"),
@@ -209,7 +209,7 @@ def bad_path(rng, folder):
     )
     arguments = of(task, WHOLE[task][0])
     option = rng.choice(["data", *(f.name for f in dataclasses.fields(config.options_class(rnnzoo.TASKS[task])))])
-    option = option if option in ("valid_data", "test_data", "vectors") else "data"
+    option = option if option in ("validation_data", "test_data", "vectors") else "data"
     return Case("train", [*arguments, f"--{option}={named}"], (named, named[:50]))
 
 
@@ -497,8 +497,15 @@ def test_every_size_is_known_to_the_estimate(tmp_path, monkeypatch, capsys):
         error = capsys.readouterr().err
         assert option in error and ("GiB of memory" in error or "must be at most" in error), error
         assert time.monotonic() - began < PATIENCE
-    bounded = {"min_count", "vocabulary_size", "data_size", "source_max", "target_max", "longest"}  # by the data
-    bounded |= {"season", "first_year", "last_year", "sampling_steps"}  # no memory
+    bounded = {
+        "min_count",
+        "vocabulary_size",
+        "data_size",
+        "max_source_length",
+        "max_target_length",
+        "max_length",
+    }  # by the data
+    bounded |= {"seasonal_period", "first_year", "last_year", "scheduled_sampling_steps"}  # no memory
     whole_numbers = {
         field.name
         for registry in (rnnzoo.MODELS, rnnzoo.TASKS)

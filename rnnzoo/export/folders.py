@@ -1,0 +1,102 @@
+"""Folders of exports: temporary folders, leftovers of killed processes, protection of existing files."""
+
+import contextlib
+import glob
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import UserError, refuse_pattern
+from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
+from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
+
+OLD = "old"  # in the temporary folder: the replaced export
+GRAPH = "saved_model.pb"
+OTHER_FILES = {LOCK, OWNER, "assets", "assets.extra", "fingerprint.pb", "variables"}  # of a SavedModel
+TEMPORARY_FILES = {LOCK, OWNER, OLD, "saved_model", "probes.npz"}  # in a temporary folder
+
+
+@contextlib.contextmanager
+def locked_folder(path: Path) -> Iterator[Path]:
+    """Creates a locked temporary folder beside an export; without its lock, it is a leftover and swept."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True) as name:
+        lock = FolderLock(Path(name))
+        lock.acquire()
+        try:
+            yield Path(name)
+        finally:
+            lock.release()
+
+
+def sweep_leftovers(path: Path) -> None:
+    """Removes temporary folders that killed exports to `path` left beside it.
+
+    An earlier export that was moved aside when the process was killed gets its name back.
+    """
+    for folder in sorted(path.parent.glob(f".{glob.escape(path.name)}-*")):
+        temporary = re.fullmatch(rf"\.{re.escape(path.name)}-(old-)?[a-z0-9_]{{8}}", folder.name)
+        if temporary is None or folder.is_symlink() or not folder.is_dir() or is_locked(folder):
+            continue
+        old = folder if temporary[1] else folder / OLD  # the former by versions before 0.3
+        moved_aside = (old / GRAPH).is_file()
+        ours = moved_aside if temporary[1] else {file.name for file in folder.iterdir()} <= TEMPORARY_FILES
+        if moved_aside and not (path / GRAPH).is_file():
+            ours = ours and _move_back(old, path)
+        if ours:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move_back(old: Path, path: Path) -> bool:
+    """Gives an export its name back, the graph last; returns False if something else has the name."""
+    path.mkdir(exist_ok=True)  # it may exist with a lock, or be partly moved back
+    if not {file.name for file in path.iterdir()} <= OTHER_FILES:
+        return False
+    files = [file for file in old.iterdir() if file.name not in (LOCK, OWNER)]
+    for file in sorted(files, key=lambda file: file.name == GRAPH):
+        file.rename(path / file.name)
+    return True
+
+
+def replace_export(written: Path, path: Path) -> None:
+    """Gives a folder its name; an earlier export of that name is removed afterwards."""
+    old = written.with_name(OLD)
+    if path.exists():
+        path.rename(old)
+    try:
+        written.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+
+
+def read_export_config(path: Path) -> dict[str, Any]:
+    """Reads the configuration of an export; empty if there is none, or it is not of this package."""
+    try:
+        return read_json(path / "assets.extra" / "config.json", EXPORT_CONFIG)
+    except UserError:
+        return {}
+
+
+def refuse_export(path: Path, overwrite: bool) -> None:
+    """Raises `UserError` for a folder that an export cannot have, or that is not empty.
+
+    A SavedModel may be in it if it may be overwritten.
+    """
+    refuse_pattern(path)
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise UserError(f"{path} is the folder that this runs in, or one above it; choose another for the export")
+    refuse_non_empty(path, overwrite)
+    if path.is_dir() and not is_empty(path) and not (path / GRAPH).is_file():
+        raise UserError(
+            f"{path} holds something that is not a SavedModel; it will not be replaced, choose another name"
+        )
+
+
+def refuse_non_empty(path: Path, overwrite: bool) -> None:
+    """Raises `UserError` if a folder that must not be overwritten is not empty."""
+    if (path.exists() and not path.is_dir()) or (path.is_dir() and not is_empty(path) and not overwrite):
+        raise UserError(f"{path} holds something already; choose another name or add --overwrite")
