@@ -1,8 +1,6 @@
-"""Writes docs/architectures.md and the diagrams in docs/images from the registered models.
+"""Writes docs/architectures.md and the diagrams in docs/images from the registered models: python docs/architectures.py
 
-python docs/architectures.py
-
-Equations, references and weight counts are those of the code; this file adds the diagrams and when to use what.
+Equations, references and weight counts come from the code; this file adds the diagrams and the uses of each model.
 """
 
 import dataclasses
@@ -42,7 +40,7 @@ LAYERS = {
     "decoder": "Decoder",
     "recursive": "Recursive",
 }
-ARRANGED = {
+LAYER_CLASSES = {
     "stacked": Stack,
     "deep-input": DeepInput,
     "deep-transition": DeepTransition,
@@ -51,45 +49,43 @@ ARRANGED = {
     "seq2seq": Decoder,
     "decoder": Decoder,
 }
-WRITERS = ("seq2seq", "decoder")  # a source in, a sequence out
+SEQ2SEQ = ("seq2seq", "decoder")  # from a source to a sequence
 
-WHEN = {
-    "dampened": "To see what feedback alone does. Each unit leaks at the one rate lambda, so it keeps a trace of the "
-    "recent past and no more; the base of every comparison.",
-    "elman": "Short memory, small and fast models, and as the plain network of the literature. Its gradient fades or "
-    "grows by a factor a step: some tens of steps are its reach.",
-    "feedforward": "As the baseline without recurrence. Where it does as well as the others, the task needs no memory "
+USES = {
+    "dampened": "The base of every comparison: it shows what feedback alone achieves. Each unit decays at the same rate "
+    "lambda, so it remembers the recent past only.",
+    "elman": "Short memory, and small, fast models; the plain network of the literature. Its gradient shrinks or grows "
+    "by a constant factor at each step, which limits its memory to some tens of steps.",
+    "feedforward": "The baseline without recurrence. If it performs as well as the others, the task needs no memory "
     "beyond its window.",
-    "gru": "Where an LSTM would do: three quarters of its weights and one state. Prefer `reset_after` (the default): "
-    "one product a step, and the weights of Keras and torch.",
-    "indrnn": "Long sequences with many thin layers: stack it (`--layers=4` and more) and bound the weights "
-    "(`--recurrent_max`). A step has no matrix product, so it is the fastest.",
-    "jordan": "Where what was put out last matters more than a hidden state: control, and sequences of actions.",
-    "lstm": "The first thing to try on text, tags and series. `--zoneout` and `--recurrent_dropout` against "
-    "overfitting, `--projection` for a large cell with a small state.",
-    "lstm-layernorm": "When training an LSTM is unstable or its batches are small; slower, for it normalises at every "
-    "step.",
-    "lstm-peephole": "Precise timing: intervals and counts, which the gates read from the cell itself.",
-    "stacked": "The usual way to make a network deep: two or three layers, with `--residual` for more, and "
-    "`--output_dropout` between them.",
-    "deep-input": "Where a step's input is raw and wide, as piano rolls or sensor frames are: features first, memory "
-    "after.",
-    "deep-transition": "Where one step must do more than one layer can. Harder to train: add `--shortcut`.",
-    "deep-output": "Where the output is a complicated function of the state, as a distribution over combinations is.",
-    "bidirectional": "Whenever the whole sequence is there before the first answer is wanted: tagging, classifying. "
-    "Not for streams, and not for language models.",
-    "seq2seq": "Whenever what comes out is another sequence than what goes in: translation, transcription, rewriting. "
-    "`--attention` for sources longer than a few symbols, `--bidirectional_encoder` for most, `--attention=none --reverse_source` "
-    "to see what a fixed context can hold.",
+    "gru": "An alternative to the LSTM with three quarters of its weights and one state. Prefer `reset_after` (the "
+    "default): it needs one product at each step, and has the weights of Keras and torch.",
+    "indrnn": "Long sequences with many small layers: stack it (`--layers=4` and more) and bound the recurrent weights "
+    "(`--recurrent_max`). Its steps have no matrix product, so it is the fastest.",
+    "jordan": "Tasks where the last output matters more than a hidden state: control, and sequences of actions.",
+    "lstm": "The first choice for text, tags and series. Use `--zoneout` and `--recurrent_dropout` against overfitting, "
+    "`--projection` for a large cell state with a small hidden state.",
+    "lstm-layernorm": "Unstable training or small batches; slower, because it normalizes at every step.",
+    "lstm-peephole": "Precise timing: intervals and counts, which the gates read from the cell state.",
+    "stacked": "The usual deep network: two or three layers, with `--residual` for more, and `--output_dropout` between "
+    "them.",
+    "deep-input": "Raw, wide inputs such as piano rolls or sensor frames, which need features before memory.",
+    "deep-transition": "Transitions that are too complex for one layer. It is harder to train: add `--shortcut`.",
+    "deep-output": "Outputs that are a complicated function of the state, such as a distribution over combinations.",
+    "bidirectional": "Tasks where the whole sequence is known before the first output: tagging and classification. It "
+    "is not causal, so it suits neither streams nor language models.",
+    "seq2seq": "Tasks whose output is another sequence: translation, transcription, rewriting. Use `--attention` for "
+    "sources longer than a few tokens, `--bidirectional_encoder` for most tasks, and `--attention=none "
+    "--reverse_source` to see what a fixed context can hold.",
     "decoder": "One to many: a sequence from a label, such as a name in a language, or from a few numbers.",
-    "recursive": "Where the structure is known and is no sequence: expressions, syntax trees, parsed sentences. From a "
-    "leaf to the root it is as short as the tree is high. `tree-lstm-binary` where the order of children counts, "
-    "`tree-lstm-childsum` or `tree-gru` where there are many; `tree-rnn` and `rntn` to compare.",
+    "recursive": "Data with a known tree structure: expressions, syntax trees, parsed sentences. The path from a leaf "
+    "to the root is as short as the tree is high. Use `tree-lstm-binary` if the order of children matters, "
+    "`tree-lstm-childsum` or `tree-gru` for many children; `tree-rnn` and `rntn` are for comparison.",
 }
 
 
 def unrolled(rows, recurrent):
-    """Three steps side by side; `rows` from the bottom up, arrows along time in the rows of `recurrent`."""
+    """Draws three time steps: `rows` from the bottom up, arrows along time in the rows of `recurrent`."""
     d = Diagram()
     for i, time in enumerate(TIMES):
         for y, row in enumerate(rows):
@@ -284,12 +280,12 @@ DIAGRAMS = {
 
 
 def weight_count(name):
-    """Weights of the core for so many features and units, without the output layer."""
+    """Returns the number of weights of the core, without the output layer."""
     spec = rnnzoo.TaskSpec("features", "class", True, FEATURES, 2, "cross_entropy")
     if name == "recursive":
         spec = dataclasses.replace(spec, inputs="tree", per_step=False, arity=2)
         return rnnzoo.create_model(name, spec, units=UNITS, embedding=FEATURES).core.count_params()
-    if name in WRITERS:
+    if name in SEQ2SEQ:
         kind = {"inputs": "pair", "outputs": "vector", "source": "features", "source_length": 1, "output_length": 2}
         model = rnnzoo.create_model(name, dataclasses.replace(spec, **kind, loss="mse"), units=UNITS)
         return model.count_params() - model.head.count_params()
@@ -297,13 +293,13 @@ def weight_count(name):
 
 
 def described(name):
-    """First line, equations and references of a model, from the docstrings of the code."""
+    """Returns first line, equations and references of a model, from its docstrings."""
     if name == "recursive":
         first, equations, *_, reference = inspect.getdoc(rnnzoo.MODELS[name]).split("\n\n")
         return first.replace("\n", " "), equations + "\n" + compositions(), " ".join(reference.split())
-    documented = ARRANGED.get(name) or rnnzoo.CELLS[name]
+    documented = LAYER_CLASSES.get(name) or rnnzoo.CELLS[name]
     text = inspect.getdoc(documented)
-    if name in WRITERS:
+    if name in SEQ2SEQ:
         first, *_, reference = inspect.getdoc(rnnzoo.MODELS[name]).split("\n\n")
         equations = inspect.getdoc(Attention).split("\n\n")[1] if name == "seq2seq" else ""
         return first, equations, " ".join(reference.split())
@@ -316,7 +312,7 @@ def described(name):
 
 
 def compositions():
-    """Each composition: its first line and its equations."""
+    """Returns the first line and the equations of each composition."""
     parts = []
     for name in rnnzoo.COMPOSITIONS:
         first, equations, *_ = inspect.getdoc(rnnzoo.COMPOSITIONS[name]).split("\n\n")
@@ -327,34 +323,34 @@ def compositions():
 def section(name):
     first, equations, reference = described(name)
     count = weight_count(name)
-    of_lstm = name in ("bidirectional", *WRITERS)
+    of_lstm = name in ("bidirectional", *SEQ2SEQ)
     own = " (composition `tree-lstm-binary`)" if name == "recursive" else ""
-    cell = own if name not in ARRANGED else f" (cell `{'lstm' if of_lstm else 'elman'}`)"
+    cell = own if name not in LAYER_CLASSES else f" (cell `{'lstm' if of_lstm else 'elman'}`)"
     lines = [f"## `{name}`", "", first, "", f"![{name}](images/{name}.svg)", ""]
     lines += [equations, ""] if equations else []
-    lines += [f"Layer `rnnzoo.layers.{LAYERS[name]}`; {count:,} weights{cell}.", "", WHEN[name], "", reference, ""]
+    lines += [f"Layer `rnnzoo.layers.{LAYERS[name]}`; {count:,} weights{cell}.", "", USES[name], "", reference, ""]
     return "\n".join(lines)
 
 
 HEAD = f"""# Architectures
 
-Written by `python docs/architectures.py` from the models that are registered: equations and references are those of
-the code, weight counts those of {FEATURES} inputs and {UNITS} units, without the output layer. Any model can be deeper
-by the flags of the four deep ones (`--layers --input_depth --transition_depth --shortcut --output_depth`), and those
-take any cell (`--cell`): `--model=deep-transition --transition_depth=2 --shortcut --output_depth=2` is DOT(S)-RNN.
-Steps are written t; an arrow between boxes of different steps is the recurrence.
+This page is written by `python docs/architectures.py` from the registered models: equations and references come from
+the code, weight counts are those for {FEATURES} inputs and {UNITS} units, without the output layer. Every model accepts
+the flags of the four deep models (`--layers --input_depth --transition_depth --shortcut --output_depth`), and the deep
+models accept any cell (`--cell`): `--model=deep-transition --transition_depth=2 --shortcut --output_depth=2` is
+DOT(S)-RNN. In the diagrams t is the time step; an arrow between boxes of different time steps is the recurrence.
 
 """
 
 
 def page():
-    """The text of docs/architectures.md."""
+    """Returns the text of docs/architectures.md."""
     order = [*(n for n in LAYERS), *(n for n in rnnzoo.list_models() if n not in LAYERS)]
     return re.sub(r"\n{3,}", "\n\n", HEAD + "\n".join(section(name) for name in order))
 
 
 def pictures():
-    """The text of each diagram, by file name."""
+    """Returns the text of each diagram, by file name."""
     return {f"{name}.svg": draw().svg() for name, draw in DIAGRAMS.items()}
 
 

@@ -139,7 +139,7 @@ REFUSED = {
     "other inputs": (
         lambda: LSTM(5),
         LSTM_1 | {"weight_ih_l0": np.ones((20, 3))},
-        r"of shape \(3, 20\), not \(4, 20\)",
+        r"the shape \(3, 20\), expected \(4, 20\)",
     ),
     "not in torch": (lambda: rnnzoo.layers.JordanRNN(5), LSTM_1, "torch has no JordanCell"),
     "reset before": (lambda: GRU(5, reset_after=False), LSTM_1, "reset_after=True"),

@@ -154,7 +154,7 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
 def summary_lines(found: dict[str, Any]) -> list[str]:
     """Returns the lines to print."""
     return [
-        f"{layer}, {when} training: the gradient {part['says']}"
+        f"{layer}, {when} training: the gradient {part['summary']}"
         for when in found
         for layer, part in found[when].items()
     ]

@@ -299,13 +299,13 @@ def test_what_cannot_be_composed_is_refused():
         ([[2, 0, 1], [0, 0, 0], [0, 0, 0]], "parent of a node is padding"),
         ([[3, 0, 1], [3, 0, 1], [0, 0, 2]], "two children of a node have the same child index"),
         ([[0, 0, 2], [0, 0, 0], [0, 0, 0]], "level of a node without children is not 1"),
-        ([[3, -1, 1], [3, 1, 1], [0, 0, 2]], "not below 0"),
-        ([[3, 0, -1], [3, 1, 1], [0, 0, 2]], "a level is 0 at padding"),
+        ([[3, -1, 1], [3, 1, 1], [0, 0, 2]], "must be at least 0"),
+        ([[3, 0, -1], [3, 1, 1], [0, 0, 2]], "level must be 0 at padding"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             layer(two, tf.constant([fine, bad]))
     assert layer(two, tf.constant([fine, [[7, 7, 0]] * 3]))[1].numpy().any() == 0  # what stands at padding
-    with pytest.raises(ValueError, match="are not of the same nodes"):
+    with pytest.raises(ValueError, match="do not have the same nodes"):
         layer(tf.zeros([2, 5, UNITS]), tf.constant([fine, fine]))
     with pytest.raises(ValueError, match="composition is one of"):
         Recursive("tree-rnn")

@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import rnnzoo
 from rnnzoo.data.tokens import split_words, split_words_and_punctuation
-from rnnzoo.export import ExportError, SequenceServing
+from rnnzoo.export import ExportError, LanguageModelServing
 from rnnzoo.models.sampling import sample_token
 from rnnzoo.spec import SPECIAL_TOKENS
 from tests.helpers import fresh_python
@@ -106,7 +106,7 @@ def test_inputs_are_dynamic_and_named(exported):
 
 def test_names_are_the_same_when_built_three_times(exported):
     for _ in range(2):
-        again = SequenceServing(rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)).functions
+        again = LanguageModelServing(rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)).functions
         for name, f in exported[2].items():
             arguments = {spec.name: spec for spec in again[name].structured_input_signature[0]}
             assert arguments == f.structured_input_signature[1]
@@ -154,12 +154,12 @@ def test_what_holds_something_is_not_overwritten(exported, tmp_path):
 
 
 def test_a_foreign_model_is_refused(tmp_path):
-    with pytest.raises(rnnzoo.UserError, match=r"models of rnnzoo\.create_model, not int"):
+    with pytest.raises(rnnzoo.UserError, match=r"models of rnnzoo\.create_model, got int"):
         rnnzoo.export_saved_model(3, tmp_path / "x")
 
 
 def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
-    model, probes = exported[0], SequenceServing.probes
+    model, probes = exported[0], LanguageModelServing.probes
 
     def changed(serving):
         found = probes(serving)
@@ -170,7 +170,7 @@ def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
     old.mkdir()
     (old / "saved_model.pb").write_text("precious")
     kept = model.head.bias.numpy()
-    monkeypatch.setattr(SequenceServing, "probes", changed)
+    monkeypatch.setattr(LanguageModelServing, "probes", changed)
     with pytest.raises(ExportError, match="does not answer as the model does"):
         rnnzoo.export_saved_model(model, old, overwrite=True)
     model.head.bias.assign(kept)

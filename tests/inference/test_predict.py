@@ -149,12 +149,12 @@ def test_labels_and_numbers(tmp_path):
     with pytest.raises(rnnzoo.UserError, match="is not an export of this package"):
         Predictor(path)
     path = exported(tmp_path / "numbers", "elman", rnnzoo.create_task("adding"))
-    with pytest.raises(rnnzoo.UserError, match="does not read text"):
+    with pytest.raises(rnnzoo.UserError, match="does not answer lines of text"):
         Predictor(path)
     unlabelled = rnnzoo.create_task("copy")
     unlabelled.spec = dataclasses.replace(unlabelled.spec, labels=())
     path = exported(tmp_path / "steps", "elman", rnnzoo.create_task("copy"))
     assert answers(path, [b"12\n"])[0][0].split()  # the symbol at each step
     path = exported(tmp_path / "bits", "elman", unlabelled)
-    with pytest.raises(rnnzoo.UserError, match="answer with text"):
+    with pytest.raises(rnnzoo.UserError, match="does not answer lines of text"):
         Predictor(path)

@@ -197,7 +197,7 @@ def test_impure_steps_are_refused():
             h = self.inner(x + r)
             return h, (h,)
 
-    with pytest.raises(ValueError, match=r"Late makes weights in recurrent\(\) or step\(\)"):
+    with pytest.raises(ValueError, match=r"Late creates weights in recurrent\(\) or step\(\)"):
         LAYERS.RNN(Late(3))(normal(2, 4, 3))
 
 

@@ -217,7 +217,7 @@ def test_a_stateful_model_predicts_on_from_batch_to_batch(name):
 def test_a_stateful_layer_refuses_a_batch_of_another_size(name):
     layer = OURS[name](UNITS, stateful=True)
     layer(sequences())
-    with pytest.raises(ValueError, match=f"batch of {BATCH}, but was given 1"):
+    with pytest.raises(ValueError, match=f"fixed at {BATCH}, but got 1"):
         layer(sequences()[:1])
     with pytest.raises(ValueError, match="batch"):
         OURS[name](UNITS, stateful=True)(keras.Input((TIME, FEATURES)))

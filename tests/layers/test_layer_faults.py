@@ -239,7 +239,7 @@ def test_layers_in_place_of_cells_and_cells_in_place_of_layers():
         L.DeepTransition(L.LSTM(4), 5)
     with pytest.raises(ValueError, match="it is a layer already"):
         L.RNN(L.LSTM(4))
-    with pytest.raises(ValueError, match=r"is a cell, one step of a layer: give rnnzoo\.layers\.RNN\(cell\)"):
+    with pytest.raises(ValueError, match=r"is a cell: use the layer rnnzoo\.layers\.RNN\(cell\)"):
         L.Stack([L.LSTM(4), rnnzoo.cells.LSTMCell(4)])
     with pytest.raises(ValueError, match=r"rnnzoo\.layers\.Stack"):
         L.RNN([L.LSTM(4), L.LSTM(4)])

@@ -37,7 +37,7 @@ def book(folder):
 
 MAIN = """
 import sys
-from rnnzoo import run
+from rnnzoo.run import stages
 from rnnzoo.run.cli import main
 from tests.helpers import stand_in
 stages.export_saved_model = stand_in
