@@ -52,7 +52,7 @@ LAYER_CLASSES = {
 SEQ2SEQ = ("seq2seq", "decoder")  # from a source to a sequence
 
 USES = {
-    "dampened": "The base of every comparison: it shows what feedback alone achieves. Each unit decays at the same rate "
+    "dampened": "The base of every comparison: it shows what feedback alone does. Each unit decays at the same rate "
     "lambda, so it remembers the recent past only.",
     "elman": "Short memory, and small, fast models; the plain network of the literature. Its gradient shrinks or grows "
     "by a constant factor at each step, which limits its memory to some tens of steps.",
@@ -63,11 +63,11 @@ USES = {
     "indrnn": "Long sequences with many small layers: stack it (`--layers=4` and more) and bound the recurrent weights "
     "(`--recurrent_max`). Its steps have no matrix product, so it is the fastest.",
     "jordan": "Tasks where the last output matters more than a hidden state: control, and sequences of actions.",
-    "lstm": "The first choice for text, tags and series. Use `--zoneout` and `--recurrent_dropout` against overfitting, "
-    "`--projection` for a large cell state with a small hidden state.",
+    "lstm": "The first choice for text, tags and series. `--zoneout` and `--recurrent_dropout` reduce overfitting, "
+    "`--projection` allows a large cell state with a small hidden state.",
     "lstm-layernorm": "Unstable training or small batches; slower, because it normalizes at every step.",
     "lstm-peephole": "Precise timing: intervals and counts, which the gates read from the cell state.",
-    "stacked": "The usual deep network: two or three layers, with `--residual` for more, and `--output_dropout` between "
+    "stacked": "The usual deep network: two or three layers, `--residual` for more, and `--output_dropout` between "
     "them.",
     "deep-input": "Raw, wide inputs such as piano rolls or sensor frames, which need features before memory.",
     "deep-transition": "Transitions that are too complex for one layer. It is harder to train: add `--shortcut`.",

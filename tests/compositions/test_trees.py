@@ -307,7 +307,7 @@ def test_what_cannot_be_composed_is_refused():
     assert layer(two, tf.constant([fine, [[7, 7, 0]] * 3]))[1].numpy().any() == 0  # what stands at padding
     with pytest.raises(ValueError, match="do not have the same nodes"):
         layer(tf.zeros([2, 5, UNITS]), tf.constant([fine, fine]))
-    with pytest.raises(ValueError, match="composition is one of"):
+    with pytest.raises(ValueError, match="composition must be one of"):
         Recursive("tree-rnn")
     with pytest.raises(ValueError, match="inputs have 7 features, units are 4"):
         Recursive(rnnzoo.compositions.TreeRNN(4)).build((None, None, 7))

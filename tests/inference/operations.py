@@ -1,6 +1,6 @@
-"""The operations of exports of every kind and model, by TensorFlow version: `python -m tests.inference.operations` records them.
+"""The operations in exports of every kind and model, by TensorFlow version.
 
-The file `operations.json` beside it holds those of each version that this was run under.
+`python -m tests.inference.operations` adds those of the installed version to `operations.json`.
 """
 
 import dataclasses
