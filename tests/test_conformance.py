@@ -59,7 +59,7 @@ def test_shape_finite_gradients_graph_mask_stream(name, kind):
 
 @pytest.mark.parametrize("cell", often("feedforward", "lstm", of=rnnzoo.list_cells()))
 @pytest.mark.parametrize("name", ARRANGEMENTS)
-def test_every_arrangement_of_every_cell(name, cell):
+def test_every_wrapper_of_every_cell(name, cell):
     """All depths at once where there is a transition to deepen; with zoneout and the like where the cell has it."""
     options = {"cell": cell, "layers": 2, "residual": True, "output_dropout": 0.1, "input_depth": 2, "output_depth": 2}
     if name == "deep-transition" and cell == "feedforward":
@@ -145,7 +145,7 @@ def test_trains_under_xla(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - set(CAUSAL)))
-def test_what_reads_ahead_is_no_language_model(name):
+def test_non_causal_models_are_not_language_models(name):
     with pytest.raises(rnnzoo.UserError, match="is bidirectional, so it cannot be a language model"):
         model_for(name, SPECS["text"])
 
@@ -160,7 +160,7 @@ def test_no_output_depends_on_later_inputs(name):
 
 
 @pytest.mark.parametrize("name", often("gru", of=MODELS))
-def test_training_goes_on_from_a_checkpoint(name, tmp_path):
+def test_training_continues_from_a_checkpoint(name, tmp_path):
     """Restored in a new trainer after three of six steps, with all noise on: the same weights."""
 
     def trainer():
@@ -221,7 +221,7 @@ REST = [case for case in EVERY if case not in EXPORTED]
 
 
 @pytest.mark.parametrize(("name", "kind"), EXPORTED + [pytest.param(*case, marks=pytest.mark.slow) for case in REST])
-def test_export_answers_like_the_model(name, kind, tmp_path):
+def test_export_gives_the_models_answers(name, kind, tmp_path):
     """Writing compares the export with the model in a fresh process; here it is compared by another way."""
     spec = SPECS[kind]
     model = model_for(name, spec)

@@ -32,7 +32,7 @@ def test_a_model_in_a_keras_file():
 
 
 @pytest.mark.slow
-def test_a_run_goes_on(tmp_path):
+def test_old_run_resumes(tmp_path):
     """A run of 0.1.0 that ended after 6 steps has the weights of a run of this version after them, and goes on."""
     (tmp_path / "book.txt").write_text(LINES)
     folders = []
@@ -58,7 +58,7 @@ def flags_of(run, tmp_path):
     return [*FLAGS, f"--data={tmp_path / 'book.txt'}", f"--run_dir={run}", f"--export_dir={run}-export", "--resume"]
 
 
-def test_an_export_of_it_is_refused_with_its_version(tmp_path):
+def test_old_export_is_refused_with_its_version(tmp_path):
     shutil.copytree(OLD / "export", tmp_path / "export")
     (tmp_path / "export" / "saved_model.pb").write_bytes(b"")
     with pytest.raises(rnnzoo.UserError, match=r"was exported by rnnzoo 0\.1\.0, whose signatures"):

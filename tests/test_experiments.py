@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.slow
-def test_all_run_in_their_quick_versions():
+def test_all_experiments_run_in_quick_mode():
     done = subprocess.run(
         [sys.executable, "-m", "experiments.all", "--quick"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -24,14 +24,14 @@ def test_all_run_in_their_quick_versions():
         assert re.search(rf"^{name}, \d+ s$", done.stdout, re.MULTILINE), done.stdout
 
 
-def test_each_has_a_file_that_says_what_was_published():
+def test_each_experiment_names_the_published_result():
     for name in every.NAMES:
         text = (ROOT / "experiments" / f"{name}.py").read_text(encoding="utf-8").partition('"""')[2].partition('"""')[0]
         assert ("ublished" in text and "seed" in text.lower()) or name in ("reber", "vanishing", "shakespeare"), name
     assert every.BEGIN in every.RESULTS.read_text(encoding="utf-8")
 
 
-def test_results_are_written_in_place(tmp_path, monkeypatch):
+def test_results_are_inserted_into_the_docs(tmp_path, monkeypatch):
     path = tmp_path / "results.md"
     path.write_text(f"before\n{every.BEGIN}\n\n{every.END}\nafter\n", encoding="utf-8")
     monkeypatch.setattr(every, "RESULTS", path)
@@ -56,7 +56,7 @@ def test_the_lexicon_and_its_true_likelihood():
     assert 0 < both[number("book")] < 1 / 3 and both[number("dragon")] > 0
 
 
-def test_trials_side_by_side_do_not_mix():
+def test_parallel_trials_are_independent():
     """What one trial learns depends on its own strings alone."""
     rng = np.random.default_rng(0)
     x, y, _, there = strings(rng, 3)

@@ -5,6 +5,6 @@ import json
 from tests import golden
 
 
-def test_weights_are_as_they_were():
+def test_weight_shapes_equal_the_golden_file():
     kept = json.loads(golden.FILE.read_text(encoding="utf-8"))
     assert golden.weights() == kept, "if that is meant: python -m tests.golden, and say so in CHANGELOG.md"

@@ -72,7 +72,7 @@ def test_imports_go_one_way():
             assert LEVEL[other] <= LEVEL[own] and not apart, f"{path.relative_to(ROOT)} imports {module}"
 
 
-def test_no_module_imports_itself_through_others():
+def test_no_import_cycles():
     graph = {module: set(imports(parse(path).body)) - {module, "rnnzoo"} for module, path in MODULES.items()}
     del graph["rnnzoo"]
     # a package is imported before its modules, and imports them
@@ -100,7 +100,7 @@ def test_files_and_functions_are_short():
                 assert lines <= MAX_FUNCTION_LINES, f"{name}: {node.name} has {lines} lines"
 
 
-def test_importing_defines_no_flag_and_all_names_are_there():
+def test_importing_defines_no_flags_and_all_public_names():
     code = """
 import keras, tensorflow
 from absl import flags

@@ -88,7 +88,7 @@ def test_equal_outputs(kind, layers, both):
 @pytest.mark.parametrize("both", [False, True], ids=["one direction", "both"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kind", [*ROWS, "projected"])
-def test_equals_torch_itself(kind, layers, both, tmp_path):
+def test_equals_installed_torch(kind, layers, both, tmp_path):
     import torch
     from safetensors.torch import save_file
 
@@ -159,7 +159,7 @@ REFUSED |= {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_and_nothing_changed(case):
+def test_refused_weights_change_nothing(case):
     make, state_dict, message = REFUSED[case]
     layer = layer_for(make, 1, False)
     before = layer.get_weights()

@@ -31,7 +31,7 @@ def test_examples_run(number, tmp_path, monkeypatch):
     runpy.run_path(str(example))
 
 
-def test_there_are_examples_of_layers_and_exports():
+def test_readme_has_examples_of_layers_and_exports():
     assert len(EXAMPLES) >= 3
 
 

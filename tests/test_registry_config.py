@@ -39,7 +39,7 @@ def test_unknown_names_the_nearest():
         rnnzoo.CELLS["lstn"]
 
 
-def test_a_cell_registered_later_is_a_model_and_serialisable():
+def test_cell_registered_later_is_a_model_and_serializable():
     @rnnzoo.CELLS.register("late-elman")
     class LateCell(rnnzoo.cells.ElmanCell):
         """A cell of a user's own."""
@@ -98,7 +98,7 @@ def test_spec_round_trip():
     assert TaskSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
-def test_models_and_tasks_share_no_option():
+def test_models_and_tasks_have_different_options():
     """One flag would set both."""
 
     def names(registry):

@@ -71,7 +71,7 @@ def test_padding(score, data):
     assert_close(again, y, 1e-6)
 
 
-def test_mask_of_keras_layers_reaches_it():
+def test_keras_mask_reaches_attention():
     ids = keras.Input([None], dtype="int32")
     embedded = keras.layers.Embedding(9, SIZE, mask_zero=True)(ids)
     a = Attention(UNITS, "general", return_weights=True)(embedded, embedded)[1]
@@ -165,7 +165,7 @@ def test_input_feeding_step_by_step():
     assert_close(layer.gates(x, memory=prepared)["attention"], tf.stack(found_weights, 1))
 
 
-def test_noise_between_the_cells_is_the_same_on_the_way_back():
+def test_dropout_between_cells_is_the_same_in_the_backward_pass():
     attention = Attention(UNITS, dtype="float64")
     cells = [cell("elman", dtype="float64") for _ in range(2)]
     feeding_cell = AttentionCell(cells, attention, SIZE, dropout=0.5, dtype="float64")

@@ -69,7 +69,7 @@ def test_every_cell_has_an_oracle():
 
 
 @pytest.mark.parametrize("name", rnnzoo.list_cells())
-def test_runs_in_keras_own_loop(name):
+def test_runs_in_keras_rnn(name):
     shared = cell(name)
     x, mask = normal(5, 6, 3), tf.constant(MASK)
     theirs = keras.layers.RNN(shared, return_sequences=True)
@@ -88,7 +88,7 @@ def test_unit_forget_bias():
     assert_close(layer.cell.bias, np.ones(4 * UNITS), 0, 0)
 
 
-def test_dampening_is_a_weight_only_if_learned():
+def test_dampening_is_a_weight_only_if_trainable():
     for learned, block_names in ((False, ["kernel", "bias"]), (True, ["kernel", "dampening", "bias"])):
         layer = rnnzoo.layers.DampenedRNN(UNITS, trainable_dampening=learned, dampening=0.25)
         layer.build((None, None, 3))
@@ -140,7 +140,7 @@ def test_zoneout_keeps_units_with_its_probability(name):
         assert_close(now, np.where(kept, old, full), 1e-6)
 
 
-def test_zoneout_is_drawn_anew_at_every_step():
+def test_zoneout_is_sampled_at_every_step():
     layer = rnnzoo.layers.LSTM(50, zoneout=0.5, return_sequences=True, seed=3)
     h = layer(normal(2, 8, 3), training=True).numpy()
     kept = np.equal(h[:, 1:], h[:, :-1])
@@ -149,7 +149,7 @@ def test_zoneout_is_drawn_anew_at_every_step():
 
 
 @pytest.mark.parametrize("options", [{"zoneout": 0.0}, {"projection": None}])
-def test_options_left_out_are_the_plain_lstm(options):
+def test_default_options_give_the_plain_lstm(options):
     x = normal(3, 6, 4)
     a, b = rnnzoo.layers.LSTM(UNITS, **options), keras.layers.LSTM(UNITS)
     a.build(x.shape)
@@ -158,7 +158,7 @@ def test_options_left_out_are_the_plain_lstm(options):
     assert_close(a(x, training=True), b(x, training=True), 1e-6)
 
 
-def test_indrnn_keeps_its_weights_in_bounds():
+def test_indrnn_bounds_its_recurrent_weights():
     layer = rnnzoo.layers.IndRNN(6, recurrent_max=0.5, recurrent_initializer="ones")
     model = keras.Sequential([keras.Input([None, 2]), layer])
     model.compile(keras.optimizers.SGD(0.0), "mse")
@@ -168,7 +168,7 @@ def test_indrnn_keeps_its_weights_in_bounds():
     assert again.recurrent_max == 0.5
 
 
-def test_a_layer_without_gates_says_so():
+def test_gates_of_a_cell_without_gates_are_refused():
     with pytest.raises(ValueError, match="ElmanCell has no gates"):
         rnnzoo.layers.ElmanRNN(3).gates(normal(1, 2, 3))
 
@@ -204,7 +204,7 @@ def test_bad_arguments(make, message):
         make()
 
 
-def test_noise_inside_a_step_is_refused():
+def test_random_numbers_inside_a_step_are_refused():
     class Noisy(rnnzoo.cells.Cell):
         state_size = 3
 

@@ -180,7 +180,7 @@ def test_gradient_equals_finite_differences(name, graph):
 
 
 @pytest.mark.parametrize("name", UNORDERED)
-def test_children_have_no_order(name):
+def test_children_of_unordered_compositions_can_be_permuted(name):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1, 5, UNITS)).astype("float32")
     layer = layer_for(name, "root")
@@ -189,7 +189,7 @@ def test_children_have_no_order(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_equals_each_tree_alone_in_one_trace(name):
+def test_batched_trees_equal_single_trees_in_one_trace(name):
     rng = np.random.default_rng(2)
     trees = [random_tree(rng, size, 2) for size in (1, 30, 7)]
     layer = layer_for(name, "root")
@@ -213,7 +213,7 @@ def test_a_batch_equals_each_tree_alone_in_one_trace(name):
     assert nothing.shape == (3, UNITS) and not nothing.numpy().any()
 
 
-def test_leaning_to_the_left_it_is_elmans_network():
+def test_left_branching_trees_equal_an_elman_network():
     """W = [U; W_x], h_0 the first leaf."""
     rng = np.random.default_rng(3)
     x = rng.normal(size=(2, 6, UNITS)).astype("float32")
@@ -233,7 +233,7 @@ def test_leaning_to_the_left_it_is_elmans_network():
 
 
 @pytest.mark.parametrize("shape", ["deep", "wide"])
-def test_thousands_of_nodes(shape):
+def test_deep_trees_with_thousands_of_nodes(shape):
     """A chain of 1,000 levels, and 5,000 nodes below one; the gradient reaches every leaf."""
     if shape == "deep":
         children = [()] + [part for i in range(999) for part in ((), (2 * i, 2 * i + 1))]
@@ -285,7 +285,7 @@ def test_keras_file_and_mixed_precision(name, tmp_path):
     assert_close(tf.cast(half(inputs, arrays), tf.float32), model([inputs, arrays]), 0.05, 0.05)
 
 
-def test_what_cannot_be_composed_is_refused():
+def test_invalid_structures_are_refused():
     layer = layer_for("tree-rnn")
     three = [tree_structure([(), (), (), (0, 1, 2)])]
     with pytest.raises(tf.errors.InvalidArgumentError, match="a node has more than the 2 children"):
@@ -327,13 +327,13 @@ def test_what_cannot_be_composed_is_refused():
         ("", "column 1: no tree"),
     ],
 )
-def test_bad_brackets(text, message):
+def test_invalid_parentheses(text, message):
     with pytest.raises(rnnzoo.UserError) as error:
         parse_tree(text)
     assert message in str(error.value)
 
 
-def test_labelled_brackets():
+def test_labelled_parentheses():
     tree = parse_tree("(3 (2 It) (4 (2 's) (3 good)))", labelled=True)
     assert tree.tokens == ["It", "'s", "good", "", ""]
     assert tree.children == [(), (), (), (1, 2), (0, 3)]

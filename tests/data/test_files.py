@@ -23,7 +23,7 @@ WIDE = {
 
 @pytest.mark.parametrize("given", ["utf-8", "latin-1", "cp1252"])
 @pytest.mark.parametrize("name", WIDE)
-def test_wide_text_is_named(name, given, tmp_path):
+def test_utf_16_and_utf_32_text_is_recognized(name, given, tmp_path):
     path = tmp_path / "book.txt"
     path.write_bytes(WIDE[name])
     for task in ("char_lm", "word_lm", "tag", "pairs"):
@@ -34,7 +34,7 @@ def test_wide_text_is_named(name, given, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["undefined", "hex", "utf-9", "a\0b", "rot13", ""])
-def test_encodings_that_are_none(name, tmp_path):
+def test_unknown_encodings(name, tmp_path):
     path = tmp_path / "book.txt"
     path.write_text(TEXT)
     with pytest.raises(rnnzoo.UserError, match="encoding"):
@@ -43,7 +43,7 @@ def test_encodings_that_are_none(name, tmp_path):
         rnnzoo.create_task("tag", data=str(path), encoding=name)
 
 
-def test_pipes_devices_and_folders_are_no_files(tmp_path):
+def test_pipes_devices_and_folders_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").write_bytes(b"")
     for name, message in (
@@ -61,13 +61,13 @@ def test_pipes_devices_and_folders_are_no_files(tmp_path):
                 rnnzoo.create_task(task, data=name)
 
 
-def test_an_empty_name_is_no_default():
+def test_empty_file_names_are_refused():
     for task in ("tag", "char_lm", "series"):
         with pytest.raises(rnnzoo.UserError, match="data is empty"):
             rnnzoo.create_task(task, data="")
 
 
-def test_files_of_one_name_are_told_apart(tmp_path):
+def test_files_with_equal_names_are_distinguished(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "book.txt").write_text(TEXT)
@@ -83,7 +83,7 @@ def test_files_of_one_name_are_told_apart(tmp_path):
     assert file_recorder.describe_changes(before, describe()) == "b/book.txt has different contents of the same size"
 
 
-def test_descriptions_differ_where_the_data_do(tmp_path):
+def test_descriptions_of_different_data_differ(tmp_path):
     def describe(text):
         (tmp_path / "book.txt").write_text(text)
         with file_recorder.record_files() as read:
@@ -96,13 +96,13 @@ def test_descriptions_differ_where_the_data_do(tmp_path):
     assert "had 2,640 bytes and has 1,320" in file_recorder.describe_changes(first, describe(TEXT[: len(TEXT) // 2]))
 
 
-def test_the_default_text_is_described_too():
+def test_default_text_is_described():
     with file_recorder.record_files() as read:
         rnnzoo.create_task("char_lm", data_size=50_000)
     assert len(read.files) > 10 and all(path.suffix == ".py" for path in read.files)
 
 
-def test_a_text_that_is_too_short(tmp_path):
+def test_too_short_text_is_refused(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("hello world\n")
     with pytest.raises(rnnzoo.UserError, match=r"short\.txt holds too little text: 10 characters to train on"):
@@ -111,7 +111,7 @@ def test_a_text_that_is_too_short(tmp_path):
         rnnzoo.create_task("word_lm", data=str(path))
 
 
-def test_evaluation_does_not_depend_on_the_batch(tmp_path):
+def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.txt").write_text("".join(f"{i * i % 97} sheep\n" for i in range(300 + 90 * number)))
     found = []
@@ -130,7 +130,7 @@ def test_evaluation_does_not_depend_on_the_batch(tmp_path):
 
 
 @pytest.mark.parametrize("values", ["1e308,-1e308", "1e200,-1e200", "1e155,2e155"])
-def test_values_beyond_any_scale(values, tmp_path):
+def test_values_that_cannot_be_standardized(values, tmp_path):
     (tmp_path / "s.ts").write_text("@data\n" + f"{values}:x\n9,8:y\n" * 9)
     a, b = values.split(",")
     (tmp_path / "s.csv").write_text("a\n" + f"{a}\n{b}\n" * 150)
@@ -143,24 +143,24 @@ def test_values_beyond_any_scale(values, tmp_path):
                 rnnzoo.create_task(task, data=str(tmp_path / name))
 
 
-def test_large_values_that_have_a_scale(tmp_path):
+def test_large_values_are_standardized(tmp_path):
     (tmp_path / "s.csv").write_text("a\n" + "".join(f"{3e38 + 1e37 * (i % 7)}\n" for i in range(300)))
     task = rnnzoo.create_task("forecast", data=str(tmp_path / "s.csv"))
     assert np.isfinite(task.series).all() and 0.9 < task.series.std() < 1.1
 
 
-def test_expressions_that_run_out():
+def test_too_few_different_expressions():
     with pytest.raises(rnnzoo.UserError, match="--max_length=5 leaves too few different expressions"):
         rnnzoo.create_task("listops", max_length=5)
 
 
-def test_labels_that_are_no_text(tmp_path):
+def test_labels_must_be_text_or_numbers(tmp_path):
     np.savez(tmp_path / "s.npz", X=np.zeros([6, 5, 2]), y=np.array([b"\xff", *(b"a",) * 5]))
     with pytest.raises(rnnzoo.UserError, match="y must hold text or numbers"):
         rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
 
 
-def test_pairs_are_read_with_one_table(tmp_path, monkeypatch):
+def test_vocabulary_is_hashed_once(tmp_path, monkeypatch):
     """To look up the vocabulary anew for each text took fifteen times as long as all the rest."""
     from rnnzoo.data import vocabulary
 
@@ -173,7 +173,7 @@ def test_pairs_are_read_with_one_table(tmp_path, monkeypatch):
     assert len(made) >= 1000 and max(made) <= 2 and len(vocabulary._tables) == 2
 
 
-def test_pictures_have_no_boxes(tmp_path):
+def test_figures_have_no_missing_glyphs(tmp_path):
     pytest.importorskip("matplotlib")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of glyphs that are missing
@@ -182,7 +182,7 @@ def test_pictures_have_no_boxes(tmp_path):
     assert figures.label_text("日") in ("日", "U+65E5") and figures.label_text("é≠$") == r"é≠\$"
 
 
-def test_bleu_gives_no_advice(tmp_path, caplog):
+def test_bleu_prints_no_warnings(tmp_path, caplog):
     pytest.importorskip("sacrebleu")
     (tmp_path / "p.tsv").write_text("a b c .\tx y z .\n" * 300)
     task = rnnzoo.create_task("pairs", data=str(tmp_path / "p.tsv"), bleu=True, batch_size=8)
@@ -191,7 +191,7 @@ def test_bleu_gives_no_advice(tmp_path, caplog):
     assert found["bleu"] >= 0 and not [r for r in caplog.records if r.name.startswith("sacrebleu")]
 
 
-def test_halves_of_characters_are_refused(tmp_path):
+def test_unpaired_surrogates_are_refused(tmp_path):
     (tmp_path / "f.txt").write_bytes(b"the quick +2AA- brown fox\n" * 60)
     for task in ("char_lm", "word_lm"):
         with pytest.raises(rnnzoo.UserError, match=r"f\.txt: U\+D800 is an unpaired surrogate"):
@@ -201,13 +201,13 @@ def test_halves_of_characters_are_refused(tmp_path):
         rnnzoo.create_task("classify", data=str(tmp_path / "t.csv"), encoding="utf-7")
 
 
-def test_quotes_that_never_close(tmp_path):
+def test_unclosed_quotes(tmp_path):
     (tmp_path / "t.csv").write_text('text,label\n"a b,x\n' + "c d,y\n" * 20)
     with pytest.raises(rnnzoo.UserError, match=r"t\.csv, line 22: unexpected end of data"):
         rnnzoo.create_task("classify", data=str(tmp_path / "t.csv"))
 
 
-def test_code_that_is_read_does_not_warn():
+def test_parsed_code_does_not_warn():
     from rnnzoo.tasks.ast import parse_python
 
     with warnings.catch_warnings():
@@ -223,7 +223,7 @@ def test_code_that_is_read_does_not_warn():
         {"X": np.full([6, 5, 2], "x"), "y": np.arange(6)},
     ],
 )
-def test_series_of_odd_types(arrays, tmp_path):
+def test_invalid_types_in_series_files(arrays, tmp_path):
     np.savez(tmp_path / "s.npz", **arrays)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -232,21 +232,21 @@ def test_series_of_odd_types(arrays, tmp_path):
 
 
 @pytest.mark.parametrize("lengths", [[-5, 25], [[10, 10]], [10.0, 10.0]])
-def test_lengths_of_music(lengths, tmp_path):
+def test_invalid_lengths_in_music_files(lengths, tmp_path):
     parts = {name: np.zeros([20, 4]) for name in ("train", "valid", "test")}
     np.savez(tmp_path / "m.npz", **parts, **{f"{name}_lengths": np.array(lengths) for name in parts})
     with pytest.raises(rnnzoo.UserError, match="lengths must be whole numbers of at least 0"):
         rnnzoo.create_task("music", data=str(tmp_path / "m.npz"))
 
 
-def test_vectors_are_utf_8_whatever_the_data_are(tmp_path):
+def test_word_vectors_are_utf_8_in_any_encoding_of_the_data(tmp_path):
     (tmp_path / "v.txt").write_bytes("caf\xe9 1 2\n".encode("latin-1"))
     (tmp_path / "t.txt").write_text("(3 (2 It) (4 (2 's) (3 good)))\n(1 (2 so) (0 bad))\n" * 20)
     with pytest.raises(rnnzoo.UserError, match=r"--vectors: .*v\.txt is not utf-8 text; convert it"):
         rnnzoo.create_task("sst", data=str(tmp_path / "t.txt"), vectors=str(tmp_path / "v.txt"))
 
 
-def test_script_of_two_bytes_without_a_mark(tmp_path):
+def test_utf_16_without_a_byte_order_mark(tmp_path):
     (tmp_path / "c.txt").write_bytes(("каждый охотник желает знать\n" * 60).encode("utf-16-be"))
     with pytest.raises(rnnzoo.UserError, match="is not utf-8 text but utf-16-be: give --encoding=utf-16-be"):
         rnnzoo.create_task("char_lm", data=str(tmp_path / "c.txt"))

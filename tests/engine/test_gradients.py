@@ -84,7 +84,7 @@ def loss_of(shared, mask, memory, training):
 
 
 PASSES = {"whole, saved": ("whole", True), "masked, saved": ("masked", True), "masked, run again": ("masked", False)}
-DRAWING = ("zoneout, its mean", "all of them")  # in training they draw: `test_gradients_under_noise`
+DRAWING = ("zoneout, its mean", "all of them")  # in training they draw: `test_gradients_with_dropout_and_zoneout`
 DIFFERENCES = [
     pytest.param(name, *PASSES[which], id=f"{name}, {which}")
     for name in [*CELLS, *OPTIONS, "remembering"]
@@ -123,7 +123,7 @@ NOISY = {
 
 
 @pytest.mark.parametrize("case", NOISY)
-def test_gradients_under_noise(case):
+def test_gradients_with_dropout_and_zoneout(case):
     """What is drawn, once a sequence or once a step, is the same on the way back."""
     name, options = NOISY[case]
     layer = rnnzoo.layers.RNN(cell(name, **options, seed=1, dtype="float64"), return_sequences=True, dtype="float64")
@@ -163,7 +163,7 @@ def test_second_order(name):
 
 
 @pytest.mark.parametrize("name", rnnzoo.list_cells())
-def test_silence_does_not_explode(name):
+def test_zero_inputs_have_finite_gradients(name):
     """Inputs that are zero throughout, as a hidden input is: the gradient of fresh weights stays in bounds."""
     keras.utils.set_random_seed(0)
     layer = rnnzoo.layers.RNN(cell(name))
@@ -230,7 +230,7 @@ def test_unusual_activations(kind, graph, batch):
 
 @pytest.mark.parametrize("training", often(True, of=[True, False]))
 @pytest.mark.parametrize("name", often("lstm", of=["lstm", "gru", "elman"]))
-def test_forward_in_one_graph_and_back_in_another(name, training):
+def test_forward_and_backward_in_different_graphs(name, training):
     layer = rnnzoo.layers.RNN(cell(name), return_sequences=True)
     x = tf.constant(normal(3, 4, 3))
     layer(x)
@@ -256,7 +256,7 @@ def test_forward_in_one_graph_and_back_in_another(name, training):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
-def test_the_way_back_computes_no_activation_again(name):
+def test_backward_pass_reuses_activations(name):
     shared = cell(name)
     shared.build((None, 3))
     state = [tf.zeros([4, s.shape[-1]]) for s in shared.get_initial_state(4)]

@@ -47,7 +47,7 @@ def whole(layer, x, weights, **call):
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("steps", [1, 2, 5])
 @pytest.mark.parametrize("name", LAYERS)
-def test_no_loss_reaches_further_back(name, steps, graph):
+def test_gradients_are_truncated(name, steps, graph):
     layer = LAYERS[name](truncate=steps)
     x = tf.constant(normal(4, 7, 2, dtype="float64"))
     weights = tf.constant(normal(*layer(x).shape, seed=1, dtype="float64"))
@@ -72,7 +72,7 @@ def test_masked_steps_do_not_count(steps):
         assert_close(tf.convert_to_tensor(got), tf.convert_to_tensor(wanted))
 
 
-def test_enough_steps_are_all_of_them_and_files_keep_the_number(tmp_path):
+def test_truncation_beyond_the_length_and_serialization(tmp_path):
     x, weights = tf.constant(normal(2, 6, 2, dtype="float64")), tf.constant(normal(2, 6, 3, seed=1, dtype="float64"))
     cut, full = (LAYERS["gru"](truncate=steps) for steps in (6, None))
     cut(x), full(x)

@@ -49,7 +49,7 @@ def test_generate(exported):
     assert write(signatures, prompts, length=0) == prompts
 
 
-def test_generate_follows_the_model(exported):
+def test_generation_equals_the_model(exported):
     model, _, signatures = exported
     ids = [2]
     for _ in range(8):
@@ -58,7 +58,7 @@ def test_generate_follows_the_model(exported):
     assert write(signatures, [""], length=8, temperature=0.0) == ["".join(SYMBOLS[i] for i in ids[1:])]
 
 
-def test_choose_samples_by_probability():
+def test_tokens_are_sampled_by_probability():
     logits = tf.math.log(tf.constant([[0.3, 0.1, 0.1, 0.1, 0.2, 0.2]] * 4000))
     uniform = tf.random.stateless_uniform([4000], [1, 2])
     chosen = sample_token(logits, uniform).numpy()
@@ -83,12 +83,12 @@ def test_scores_of_strings(exported):
         assert bits == pytest.approx(-wanted / np.log(2) / max(1, len(text)), abs=1e-5)
 
 
-def test_nothing_to_score(exported):
+def test_empty_texts(exported):
     found = exported[2]["serving_default"](text=tf.constant(["", ""]))
     assert found["log_probability"].numpy().tolist() == found["bits_per_char"].numpy().tolist() == [0, 0]
 
 
-def test_bytes_that_are_not_utf8_do_not_stop_it(exported):
+def test_invalid_utf8_is_answered(exported):
     found = exported[2]["serving_default"](text=tf.constant([b"ab\xff\xfe"]))
     assert np.isfinite(found["log_probability"].numpy()).all()
 
@@ -104,7 +104,7 @@ def test_inputs_are_dynamic_and_named(exported):
     assert kept["note"] == 1 and kept["spec"]["vocabulary"] == list(SYMBOLS)
 
 
-def test_names_are_the_same_when_built_three_times(exported):
+def test_signature_names_do_not_depend_on_earlier_models(exported):
     for _ in range(2):
         again = LanguageModelServing(rnnzoo.create_model("lstm", SPEC, units=8, embedding=4)).functions
         for name, f in exported[2].items():
@@ -113,7 +113,7 @@ def test_names_are_the_same_when_built_three_times(exported):
             assert set(again[name].structured_outputs) == set(f.structured_outputs)
 
 
-def test_no_op_that_only_one_device_has(exported):
+def test_no_device_specific_operations(exported):
     stored = saved_model_pb2.SavedModel()
     stored.ParseFromString((exported[1] / "saved_model.pb").read_bytes())
     nodes = [node for graph in stored.meta_graphs for node in graph.graph_def.node]
@@ -143,7 +143,7 @@ print(s["generate"](prompt=tf.constant(["ab"]), **args)["text"].numpy()[0].decod
     assert printed.rstrip("\n") == write(exported[2], ["ab"])[0]
 
 
-def test_what_holds_something_is_not_overwritten(exported, tmp_path):
+def test_existing_files_are_not_overwritten(exported, tmp_path):
     model = exported[0]
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(rnnzoo.UserError, match="holds something already"):
@@ -153,12 +153,12 @@ def test_what_holds_something_is_not_overwritten(exported, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_foreign_model_is_refused(tmp_path):
+def test_other_models_are_refused(tmp_path):
     with pytest.raises(rnnzoo.UserError, match=r"models of rnnzoo\.create_model, got int"):
         rnnzoo.export_saved_model(3, tmp_path / "x")
 
 
-def test_a_wrong_answer_is_not_kept(exported, tmp_path, monkeypatch):
+def test_exports_with_wrong_answers_are_removed(exported, tmp_path, monkeypatch):
     model, probes = exported[0], LanguageModelServing.probes
 
     def changed(serving):
@@ -193,7 +193,7 @@ def test_words_round_trip(tmp_path):
     assert set(split_words(text)) <= set(symbols)
 
 
-def test_text_to_a_class(tmp_path):
+def test_text_classification(tmp_path):
     task = rnnzoo.create_task("temporal_order", batch_size=3, seq_length=20)
     model = rnnzoo.create_model("lstm", task.spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "order"))).signatures
@@ -207,7 +207,7 @@ def test_text_to_a_class(tmp_path):
 
 
 @pytest.mark.slow
-def test_tags_by_name_and_spelled_words(tmp_path):
+def test_tags_and_words_with_characters(tmp_path):
     symbols, letters = (*SPECIAL_TOKENS, "the", "cat"), (*SPECIAL_TOKENS, *"thecasž")
     spec = rnnzoo.TaskSpec(
         "tokens", "class", True, 5, 3, "cross_entropy", ("loss",), symbols, "word", ("B-X", "I-X", "O"), letters, 4
@@ -234,7 +234,7 @@ def test_tags_by_name_and_spelled_words(tmp_path):
     np.testing.assert_allclose(found["outputs"], causal(ids)[:, -1], atol=1e-5)
 
 
-def test_forecasts_in_the_users_own_units(tmp_path):
+def test_forecasts_are_in_the_users_units(tmp_path):
     scale = (((10.0, -5.0), (2.0, 4.0)), ((10.0, -5.0) * 3, (2.0, 4.0) * 3))
     spec = rnnzoo.TaskSpec(
         "features", "vector", False, 2, 6, "mse", ("mse",), input_scale=scale[0], output_scale=scale[1]
@@ -264,7 +264,7 @@ def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     assert silent.shape == (2, 2)
 
 
-def test_series_of_unequal_lengths(tmp_path):
+def test_series_of_different_lengths(tmp_path):
     spec = rnnzoo.TaskSpec("features", "class", False, 2, 3, "cross_entropy", labels=("a", "b", "c"))
     model = rnnzoo.create_model("bidirectional", spec, units=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "s"))).signatures
@@ -274,7 +274,7 @@ def test_series_of_unequal_lengths(tmp_path):
     np.testing.assert_allclose(found, np.concatenate([a["predictions"] for a in alone]), atol=1e-5)
 
 
-def test_lower_case_is_the_same_whatever_the_machine_is_set_to():
+def test_lower_case_does_not_depend_on_the_locale():
     """ICU would make a dotless i of I in Turkish, and add dots above others in Lithuanian."""
     letters = "TITLE IJÌÍĨĮİ \u00c0\u0391\u0421\u00df Ä\u0301I\u0307J\u0301"
     code = f"""

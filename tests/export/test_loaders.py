@@ -50,7 +50,7 @@ def assert_same(got, wanted):
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
-def test_python_and_a_session_answer(export, kind):
+def test_python_loader_and_session_give_the_models_answers(export, kind):
     """The session is the path of C++ programs; both load in one process after another here, and alone on writing."""
     _, serving, path = export(kind)
     for loader in (check.python_loader, check.session_loader):
@@ -60,7 +60,7 @@ def test_python_and_a_session_answer(export, kind):
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
-def test_saved_model_cli_answers(export, kind):
+def test_saved_model_cli_gives_the_models_answers(export, kind):
     _, serving, path = export(kind)
     for signature, _, inputs in serving.probes():
         if signature == "serving_default":
@@ -75,7 +75,7 @@ def _text(value):
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
-def test_the_c_library_answers(export, kind):
+def test_c_api_gives_the_models_answers(export, kind):
     _, serving, path = export(kind)
     probes = [(signature, arrays(inputs)) for signature, _, inputs in serving.probes()]
     answers = loaders.c_library(path, probes)
@@ -84,7 +84,7 @@ def test_the_c_library_answers(export, kind):
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
-def test_both_formats_of_the_rest_interface(export, kind):
+def test_row_and_column_format_of_rest(export, kind):
     _, serving, path = export(kind)
     loaded = tf.saved_model.load(str(path))
     for signature, batch, inputs in serving.probes():
@@ -111,7 +111,7 @@ def _json(array):
     return np.vectorize(_text, otypes=[object])(array).tolist() if array.dtype == object else array.tolist()
 
 
-def test_requests_that_tf_serving_refuses(export):
+def test_invalid_requests_are_refused_as_by_tf_serving(export):
     loaded = tf.saved_model.load(str(export("characters")[2]))
     score = json.loads(loaders.rest(loaded, json.dumps({"inputs": [{"b64": "YWI="}]})))["outputs"]
     assert score == json.loads(loaders.rest(loaded, json.dumps({"inputs": {"text": ["ab"]}})))["outputs"]
@@ -121,7 +121,7 @@ def test_requests_that_tf_serving_refuses(export):
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
-def test_nothing_in_the_file_that_no_signature_reaches(export, kind):
+def test_exports_hold_nothing_unreachable(export, kind):
     """From the main graph, which holds the signatures, the saver and the tables, every function is reached."""
     model, _, path = export(kind)
     stored = saved_model_pb2.SavedModel()
@@ -170,14 +170,14 @@ def _called_by(graph, name):
     return {c for f in graph.graph_def.library.function if f.signature.name == name for c in _called(f.node_def)}
 
 
-def test_weights_have_the_same_paths_whatever_was_built_before():
+def test_weight_paths_do_not_depend_on_earlier_models():
     first, again = (list(kinds.make("pairs with attention").weights_by_path()) for _ in range(2))
     assert first == again and len(set(first)) == len(first)
     assert "encoder_decoder/stack/bidirectional/forward_rnn/lstm_cell/kernel" in first
 
 
 @pytest.mark.slow
-def test_sizes(tmp_path):
+def test_file_sizes(tmp_path):
     """Files stay small: nothing twice, no long names."""
     task = rnnzoo.create_task("char_lm", data_size=100_000)
     path = rnnzoo.export_saved_model(rnnzoo.create_model("lstm", task.spec, units=8), tmp_path / "lm")
@@ -197,7 +197,7 @@ def test_an_empty_batch_is_answered(export, kind):
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
-def test_known_shapes_are_declared(export, kind):
+def test_static_shapes_are_declared(export, kind):
     _, serving, _ = export(kind)
     for signature, _, inputs in serving.probes():
         declared = serving.functions[signature].structured_outputs
@@ -215,7 +215,7 @@ def generate(functions, prompt, length=8, temperature=1.0, top_k=0, seed=1):
     return functions["generate"](tf.constant(prompt, tf.string), *map(tf.constant, values))["text"].numpy().tolist()
 
 
-def test_each_row_is_generated_by_itself(export):
+def test_rows_are_generated_independently(export):
     functions = export("characters")[1].functions
     prompts = ["ab", "", "cab"]
     whole = generate(functions, prompts, length=300)
@@ -248,13 +248,13 @@ BAD_TEXTS = [
 
 
 @pytest.mark.parametrize(("values", "message"), BAD_TEXTS)
-def test_bad_values_are_named(export, values, message):
+def test_invalid_values_are_named(export, values, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         generate(export("characters")[1].functions, ["a", "b", "c"], **values)
 
 
 @pytest.mark.slow
-def test_bad_beams_and_lengths(export):
+def test_invalid_beam_sizes_and_lengths(export):
     functions = export("pairs with attention")[1].functions
     text = tf.constant(["ab", "c"])
     for beams, penalty, message in [
@@ -278,7 +278,7 @@ def test_bad_beams_and_lengths(export):
             padded(tf.zeros([2, 5, 2]), tf.constant(lengths))
 
 
-def test_steps_of_unknown_ids_and_of_other_rows(export):
+def test_step_refuses_unknown_ids_and_other_batch_sizes(export):
     functions = export("characters")[1].functions
     states = list(functions["initial_state"](tf.zeros([1], tf.int32)).values())
     for ids, message in (([-1], "inputs must be ids of at least 0"), ([99], "below 12"), ([3, 4], "as many rows")):
@@ -287,7 +287,7 @@ def test_steps_of_unknown_ids_and_of_other_rows(export):
 
 
 @pytest.mark.slow
-def test_steps_of_a_decoder_with_unknown_ids(export):
+def test_decode_step_refuses_unknown_ids(export):
     serving = export("pairs with attention")[1]
     (inputs,) = (given for name, batch, given in serving.probes() if name == "decode_step" and batch == 1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="inputs must be ids of at least 0 and below 12"):
@@ -295,7 +295,7 @@ def test_steps_of_a_decoder_with_unknown_ids(export):
 
 
 @pytest.mark.slow
-def test_beams_that_find_nothing_have_a_finite_score():
+def test_beams_without_a_result_have_a_finite_score():
     """Of at most one of 9 symbols, or none, there are 10 texts: the other beams find nothing."""
     _, spec, _ = kinds.KINDS["pairs with attention"]
     model = rnnzoo.create_model("seq2seq", dataclasses.replace(spec, output_length=1), units=6, embedding=4)

@@ -144,14 +144,14 @@ def test_operations_are_refused_by_name_and_place(case, place, tmp_path):
     assert not mark.exists()
 
 
-def test_a_loop_without_end_at_load(tmp_path):
+def test_infinite_loop_at_load_is_refused(tmp_path):
     def act():
         tf.while_loop(lambda i: i >= 0, lambda i: [tf.maximum(i, 0)], [tf.constant(0)])
 
     refused(hostile.at_load(tmp_path / "model", act), "While (", "(_initialize of a table)")
 
 
-def test_a_main_operation_of_tensorflow_1(tmp_path):
+def test_main_operation_of_tensorflow_1_is_refused(tmp_path):
     mark = tmp_path / "mark"
 
     def main_op():
@@ -378,12 +378,12 @@ EDITS = {
 
 
 @pytest.mark.parametrize("case", EDITS)
-def test_edited_exports(case, whole, tmp_path):
+def test_edited_exports_are_refused(case, whole, tmp_path):
     change, part = EDITS[case]
     refused(hostile.edited(tmp_path / "export", whole, change), part)
 
 
-def test_other_formats_graphs_and_special_files(whole, tmp_path):
+def test_other_formats_and_special_files_are_refused(whole, tmp_path):
     path = hostile.edited(tmp_path / "text", whole, lambda meta: None)
     assert rnnzoo.load(path).signatures  # the copy itself is fine
     (path / "saved_model.cpb").write_bytes(b"")
@@ -439,12 +439,12 @@ KERAS = {
 
 
 @pytest.mark.parametrize("case", KERAS)
-def test_keras_files(case, tmp_path):
+def test_hostile_keras_files_are_refused(case, tmp_path):
     change, more, part = KERAS[case]
     refused(hostile.keras_file(tmp_path / "model.keras", change, **more), part)
 
 
-def test_units_of_a_layer(tmp_path):
+def test_large_units_in_keras_files_are_refused(tmp_path):
     refused(hostile.own_layers(tmp_path / "m.keras", 2_000_000_000), "'units' is 2,000,000,000")
     assert rnnzoo.load(hostile.own_layers(tmp_path / "fine.keras", 2)).count_params() == 48
 
@@ -470,13 +470,13 @@ def test_models_of_users_are_loaded(number, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["indrnn", "dampened", "feedforward"])
-def test_cells_without_a_matrix_may_be_wide(name, tmp_path):
+def test_wide_cells_without_a_matrix_are_loaded(name, tmp_path):
     model = rnnzoo.create_model(name, hostile.SPEC, units=3000)
     model.save(tmp_path / "wide.keras")
     assert rnnzoo.load(tmp_path / "wide.keras").count_params() == model.count_params()
 
 
-def test_names_of_folders(whole, tmp_path):
+def test_folder_names_with_patterns_are_refused(whole, tmp_path):
     for name in ("with space", "ünï 日本", "%41"):
         assert rnnzoo.load(hostile.edited(tmp_path / name, whole, lambda meta: None)).signatures
     (tmp_path / "link").symlink_to(whole)
@@ -507,7 +507,7 @@ def dawson():
     del rnnzoo.CELLS._entries["dawson"], rnnzoo.MODELS._entries["dawson"]
 
 
-def test_operations_of_a_cell_of_ones_own(dawson, tmp_path):
+def test_operations_of_a_users_cell_can_be_allowed(dawson, tmp_path):
     model = dawson
     path = rnnzoo.export_saved_model(model, tmp_path / "own")
     refused(path, "the operation Dawsn", "allow_ops")
@@ -548,7 +548,7 @@ HARMFUL += ("Send", "Recv", "Collective", "Remote", "TPU", "Xla", "Queue", "Barr
 HARMFUL += ("Restore", "Checkpoint", "Vocab", "Iterator", "Record", "LMDB", "Cache", "Worker", "Fetch", "Load", "Audio")
 
 
-def test_the_list_of_operations():
+def test_list_of_operations_matches_tensorflow():
     registered = registered_operations()
     assert len(registered) > 1500
     listed = allowed_operations.COMPUTATION | allowed_operations.GRAPH | allowed_operations.SAVER
@@ -580,11 +580,11 @@ def inside(found):
 
 
 @pytest.mark.parametrize("version", ["2.18", "2.19", "2.20", "2.21"])
-def test_exports_of_every_version_are_inside_the_list(version):
+def test_exports_of_all_versions_use_allowed_operations(version):
     recorded = json.loads(operations.FILE.read_text())
     inside(next(found for name, found in recorded.items() if name.startswith(version)))
 
 
 @pytest.mark.slow
-def test_every_export_is_inside_the_list():
+def test_every_export_uses_allowed_operations():
     inside(operations.of_exports())

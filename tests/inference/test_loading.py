@@ -54,7 +54,7 @@ HOSTILE = [hostile_pickle, hostile_h5, hostile_keras, hostile_config, hostile_sa
 
 
 @pytest.mark.parametrize("make", HOSTILE)
-def test_hostile_files_leave_no_mark(make, tmp_path, capsys):
+def test_hostile_files_have_no_effect(make, tmp_path, capsys):
     mark = tmp_path / "mark"
     path = make(tmp_path, mark)
     with pytest.raises(rnnzoo.UserError) as caught:
@@ -67,7 +67,7 @@ def test_hostile_files_leave_no_mark(make, tmp_path, capsys):
     assert not mark.exists()
 
 
-def test_they_are_hostile_indeed(tmp_path):
+def test_hostile_files_are_hostile_without_the_check(tmp_path):
     """The same files leave their mark when they are read without care."""
     mark = tmp_path / "mark"
     tf.saved_model.load(str(hostile_saved_model(tmp_path, mark)))
@@ -78,7 +78,7 @@ def test_they_are_hostile_indeed(tmp_path):
     assert mark.exists()
 
 
-def test_damaged_missing_and_foreign(tmp_path):
+def test_damaged_missing_and_other_files_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/saved_model.pb").write_bytes(b"\x0a\xff\xff\xff not a graph")
@@ -95,7 +95,7 @@ def test_damaged_missing_and_foreign(tmp_path):
             rnnzoo.load(tmp_path / name)
 
 
-def test_own_files_are_loaded(tmp_path, capsysbinary):
+def test_files_of_this_package_are_loaded(tmp_path, capsysbinary):
     model = rnnzoo.create_model("elman", SPEC, units=4)
     model.save(tmp_path / "m.keras")
     x = normal(2, 5, 3)

@@ -39,7 +39,7 @@ def answers(path, lines, **options):
     return sink.getvalue().decode().split("\n")[:-1], wrong
 
 
-def test_a_writer_answers_each_line(writer):
+def test_seq2seq_model_answers_each_line(writer):
     lines = [b"abc\n", b"\n", b"\xff\xfe\n", b"xyz\r\n", b"q"]
     found, wrong = answers(writer, lines, batch_size=2)
     assert len(found) == 5 and found[1] == found[2] == ""
@@ -52,7 +52,7 @@ def test_a_writer_answers_each_line(writer):
     )  # a mark of the encoding, and spaces around
 
 
-def test_answers_go_through_links_and_pipes(writer, tmp_path):
+def test_output_through_links_and_pipes(writer, tmp_path):
     lines, target, link, pipe = (tmp_path / name for name in ("in.txt", "target.txt", "link.txt", "pipe"))
     lines.write_bytes(b"abc\n")
     link.symlink_to(target)
@@ -66,7 +66,7 @@ def test_answers_go_through_links_and_pipes(writer, tmp_path):
     assert answers(writer, [b"\xef\xbb\xbfabc\n"], encoding="utf-8-sig")[0] == target.read_text().split("\n")[:1]
 
 
-def test_beams_and_nbest(writer):
+def test_beam_search_and_nbest(writer):
     best, _ = answers(writer, [b"abc\n", b"xyz\n"], beam=3)
     rows, _ = answers(writer, [b"abc\n", b"\n", b"xyz\n"], beam=3, nbest=2)
     cells = [row.split("\t") for row in rows]
@@ -136,7 +136,7 @@ def test_classifier_tagger_and_language_model(tmp_path):
         answers(path, [b"x"], attention_plot="p.png")
 
 
-def test_labels_and_numbers(tmp_path):
+def test_label_sources_and_numeric_models(tmp_path):
     (tmp_path / "n.tsv").write_text("".join(f"{s}\t{n}\n" for s, n in [("F", "anna"), ("m", "otto")] * 20))
     data = str(tmp_path / "n.tsv")
     task = rnnzoo.create_task("pairs", data=data, level="char", source_level="line", lowercase=True)

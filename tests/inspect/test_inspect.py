@@ -30,7 +30,7 @@ def adding(model="elman", **options):
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", ["elman", "lstm", "gru", "lstm-peephole", "jordan"])
-def test_gradients_by_states_are_those_of_what_follows(name, masked, graph):
+def test_state_gradients_equal_those_of_the_remaining_sequence(name, masked, graph):
     """dL/ds_t equals the gradient by the initial state of the rest of the sequence, and the watch changes nothing."""
     layer = rnnzoo.layers.RNN(rnnzoo.CELLS[name](4), return_sequences=True)
     x, weights = tf.constant(normal(3, 7, 2)), tf.constant(normal(3, 7, 4, seed=1))
@@ -57,7 +57,7 @@ def test_gradients_by_states_are_those_of_what_follows(name, masked, graph):
         assert_close(got[t], wanted)
 
 
-def test_jacobians_are_products_of_the_recurrence():
+def test_jacobians_equal_those_of_the_equations():
     """Of a network of Elman the Jacobian is diag(1 - h^2) U^T; its norms follow."""
     trained = adding()
     seen = trace(trained.model, read_sequences(trained), jacobians=20)[0]
@@ -68,7 +68,7 @@ def test_jacobians_are_products_of_the_recurrence():
     assert found["jacobian_norm"] <= np.linalg.norm(U, 2) + 1e-5 and found["distance"] == list(range(20))
 
 
-def test_a_gradient_that_is_known():
+def test_known_gradient_norms_are_described():
     """A dampened network of one unit without squashing hands on lambda to the power of the distance."""
     task = rnnzoo.create_task("adding", **ADDING)
     for dampening, says in ((0.5, "vanishes: 2e-06"), (1.0, "is kept: 1 "), (2.0, "explodes: 5e+05")):
@@ -81,7 +81,7 @@ def test_a_gradient_that_is_known():
         assert found["spectral_radius"] == pytest.approx(dampening)
 
 
-def test_a_window_and_what_is_too_small_to_be_told():
+def test_gradients_of_a_window_and_below_single_precision():
     """The gradient of a window of inputs is there within it, and none behind it; single precision ends at 1e-38."""
     trained = adding("feedforward", context=6)
     found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
@@ -95,14 +95,14 @@ def test_a_window_and_what_is_too_small_to_be_told():
 
 
 @pytest.mark.slow
-def test_an_encoder_is_measured_by_the_loss():
+def test_encoder_gradients_are_relative_to_the_loss():
     task = rnnzoo.create_task("reverse", seq_length=8)
     trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)
     found = gradients(trained, read_sequences(trained))["after"]
     assert found["encoder, layer 1"]["norm_at_loss"] == found["decoder, layer 1"]["norm"][0]
 
 
-def test_the_loss_is_of_the_last_step_that_counts():
+def test_loss_is_that_of_the_last_valid_step():
     """Of sequences of unlike length, distances are counted from each one's own end, for both directions."""
     task = rnnzoo.create_task("reber", batch_size=8, eval_size=32)
     model = rnnzoo.create_model("lstm", task.spec, units=5)
@@ -123,7 +123,7 @@ def test_the_loss_is_of_the_last_step_that_counts():
     assert len(row["norm"]) == lengths[0]
 
 
-def test_gates_are_those_of_the_layer():
+def test_gates_equal_those_of_the_layer():
     trained = adding("lstm")
     found = inspect.gates.measure(trained, read_sequences(trained))["layers"]["layer 1"]["gates"]
     assert set(found) == {"input", "forget", "output"}
@@ -136,7 +136,7 @@ def test_gates_are_those_of_the_layer():
         inspect.gates.measure(adding("elman"), read_sequences(adding("elman")))
 
 
-def test_states_and_their_tree():
+def test_states_and_their_clusters():
     task = rnnzoo.create_task("classify", seq_length=30, batch_size=16)
     trained = TrainedModel("classify", rnnzoo.create_model("bidirectional", task.spec, units=6, cell="elman"), task)
     read = read_sequences(trained, ["def f(x): return x", "while x: x -= 1"])
@@ -151,7 +151,7 @@ def test_states_and_their_tree():
     assert "x" in forward["tree"]["symbols"] and len(forward["tree"]["joined"]) == len(forward["tree"]["symbols"]) - 1
 
 
-def test_clusters_join_what_is_nearest():
+def test_clustering_equals_scipy():
     points = np.array([[0.0], [10.0], [1.0], [12.0], [30.0]])
     assert cluster_averages(points) == [(0, 2, 1.0), (1, 3, 2.0), (5, 6, 10.5), (4, 7, 24.25)]
     scipy = pytest.importorskip("scipy.cluster.hierarchy")
@@ -159,7 +159,7 @@ def test_clusters_join_what_is_nearest():
     assert_close(np.array([height for *_, height in cluster_averages(points)]), scipy.linkage(points, "average")[:, 2])
 
 
-def test_reach_is_as_far_as_the_task_asks():
+def test_effective_context_equals_the_memory_of_the_task():
     """A network that hands on nothing needs one step only; one that sums all needs the earliest."""
     task = rnnzoo.create_task("adding", **ADDING)
     model = rnnzoo.create_model("dampened", task.spec, units=4, dampening=0.0)
@@ -181,7 +181,7 @@ def test_reach_is_as_far_as_the_task_asks():
 
 
 @pytest.mark.parametrize("name", often("elman", of=rnnzoo.list_models()))
-def test_every_model_is_seen_or_says_why_not(name, tmp_path):
+def test_every_model_is_inspected_or_refused(name, tmp_path):
     """All that applies is written, as JSON and pictures; what does not is said."""
     options = {"units": 8, "cell": "lstm"} if name in ("bidirectional", "seq2seq", "decoder") else {"units": 8}
     if name == "recursive":
@@ -237,7 +237,7 @@ def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
     assert command.main(["inspect", "gru"]) == 2 and "holds no model.keras" in capsys.readouterr().err
 
 
-def test_text_for_a_language_model(tmp_path):
+def test_user_text_for_a_language_model(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text("the cat sat on the mat. " * 200, encoding="utf-8")
     task = rnnzoo.create_task("char_lm", data=str(book), seq_length=20, batch_size=4)
@@ -257,7 +257,7 @@ def test_text_for_a_language_model(tmp_path):
         read_sequences(trained, [" "])
 
 
-def test_attention_of_given_sentences(tmp_path):
+def test_attention_of_user_text(tmp_path):
     task = rnnzoo.create_task("reverse", seq_length=8)
     trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="dot"), task)
     found = inspect.attention.measure(trained, read_sequences(trained, ["abc", "de"]))["sentences"]
@@ -274,7 +274,7 @@ def test_attention_of_given_sentences(tmp_path):
     assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == found
 
 
-def test_untrained_is_as_it_was_before_training():
+def test_untrained_model_has_the_initial_weights():
     keras.utils.set_random_seed(3)
     task = rnnzoo.create_task("adding", **ADDING)
     model = rnnzoo.create_model("gru", task.spec, units=4)

@@ -70,7 +70,7 @@ def test_under_xla(pair):
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_positional_arguments_mean_the_same(pair):
+def test_positional_arguments_equal_those_of_keras(pair):
     ours, theirs = PAIRS[pair]
     a, b = ours(3, "relu"), theirs(3, "relu")
     assert a.cell.activation is b.activation

@@ -46,7 +46,7 @@ def test_bidirectional_after_a_masking_embedding():
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_a_carried_state_keeps_its_precision(policy):
+def test_stateful_layers_keep_the_precision_of_the_state(policy):
     x = normal(2, 40, 3)
     layer = LAYERS.LSTM(4, return_sequences=True, return_state=True, dtype=policy)
     y, h, c = layer(x)
@@ -73,14 +73,14 @@ class Accumulating(rnnzoo.cells.ElmanCell):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_gradient_of_a_state_in_full_precision(policy):
+def test_gradient_of_a_float32_state(policy):
     layer = LAYERS.RNN(Accumulating(3, dtype=policy), return_sequences=True, dtype=policy)
     _, found = gradients(layer, normal(2, 5, 3), 1.0, training=True)
     assert all(np.isfinite(np.asarray(g, "float32")).all() for g in found)
 
 
 @pytest.mark.parametrize(("of_cell", "of_layer"), [("float32", "mixed_bfloat16"), ("mixed_bfloat16", "float32")])
-def test_layer_and_cell_of_different_precision(of_cell, of_layer):
+def test_layer_and_cell_with_different_dtypes(of_cell, of_layer):
     layer = LAYERS.RNN(rnnzoo.cells.LSTMCell(3, dtype=of_cell), dtype=of_layer)
     y, found = gradients(layer, normal(2, 5, 3), 1.0, training=True)
     assert y.dtype == layer.compute_dtype
@@ -126,7 +126,7 @@ def test_subclasses_and_their_configuration():
     assert copied.activation is layer.activation and copied(normal(1, 2, 3)).shape == (1, 3)
 
 
-def test_attributes_of_the_cell_are_those_of_the_layer():
+def test_layer_has_the_attributes_of_its_cell():
     layer = LAYERS.LSTM(np.int64(3), recurrent_dropout=0.1, kernel_regularizer="l2", use_cudnn="auto", implementation=1)
     assert (layer.units, layer.recurrent_dropout, layer.use_bias) == (3, 0.1, True)
     assert isinstance(layer.kernel_regularizer, keras.regularizers.L2)
@@ -135,7 +135,7 @@ def test_attributes_of_the_cell_are_those_of_the_layer():
     assert LAYERS.LSTM.from_config(layer.get_config(), custom_objects={}).return_sequences
 
 
-def test_wrong_batches_and_ranks():
+def test_wrong_batch_sizes_and_ranks():
     layer = LAYERS.LSTM(3)
     layer.build((None, None, 3))
 
@@ -201,7 +201,7 @@ def test_impure_steps_are_refused():
         LAYERS.RNN(Late(3))(normal(2, 4, 3))
 
 
-def test_a_model_keeps_its_precision_in_its_file(tmp_path):
+def test_models_keep_their_dtype_policy_in_files(tmp_path):
     spec = rnnzoo.TaskSpec("features", "vector", False, 3, 1, "mse", ("mse",))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

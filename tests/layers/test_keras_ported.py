@@ -96,7 +96,7 @@ def test_outputs_and_their_shapes(name, return_state, return_sequences, go_backw
 @every_layer
 @pytest.mark.parametrize("masked", [None, "with holes"])
 @pytest.mark.parametrize("return_sequences", [False, True])
-def test_unroll_changes_no_number(name, masked, return_sequences):
+def test_unroll_does_not_change_results(name, masked, return_sequences):
     ours, theirs = twins(name, unroll=True, return_sequences=return_sequences)
     given = None if masked is None else mask(masked)
     assert_close(ours(sequences(), mask=given), theirs(sequences(), mask=given), 1e-6)
@@ -106,7 +106,7 @@ def test_unroll_changes_no_number(name, masked, return_sequences):
 
 @every_layer
 @pytest.mark.parametrize("implementation", [1, 2])
-def test_implementation_and_use_cudnn_change_no_number(name, implementation):
+def test_implementation_and_use_cudnn_do_not_change_results(name, implementation):
     options = {} if name == "SimpleRNN" else {"implementation": implementation, "use_cudnn": False}
     ours, theirs = twins(name, use_bias=False, **options)
     assert_close(ours(sequences()), theirs(sequences()), 1e-6)
@@ -121,7 +121,7 @@ def test_symbolic_outputs_have_known_shapes(name):
 
 
 @every_layer
-def test_a_zeroed_output_where_masked(name):
+def test_zero_output_for_mask_equals_keras(name):
     ours, theirs = twins(name, return_sequences=True, zero_output_for_mask=True)
     for kind in MASKS:
         assert_close(ours(sequences(), mask=mask(kind)), theirs(sequences(), mask=mask(kind)), 1e-6)
@@ -136,7 +136,7 @@ def test_three_weights_in_the_order_of_keras(name):
 
 
 @every_layer
-def test_training_makes_the_same_weights(name):
+def test_training_gives_the_same_weights(name):
     models = []
     for layer in twins(name, kernel_regularizer="l2", dropout=0.0):
         head = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=1))
@@ -162,7 +162,7 @@ def test_one_step_of_a_cell(name):
 
 @every_layer
 @pytest.mark.parametrize("rnn", [LAYERS.RNN, keras.layers.RNN], ids=["ours", "Keras"])
-def test_a_cell_in_either_rnn(name, rnn):
+def test_cells_run_in_both_rnn_layers(name, rnn):
     options = {"return_sequences": True, "return_state": True}
     ours = rnn(OUR_CELLS[name](UNITS), **options)
     share_weights(ours, theirs := theirs_of(name)(UNITS, **options))
@@ -175,7 +175,7 @@ def test_a_cell_in_either_rnn(name, rnn):
 
 @every_layer
 @pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"unroll": True}, {"go_backwards": True}])
-def test_stateful_layers_go_on_until_they_are_reset(name, options):
+def test_stateful_layers_continue_until_reset(name, options):
     ours, theirs = twins(name, stateful=True, return_state=True, **options)
     first = ours(sequences(0))
     assert_close(first, theirs(sequences(0)), 1e-6)
@@ -190,14 +190,14 @@ def test_stateful_layers_go_on_until_they_are_reset(name, options):
 
 
 @every_layer
-def test_a_stateful_layer_with_an_initial_state_goes_on_from_there(name):
+def test_stateful_layer_with_an_initial_state(name):
     ours, theirs = twins(name, stateful=True)
     for call in ({}, {"initial_state": states(name)}, {}, {"mask": mask("with holes")}, {}):
         assert_close(ours(sequences(), **call), theirs(sequences(), **call), 1e-6)
 
 
 @every_layer
-def test_a_stateful_model_predicts_on_from_batch_to_batch(name):
+def test_stateful_model_predicts_across_batches(name):
     models = []
     for layer in twins(name, stateful=True):
         models.append(keras.Sequential([keras.Input(batch_shape=(BATCH, TIME, FEATURES)), layer]))
@@ -256,7 +256,7 @@ def test_initial_state_as_inputs_of_a_functional_model(name):
 
 
 @every_layer
-def test_states_of_one_layer_begin_another(name):
+def test_states_of_one_layer_initialize_another(name):
     models = []
     for cls in (OURS[name], theirs_of(name)):
         x, y = keras.Input((None, FEATURES)), keras.Input((None, 2))
@@ -273,7 +273,7 @@ def test_states_of_one_layer_begin_another(name):
 
 @every_layer
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_masking_layer_upstream_is_heeded_all_the_way(name, wrapped):
+def test_mask_of_an_upstream_layer_propagates(name, wrapped):
     x = sequences()
     x[~mask("with holes")] = -1.0
     models = []
@@ -290,7 +290,7 @@ def test_a_masking_layer_upstream_is_heeded_all_the_way(name, wrapped):
 @every_layer
 @pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("return_state", [False, True])
-def test_the_mask_that_goes_out(name, return_sequences, return_state):
+def test_output_mask(name, return_sequences, return_state):
     ours, theirs = twins(name, return_sequences=return_sequences, return_state=return_state)
     assert ours.supports_masking
     given = tf.constant(mask("with holes"))
@@ -338,7 +338,7 @@ def test_bidirectional_with_states_as_inputs_of_a_functional_model(name):
 
 @every_layer
 @wrappers
-def test_bidirectional_with_a_backward_layer_of_ones_own(name, wrapper):
+def test_bidirectional_with_a_backward_layer(name, wrapper):
     layers = []
     for cls, wrap in ((OURS[name], wrapper), (theirs_of(name), keras.layers.Bidirectional)):
         backward = cls(UNITS, activation="relu", use_bias=False, go_backwards=True, return_sequences=True)
@@ -379,7 +379,7 @@ def test_bidirectional_with_initial_weights(name):
 
 
 @every_layer
-def test_bidirectional_has_new_weights_and_leaves_the_layer_alone(name):
+def test_bidirectional_copies_the_layer(name):
     layer = OURS[name](UNITS)
     layer(sequences())
     before = layer.get_weights()
@@ -478,7 +478,7 @@ def test_time_distributed_around_a_layer(name, wrapped):
 
 
 @every_layer
-def test_time_distributed_behind_a_masked_layer(name):
+def test_time_distributed_after_a_masked_layer(name):
     x = sequences()
     x[~mask("padded behind")] = 0.0
     models = []
@@ -556,7 +556,7 @@ def test_cell_arguments_by_position_and_by_keyword(name):
 
 
 @every_layer
-def test_defaults_read_back_as_those_of_keras(name):
+def test_default_attributes_equal_those_of_keras(name):
     ours, theirs = OURS[name](UNITS), theirs_of(name)(UNITS)
     names = [n for n in VALUES if hasattr(theirs, n)]
     assert told(ours, names) == told(theirs, names)
@@ -576,7 +576,7 @@ def test_positional_arguments_of_the_wrappers():
 
 
 @every_layer
-def test_the_configuration_of_keras_makes_our_layer(name):
+def test_keras_configuration_creates_our_layer(name):
     theirs = theirs_of(name)(UNITS, "relu", return_sequences=True, kernel_regularizer="l2", name="mine")
     ours = OURS[name].from_config(theirs.get_config())
     share_weights(ours, theirs)
@@ -586,7 +586,7 @@ def test_the_configuration_of_keras_makes_our_layer(name):
 
 @every_layer
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_configuration_is_the_same_after_a_round_trip(name, wrapped):
+def test_configuration_round_trip(name, wrapped):
     layer = OURS[name](UNITS, dropout=0.1, seed=3, return_sequences=True, bias_constraint="non_neg", dtype="float64")
     layer = LAYERS.Bidirectional(layer, merge_mode="ave") if wrapped else layer
     config = layer.get_config()
@@ -619,7 +619,7 @@ class Scaled(CELLS.Cell):
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_tuples_and_dictionaries_of_a_users_cell_come_back_from_a_file(tmp_path, wrapped):
+def test_tuples_and_dictionaries_of_a_users_cell_are_restored(tmp_path, wrapped):
     layer = LAYERS.RNN(Scaled((3, 2), {"x": 0.5, "h": (0.25, 2.0)}, limits=(-0.5, 0.75)), return_sequences=True)
     layer = LAYERS.Bidirectional(layer) if wrapped else layer
     model = keras.Sequential([keras.Input((TIME, FEATURES)), layer])
@@ -634,7 +634,7 @@ def test_tuples_and_dictionaries_of_a_users_cell_come_back_from_a_file(tmp_path,
 
 @every_layer
 @pytest.mark.parametrize("kind", ["plain", "bidirectional", "RNN of cells"])
-def test_a_model_comes_back_from_its_file(tmp_path, name, kind):
+def test_model_file_round_trip(tmp_path, name, kind):
     layer = OURS[name](UNITS, return_sequences=True, recurrent_dropout=0.1, kernel_regularizer="l2")
     if kind == "bidirectional":
         layer = LAYERS.Bidirectional(layer, merge_mode="sum")
@@ -654,7 +654,7 @@ def model_of(*layers):
 @every_layer
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("way", ["from a subclass", "to a subclass", "from Keras"])
-def test_weights_files_go_between_classes(tmp_path, name, wrapped, way):
+def test_weights_files_load_into_other_classes(tmp_path, name, wrapped, way):
     plain = OURS[name]
     child = type("Mine", (plain,), {})
     written, read = {

@@ -46,7 +46,7 @@ def step(layer, x, mask, **options):
 
 @pytest.mark.parametrize("held", often(np.nan, of=[np.inf, 1e38]))
 @pytest.mark.parametrize("name", often("LSTM", "stack", "bidirectional", of=LAYERS))
-def test_what_a_masked_step_holds_does_not_matter(name, held):
+def test_contents_of_masked_steps_have_no_effect(name, held):
     layer = LAYERS[name](return_sequences=True)
     x = normal(4, 4, 3)
     layer.build(x.shape)
@@ -59,7 +59,7 @@ def test_what_a_masked_step_holds_does_not_matter(name, held):
         assert_close(step(layer, spoilt, MASK, jit_compile=True), wanted, 1e-5)
 
 
-def test_a_masked_memory_does_not_matter():
+def test_contents_of_masked_memory_have_no_effect():
     memory, query = normal(2, 4, 3), normal(2, 5, 3)
     mask = np.array([[True, True, False, False], [True] * 4])
     for score in ("dot", "general", "additive"):
@@ -83,7 +83,7 @@ def graphs():
 
 @pytest.mark.parametrize("name", often("stack", of=[*LAYERS, "cell", "attention", "decoder", "tree", "model"]))
 @pytest.mark.parametrize("tape", [False, True])
-def test_eager_calls_leave_no_graph_behind(name, tape):
+def test_eager_calls_leak_no_graphs(name, tape):
     x = tf.constant(normal(2, 3, 3))
     if name in LAYERS:
         call = LAYERS[name]()
@@ -119,7 +119,7 @@ def test_eager_calls_leave_no_graph_behind(name, tape):
     assert graphs() == before
 
 
-def test_wrappers_leave_layers_as_they_were_given():
+def test_wrappers_do_not_change_their_layers():
     flags = ("return_sequences", "return_state", "zero_output_for_mask", "go_backwards", "name")
     x, mask = normal(2, 4, 3), tf.constant(MASK[:2])
 
@@ -144,7 +144,7 @@ def test_wrappers_leave_layers_as_they_were_given():
 
 
 @pytest.mark.parametrize("states", [False, True])
-def test_activity_regularizers_of_layers_inside(states):
+def test_activity_regularizers_of_wrapped_layers(states):
     """As many losses as Keras, of the same sum: outputs alone, unless states are returned too."""
     x = normal(2, 4, 3)
     options = {"activity_regularizer": keras.regularizers.L2(0.1), "return_state": states}
@@ -172,7 +172,7 @@ def test_activity_regularizers_of_layers_inside(states):
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("name", often("LSTM", of=["JordanRNN", "GRU", "ElmanRNN", "bidirectional", "truncated"]))
-def test_no_steps_and_no_rows(name, jit):
+def test_empty_sequences_and_batches(name, jit):
     layer = LAYERS[name](return_sequences=True)
     layer(normal(2, 3, 3))
 
@@ -226,7 +226,7 @@ def test_wrong_masks_and_states_are_named():
     assert_close(layer(normal(2, 4, 3), mask=MASK[:2, :, None]), layer(normal(2, 4, 3), mask=MASK[:2]), 0, 0)
 
 
-def test_a_smaller_last_batch_of_a_stateful_layer():
+def test_stateful_layer_refuses_a_smaller_last_batch():
     layer = L.LSTM(3, stateful=True, name="carrying")
     layer(normal(4, 2, 3))
     run = tf.function(layer, input_signature=[tf.TensorSpec([None, None, 3])])
@@ -234,7 +234,7 @@ def test_a_smaller_last_batch_of_a_stateful_layer():
         run(tf.zeros([3, 2, 3]))
 
 
-def test_layers_in_place_of_cells_and_cells_in_place_of_layers():
+def test_layers_and_cells_are_not_interchangeable():
     with pytest.raises(ValueError, match=r"expects a cell.*LSTM is a layer: give its cell, rnnzoo\.cells\.LSTMCell"):
         L.DeepTransition(L.LSTM(4), 5)
     with pytest.raises(ValueError, match="it is a layer already"):
@@ -267,7 +267,7 @@ class Configured(rnnzoo.cells.ElmanCell):
         self.window, self.table, self.inner = window, table, inner
 
 
-def test_arguments_of_users_cells_come_back(tmp_path):
+def test_arguments_of_users_cells_are_restored(tmp_path):
     table = {"a": (1, [2, (3,)]), "b": {"c": keras.initializers.Constant(2.0)}, "d": None}
     table["e"] = {1: "one", (2, 3): {"class_name": "mine", "config": {}}}
     inner = [keras.layers.Dense(3), (keras.layers.LayerNormalization(), "x")]

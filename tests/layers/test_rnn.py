@@ -47,7 +47,7 @@ def test_a_padded_row_equals_the_row_without_padding(name, data):
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_only_padding_gives_the_initial_state_and_finite_gradients(name):
+def test_all_padding_returns_the_initial_state(name):
     x = normal(3, 4, 3)
     layer = layer_of(name, x)
     state = [tf.constant(normal(3, s.shape[-1])) for s in layer.get_initial_state(3)]
@@ -58,7 +58,7 @@ def test_only_padding_gives_the_initial_state_and_finite_gradients(name):
 
 @pytest.mark.parametrize("batch", [1, 7])
 @pytest.mark.parametrize("name", CELLS)
-def test_a_stream_equals_one_pass(name, batch):
+def test_streaming_equals_one_pass(name, batch):
     x = normal(batch, 6, 3)
     layer = layer_of(name, x)
     y, *final = layer(x)
@@ -101,7 +101,7 @@ def test_wrong_number_of_initial_states():
         layer(normal(1, 2, 3), initial_state=[tf.zeros([1, 3])])
 
 
-def test_foreign_cell_is_refused():
+def test_other_cells_are_refused():
     with pytest.raises(ValueError, match=r"needs a cell of rnnzoo\.cells"):
         rnnzoo.layers.RNN(keras.layers.LSTMCell(3))
 
@@ -162,7 +162,7 @@ def test_regularizers_constraints_and_dropout_by_name_or_object():
     assert (layer.cell.bias.numpy() >= 0).all()
 
 
-def test_dropout_hides_the_same_at_every_step():
+def test_dropout_drops_the_same_inputs_at_every_step():
     layer = rnnzoo.layers.RNN(rnnzoo.cells.DampenedCell(1, "linear", dropout=0.5, dampening=0.0), return_sequences=True)
     x = np.ones([200, 6, 1], "float32")
     y = layer(x, training=True).numpy()[..., 0]
@@ -290,6 +290,6 @@ def test_stack_equals_layers_by_hand():
     assert_close([output, *state], [whole[0][:, -1], *whole[1:]], 1e-5)
 
 
-def test_the_smallest_cell():
+def test_minimal_cell():
     x = normal(2, 4, 3)
     assert_close(rnnzoo.layers.RNN(Repeat(), return_sequences=True)(x), x, 0, 0)

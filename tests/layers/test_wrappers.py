@@ -31,7 +31,7 @@ def stacked(weights, x, count, residual):
 
 
 @pytest.mark.parametrize("residual", [False, True])
-def test_stacked_is_the_sRNN_of_the_paper(residual):
+def test_stacked_equals_the_srnn_of_the_paper(residual):
     layer = Stack([ElmanRNN(4) for _ in range(3)], residual=residual, return_sequences=True)
     layer.build(X.shape)
     randomise(layer)
@@ -45,7 +45,7 @@ def dense(weights, x):
     return np.tanh(x @ weights[0] + weights[1])
 
 
-def test_deep_input_and_deep_output_are_those_of_the_paper():
+def test_deep_input_and_deep_output_equal_the_paper():
     deep = DeepInput(ElmanRNN(4), units=5, depth=3, return_sequences=True)
     deep.build(X.shape)
     randomise(deep)
@@ -65,7 +65,7 @@ def test_deep_input_and_deep_output_are_those_of_the_paper():
     assert_close(deep(X), wanted[:, -1])
 
 
-def test_deep_transition_is_that_of_the_paper():
+def test_deep_transition_equals_the_paper():
     deep = DeepTransition(rnnzoo.cells.ElmanCell(4), depth=3, shortcut=True, return_sequences=True)
     deep.build(X.shape)
     randomise(deep)
@@ -74,7 +74,7 @@ def test_deep_transition_is_that_of_the_paper():
 
 
 @pytest.mark.parametrize("name", [n for n in rnnzoo.list_cells() if n != "feedforward"])
-def test_depth_one_is_the_plain_network_exactly(name):
+def test_depth_one_equals_the_plain_network(name):
     cell = rnnzoo.CELLS[name](4)
     plain = RNN(cell, return_sequences=True)
     wanted = plain(X)
@@ -89,7 +89,7 @@ def test_depth_one_is_the_plain_network_exactly(name):
 
 
 @pytest.mark.parametrize("name", [n for n in rnnzoo.list_cells() if n != "feedforward"])
-def test_a_deep_transition_of_a_gated_cell_is_a_chain_of_ticks(name):
+def test_deep_transition_of_a_gated_cell_is_a_chain_of_steps(name):
     deep = rnnzoo.cells.DeepTransitionCell(rnnzoo.CELLS[name](4), depth=2)
     deep.build((None, 3))
     randomise(deep)
@@ -163,7 +163,7 @@ def test_bidirectional_over_a_stack_is_two_stacks():
 
 
 @pytest.mark.parametrize("last", [True, False])
-def test_padding_changes_nothing(last):
+def test_padding_has_no_effect(last):
     """A row right-padded equals the row alone, through every arrangement at once."""
     layer = Stack(
         [keras.layers.Dense(4), Bidirectional(GRU(2)), Bidirectional(LSTM(2)), keras.layers.Dense(3)],
@@ -180,7 +180,7 @@ def test_padding_changes_nothing(last):
 
 
 @pytest.mark.slow
-def test_in_a_functional_model_through_files(tmp_path):
+def test_functional_model_file_round_trip(tmp_path):
     ids = keras.Input([None], dtype="int32")
     x = keras.layers.Embedding(9, 4, mask_zero=True)(ids)
     x = Stack([Bidirectional(LSTM(4)), Bidirectional(Stack([GRU(4), LSTM(4)]))], residual=True, return_sequences=True)(
@@ -202,7 +202,7 @@ def test_in_a_functional_model_through_files(tmp_path):
     assert_close(model(short), tf.gather(model(data), [0, 2]), 1e-6)
 
 
-def test_a_backward_layer_of_another_kind():
+def test_backward_layer_of_another_class():
     layer = Bidirectional(
         LSTM(4, return_sequences=True), backward_layer=GRU(4, return_sequences=True, go_backwards=True)
     )
@@ -220,7 +220,7 @@ def test_a_backward_layer_of_another_kind():
     assert_close(copy(X), layer(X), 0, 0)
 
 
-def test_a_residual_adds_what_goes_with_each_direction():
+def test_residual_of_a_bidirectional_layer():
     """The last output of the backward layer is at the first step: so is what is added to it."""
     parts = [Bidirectional(LSTM(2)), Bidirectional(LSTM(2))]
     layer = Stack(parts, residual=True)
@@ -236,7 +236,7 @@ def test_a_residual_adds_what_goes_with_each_direction():
         assert_close(got[row], above[row] + ends, 1e-6)
 
 
-def test_dropout_between_layers_is_drawn_in_training_only():
+def test_dropout_between_layers_applies_in_training_only():
     layer = Stack([LSTM(30), keras.layers.Dense(30, kernel_initializer="identity")], dropout=0.5, return_sequences=True)
     quiet, noisy = layer(X), layer(X, training=True)
     hidden = noisy.numpy() == 0
@@ -245,7 +245,7 @@ def test_dropout_between_layers_is_drawn_in_training_only():
     assert (hidden[:, 0] != hidden[:, 1]).any()
 
 
-def test_states_are_carried_and_reset():
+def test_stateful_wrappers_carry_and_reset_states():
     layer = Bidirectional(Stack([LSTM(3, stateful=True), GRU(2, stateful=True)]))
     assert layer.stateful
     first, second = layer(X), layer(X)
@@ -254,7 +254,7 @@ def test_states_are_carried_and_reset():
     assert_close(layer(X), first, 0, 0)
 
 
-def test_what_reads_ahead_says_so():
+def test_non_causal_layers_refuse_to_step():
     layer = Bidirectional(LSTM(3))
     assert not layer.causal
     assert not Stack([LSTM(3), layer]).causal

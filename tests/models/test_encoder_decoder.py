@@ -174,7 +174,7 @@ def test_sampling(peaked):
     assert drawn[0] == drawn[1] and drawn[1:] != [drawn[1]] * 3
 
 
-def test_what_is_drawn_has_its_probability():
+def test_sampled_tokens_have_their_probability():
     logits = tf.constant([[9.0, 9.0, 1.0, 2.0, 0.0, 1.0]])
     p = np.exp([1.0, 2.0, 0.0, 1.0]) / np.exp([1.0, 2.0, 0.0, 1.0]).sum()
     batch = tf.repeat(logits, 20_000, 0)
@@ -188,7 +188,7 @@ def test_what_is_drawn_has_its_probability():
     assert (draw[[2, 3]] > 0.1).all() and not draw[[4, 5]].any()  # 0.53, then the first of 0.19, which passes 0.6
 
 
-def test_scheduled_sampling_feeds_what_the_model_would_write():
+def test_scheduled_sampling_uses_samples_of_the_model():
     """With certain outputs and probability 1 it is fed just what greedy decoding writes; with 0.5 about half of it."""
     model = model_for(scheduled_sampling=1.0)
     randomise(model, scale=1.5)
@@ -208,7 +208,7 @@ def test_scheduled_sampling_feeds_what_the_model_would_write():
     np.testing.assert_allclose(kept, [1 - 0.5 * min(1, n / 4) for n in range(1, 6)], atol=0.05)
 
 
-def test_scheduled_sampling_trains_and_goes_on_from_a_checkpoint(tmp_path):
+def test_scheduled_sampling_trains_and_resumes(tmp_path):
     """Its count of steps is part of the checkpoint."""
 
     def trainer():
@@ -268,7 +268,7 @@ def test_mixed_precision(tied):
     assert model.beam_search(SOURCE, 2)[0].shape == (2, 4, 6)
 
 
-def test_reading_from_the_end_is_reading_what_is_turned_around():
+def test_reverse_source_equals_a_reversed_source():
     model = model_for(reverse_source=True)
     forward = model_for()
     forward.set_weights(model.get_weights())
@@ -351,7 +351,7 @@ print(json.dumps([[t.decode() for t in f.numpy().ravel()] for f in found]))
 
 
 @pytest.mark.slow
-def test_a_fresh_process_writes_the_same(peaked, tmp_path):
+def test_fresh_process_generates_the_same_text(peaked, tmp_path):
     """From a `.keras` file with this package, and from the export without it."""
     peaked.save(tmp_path / "m.keras")
     wanted = [peaked.greedy(SOURCE)[0].numpy().tolist(), peaked.beam_search(SOURCE, 3)[0].numpy().tolist()]
@@ -385,7 +385,7 @@ def test_a_fresh_process_writes_the_same(peaked, tmp_path):
     assert found["attention"].shape == (4, max(map(len, greedy)) + 1, 5)
 
 
-def test_decoder_writes_from_a_vector_and_from_a_label(tmp_path):
+def test_decoder_generates_from_vectors_and_labels(tmp_path):
     task = rnnzoo.create_task("waveform", samples=12)
     model = model_for(task.spec, "decoder")
     source = task.batch(0, 0).inputs[0]
@@ -404,7 +404,7 @@ def test_decoder_writes_from_a_vector_and_from_a_label(tmp_path):
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("case", often("tied", of=["additive, both ways", "from the end", "input feeding"]))
-def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
+def test_small_embedding_tables_are_multiplied_once(case, jit, monkeypatch):
     """Where the vocabulary is smaller than a batch, its table is multiplied, not each of the vectors looked up."""
     model = model_for(**OPTIONS[case])
     inputs = (tf.constant(SOURCE), tf.constant(PREVIOUS))
@@ -431,7 +431,7 @@ def test_few_symbols_are_multiplied_once_each(case, jit, monkeypatch):
         assert_close(a, b, 1e-4)
 
 
-def test_a_table_is_multiplied_only_where_it_is_known_to_be_smaller():
+def test_lookup_is_cheaper_only_for_small_tables():
     table = tf.zeros([8, 3])
     assert EmbeddingLookup(table, tf.zeros([4, 4], tf.int32)).is_cheaper()
     assert not EmbeddingLookup(table, tf.zeros([3, 5], tf.int32)).is_cheaper()
@@ -443,7 +443,7 @@ def test_a_table_is_multiplied_only_where_it_is_known_to_be_smaller():
 
 
 @pytest.mark.parametrize("jit", [False, True])
-def test_lookups_take_the_ids_that_the_embedding_takes(jit):
+def test_lookups_accept_negative_ids_as_embeddings_do(jit):
     keras.utils.set_random_seed(0)
     task = rnnzoo.create_task("reber")
     model = rnnzoo.create_model("lstm", task.spec, units=4)
@@ -455,7 +455,7 @@ def test_lookups_take_the_ids_that_the_embedding_takes(jit):
     assert_close(call(tf.constant(ids % task.spec.input_size, "uint8")), wanted, 1e-5)
 
 
-def test_no_lookup_where_vectors_are_no_rows():
+def test_no_lookup_for_quantized_and_other_embeddings():
     keras.utils.set_random_seed(0)
     model = rnnzoo.create_model("lstm", rnnzoo.create_task("reber").spec, units=4)
     ids = np.random.default_rng(0).integers(0, 8, (16, 6)).astype("int32")
@@ -465,7 +465,7 @@ def test_no_lookup_where_vectors_are_no_rows():
 
 
 @pytest.mark.parametrize("batch", often(3, of=[1, 2, 3, 4]))
-def test_parts_of_a_batch_come_together_in_order(peaked, batch):
+def test_batch_slices_are_concatenated_in_order(peaked, batch):
     """Whatever the batch is cut into, each text is what it is alone."""
     greedy = tf.function(peaked.greedy, input_signature=[tf.TensorSpec([None, None], tf.int32)])
     beams = tf.function(lambda source: peaked.beam_search(source, 3))

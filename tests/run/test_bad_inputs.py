@@ -484,7 +484,7 @@ SIZES = {
 TASK_OF = {"seq2seq": "reverse", "decoder": "waveform", "recursive": "listops"}
 
 
-def test_every_size_is_known_to_the_estimate(tmp_path, monkeypatch, capsys):
+def test_memory_estimate_knows_every_size_option(tmp_path, monkeypatch, capsys):
     """Options are refused at a thousand million before any data are read or made; all whole numbers that are none
     are listed here, with what bounds them."""
     monkeypatch.chdir(tmp_path)

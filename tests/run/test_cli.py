@@ -231,7 +231,7 @@ def test_forecasts_are_drawn(folder):
     assert (folder / "run" / "forecast.png").stat().st_size > 1000
 
 
-def test_a_run_dir_that_cannot_be_made(folder, capsys):
+def test_run_dir_that_cannot_be_created(folder, capsys):
     assert train("--run_dir=book.txt/run", "--data=book.txt") == 2
     err = capsys.readouterr().err
     assert err.startswith("error: book.txt is a file") and err.count("\n") == 1
@@ -249,7 +249,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(folder, capsys):
     assert not (folder / "saved_models/elman-adding").exists()
 
 
-def test_train_py_lists_what_there_is():
+def test_train_py_lists_all_names():
     root = Path(rnnzoo.__file__).parent.parent
     done = subprocess.run([sys.executable, "train.py", "--list"], capture_output=True, text=True, cwd=root, check=True)
     for registry in (rnnzoo.MODELS, rnnzoo.TASKS, rnnzoo.CELLS):
@@ -265,7 +265,7 @@ def test_help_is_short_and_grouped(capsys):
         assert group in out.splitlines()
 
 
-def test_the_line_that_moves_on_a_terminal():
+def test_progress_line_on_a_terminal():
     class Terminal(io.StringIO):
         def isatty(self):
             return True

@@ -171,7 +171,7 @@ def train(*arguments):
     return cli.main(["train.py", *quick, "--nojit_compile", *arguments])
 
 
-def test_resume_and_what_may_differ(here, capsys):
+def test_options_that_may_change_on_resume(here, capsys):
     assert train("--resume", "--steps=10") == 2
     assert "--resume: there is no run in run" in capsys.readouterr().err
     (here / "run").mkdir()
@@ -200,7 +200,7 @@ def test_resume_and_what_may_differ(here, capsys):
     assert "config.json is not the configuration of a run" in capsys.readouterr().err
 
 
-def test_foreign_and_damaged_checkpoints(here, capsys):
+def test_other_and_damaged_checkpoints(here, capsys):
     assert train("--steps=10") == 0
     for path in here.glob("run/checkpoints/step-*.npz"):
         groups, meta = checkpoint.load(path)
@@ -216,7 +216,7 @@ def test_foreign_and_damaged_checkpoints(here, capsys):
 
 
 @pytest.mark.slow
-def test_default_names_are_found_again(here, capsys):
+def test_resume_finds_the_newest_default_run(here, capsys):
     names = [flag for flag in COMMAND if "_dir" not in flag and "steps" not in flag]
     flags = ["train.py", *names, "--nojit_compile"]
     assert cli.main([*flags, "--resume", "--steps=3"]) == 2
@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(here, capsys, monkeypatch):
     assert checkpoint.load(max(here.glob("run/checkpoints/step-*.npz")))[1]["step"] == 10
 
 
-def test_early_stop_and_epochs(here, capsys):
+def test_early_stopping_and_epochs(here, capsys):
     assert train("--steps=1000", "--learning_rate=0", "--eval_every=2", "--early_stopping_patience=3") == 0
     assert "stopping early at step 8" in capsys.readouterr().out
     assert train("--epochs=2", "--run_dir=other", "--export_dir=other_export") == 0

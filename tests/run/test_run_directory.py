@@ -83,7 +83,7 @@ def failing(capsys, *arguments, status=2):
     return error
 
 
-def test_a_lock_goes_with_its_process(tmp_path, hold):
+def test_locks_end_with_their_process(tmp_path, hold):
     process = hold(tmp_path)
     with pytest.raises(rnnzoo.UserError, match=f"is in use by process {process.pid} on elsewhere"):
         FolderLock(tmp_path).acquire()
@@ -166,7 +166,7 @@ def test_changed_data_is_noticed(case, done, capsys):
     assert train("--steps=11", "--resume") == 0
 
 
-def test_changed_data_that_is_allowed(done, capsys):
+def test_allowed_changes_of_data(done, capsys):
     path = done / "book.txt"
     text = path.read_text(encoding="utf-8")
     path.write_text(text + "Q", encoding="utf-8")
@@ -178,12 +178,12 @@ def test_changed_data_that_is_allowed(done, capsys):
 
 
 @pytest.mark.parametrize("export", ["run", "run/checkpoints", "run/deep/er", ".", "../{name}/run", "run/../run/x"])
-def test_folders_inside_each_other(export, here, capsys):  # noqa: F811
+def test_nested_folders_are_refused(export, here, capsys):  # noqa: F811
     error = failing(capsys, "--steps=3", f"--export_dir={export.format(name=here.name)}")
     assert "must not be the same folder, or one inside the other" in error and not (here / "run").exists()
 
 
-def test_data_inside_the_folders(here, capsys):  # noqa: F811
+def test_data_in_the_output_folders_is_refused(here, capsys):  # noqa: F811
     (here / "export").mkdir()
     stand_in(None, here / "export", {"run_id": "x"})
     (here / "export/book.txt").write_bytes((here / "book.txt").read_bytes())
@@ -191,7 +191,7 @@ def test_data_inside_the_folders(here, capsys):  # noqa: F811
     assert "is data and lies in export" in error and (here / "export/book.txt").exists()
 
 
-def test_leftovers_are_swept(tmp_path):
+def test_leftovers_of_killed_exports_are_removed(tmp_path):
     for name in (".e-abcdefgh", ".e-2-abcdefgh", ".e-short", ".other-abcdefgh"):
         (tmp_path / name / "saved_model").mkdir(parents=True)
     (tmp_path / ".e-settings").mkdir()  # of the user, though it looks like one of ours
@@ -225,7 +225,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("case", often("bytes", "no meta", of=DAMAGE))
-def test_damaged_best(case, done, capsys):
+def test_damaged_best_weights(case, done, capsys):
     DAMAGE[case](done / "run/checkpoints/best.npz")
     capsys.readouterr()
     assert train("--steps=12", "--resume", "--checkpoint_every=0") == 0
@@ -245,7 +245,7 @@ def test_damaged_checkpoints(case, done, capsys):
     assert f"warning: run/checkpoints/{newest.name}" in out and "using the one before" in out
 
 
-def test_unknown_progress(done, capsys):
+def test_unknown_progress_fields(done, capsys):
     newest = max(done.glob("run/checkpoints/step-*.npz"))
     groups, meta = checkpoint.load(newest)
     checkpoint.save(newest, groups, {**meta, "progress": {"zz": 1}})
@@ -282,7 +282,7 @@ CONFIGS = ["[]", "3", "{", "[" * 200_000, '{"model": 3}', "\xff", "", "null", '{
 
 
 @pytest.mark.parametrize("text", CONFIGS, ids=range(len(CONFIGS)))
-def test_stored_configurations(text, done, capsys):
+def test_damaged_configurations(text, done, capsys):
     settings = json.loads((done / "run/config.json").read_text())
     if text == '{"export_dir": 5}':
         text = json.dumps({**settings, "export_dir": 5})
@@ -293,7 +293,7 @@ def test_stored_configurations(text, done, capsys):
     assert contents(done) == before
 
 
-def test_messages_name_what_happened(here, capsys, monkeypatch):  # noqa: F811
+def test_messages_name_the_cause(here, capsys, monkeypatch):  # noqa: F811
     def full(*_, **__):
         raise OSError(28, "No space left on device")  # as NumPy raises it, without a name
 
@@ -308,7 +308,7 @@ def test_messages_name_what_happened(here, capsys, monkeypatch):  # noqa: F811
     assert "run was deleted while the run was going on" in error and "intact" not in error
 
 
-def test_a_schedule_that_is_stretched_is_told(done, capsys):
+def test_warns_if_the_learning_rate_jumps(done, capsys):
     capsys.readouterr()
     assert train("--steps=20", "--resume") == 0
     out = capsys.readouterr().out
@@ -326,7 +326,7 @@ def runs(folder, count, *arguments):
 
 
 @pytest.mark.slow
-def test_processes_that_fight_for_a_run(whole, tmp_path):  # noqa: F811
+def test_concurrent_processes_on_one_run(whole, tmp_path):  # noqa: F811
     """Of two at once one wins; a third one that would resume beside it is refused; in the end all is as if alone."""
     folder = book(tmp_path)
     first, second = runs(folder, 2)
@@ -377,7 +377,7 @@ def test_a_refused_resume_changes_nothing(done, capsys):
     assert "the data changed" in failing(capsys, "--steps=11", "--resume")
 
 
-def test_a_copy_of_a_run_leaves_the_first_ones_export_alone(done, capsys):
+def test_copied_run_does_not_overwrite_the_original_export(done, capsys):
     shutil.copytree(done / "run", done / "copy")
     before = contents(done / "export")
     assert "did not write" in failing(capsys, "--steps=11", "--resume", "--run_dir=copy")
@@ -387,7 +387,7 @@ def test_a_copy_of_a_run_leaves_the_first_ones_export_alone(done, capsys):
     assert train("--steps=11", "--resume", "--run_dir=moved") == 0
 
 
-def test_a_lock_in_a_folder_that_was_replaced(tmp_path):
+def test_lock_of_a_replaced_folder(tmp_path):
     (tmp_path / "e").mkdir()
     first = FolderLock(tmp_path / "e")
     first.acquire()
@@ -407,7 +407,7 @@ def test_a_lock_in_a_folder_that_was_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["runs", "saved_models"])
-def test_links_that_lead_nowhere(name, here, capsys):  # noqa: F811
+def test_broken_links(name, here, capsys):  # noqa: F811
     (here / name).symlink_to("/nonexistent/folder")
     names = ["--model=elman", "--units=3", "--data=book.txt", "--steps=2", "--nojit_compile"]
     capsys.readouterr()
@@ -415,7 +415,7 @@ def test_links_that_lead_nowhere(name, here, capsys):  # noqa: F811
     assert f"{name} is a file or a broken link" in capsys.readouterr().err
 
 
-def test_the_folder_that_this_runs_in(here, capsys):  # noqa: F811
+def test_working_directory_is_refused_as_export(here, capsys):  # noqa: F811
     (here / "inside").mkdir()
     os.chdir(here / "inside")
     for name in (".", ".."):
@@ -434,7 +434,7 @@ PIPES = {  # the exit status and message of a run that goes on with a pipe in pl
 
 
 @pytest.mark.parametrize("name", PIPES)
-def test_pipes_in_place_of_files(name, done, capsys):
+def test_pipes_instead_of_files(name, done, capsys):
     path = done / "run" / name
     path.unlink()
     os.mkfifo(path)
@@ -444,7 +444,7 @@ def test_pipes_in_place_of_files(name, done, capsys):
     assert message in output.out + output.err
 
 
-def test_an_export_that_was_half_moved_back(tmp_path):
+def test_partly_restored_export(tmp_path):
     """A second kill, while an earlier export gets its name back, loses nothing either."""
     old = tmp_path / ".e-abcdefgh" / "old"
     (old / "variables").mkdir(parents=True)
@@ -466,7 +466,7 @@ def test_an_export_that_was_half_moved_back(tmp_path):
     assert (old / "saved_model.pb").exists() and (tmp_path / "e" / "notes.txt").exists()
 
 
-def test_numbers_that_are_none_in_a_checkpoint(done, capsys):
+def test_non_finite_numbers_in_a_checkpoint(done, capsys):
     """Weights that are not finite, states of another shape: the checkpoint before serves."""
     newest = max(done.glob("run/checkpoints/step-*.npz"))
     groups, meta = checkpoint.load(newest)

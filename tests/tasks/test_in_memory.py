@@ -44,7 +44,7 @@ def shown(task, split="train"):
     return found
 
 
-def test_tag_reads_columns_as_conll_writes_them(tmp_path):
+def test_tag_reads_conll_columns(tmp_path):
     data = write(tmp_path, "train.txt", CONLL * 10)
     task = rnnzoo.create_task("tag", data=data, min_count=1, validation_data=data, test_data=data)
     assert task.spec.labels == ("B-MISC", "B-ORG", "B-PER", "I-PER", "O")
@@ -63,7 +63,7 @@ def test_tag_reads_columns_as_conll_writes_them(tmp_path):
     assert [len(chunks.examples[s]) for s in SPLITS] == [16, 2, 2]
 
 
-def test_tag_spells_words(tmp_path):
+def test_tag_reads_characters_of_words(tmp_path):
     data = write(tmp_path, "train.txt", CONLL * 10)
     task = rnnzoo.create_task("tag", data=data, char_embedding=True, word_length=6, min_count=1)
     ids = task.examples["train"][0].inputs
@@ -112,7 +112,7 @@ def test_classify_reads_tables(tmp_path):
     assert guess["macro_f1"] <= guess["accuracy"]
 
 
-def test_tokens_are_words_and_signs():
+def test_tokens_are_words_and_punctuation():
     assert split_words_and_punctuation("f(x_1)+=é 道\t'a'\n") == [
         "f",
         "(",
@@ -141,7 +141,7 @@ def prices(folder, rows=200):
     return write(folder, "prices.csv", "date,level,wave\n" + "\n".join(lines) + "\n")
 
 
-def test_forecast_splits_in_time_and_scales_by_the_training_part(tmp_path):
+def test_forecast_splits_in_time_and_standardizes_by_training_data(tmp_path):
     task = rnnzoo.create_task("forecast", data=prices(tmp_path), window=24, horizon=3, batch_size=8)
     assert task.spec.labels == ("level", "wave")
     train = np.stack([10 + np.arange(160), 100 * np.sin(np.arange(160) * np.pi / 6)], 1)
@@ -181,7 +181,7 @@ def test_forecast_baselines(tmp_path):
     assert last["mae"] == pytest.approx(np.abs(steps).mean(), rel=1e-4)
 
 
-def test_find_season():
+def test_seasonal_period_is_estimated():
     assert find_seasonal_period(np.sin(np.arange(400) * 2 * np.pi / 37)) == 37
     assert find_seasonal_period(np.ones(100)) == 1
 
@@ -265,7 +265,7 @@ def test_an_epoch_has_every_sequence_once(name):
     assert evaluated == len(task.examples["test"])
 
 
-def test_rows_that_fill_up_weigh_nothing(tmp_path):
+def test_rows_that_fill_up_a_batch_have_weight_0(tmp_path):
     task = rnnzoo.create_task("classify", data=reviews(tmp_path), batch_size=64)
     batch = task.batch(0, 0)
     assert batch.weights.sum() < 64
@@ -281,7 +281,7 @@ def test_rows_that_fill_up_weigh_nothing(tmp_path):
         ("a.csv", "", "is empty"),
     ],
 )
-def test_tables_that_are_not(name, text, message, tmp_path):
+def test_invalid_tables(name, text, message, tmp_path):
     path = write(tmp_path, name, text)
     with pytest.raises(rnnzoo.UserError, match=message):
         tables.read_table(files.check_file(path))
@@ -294,7 +294,7 @@ def test_tables_and_their_separators(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["1", "0"])
-def test_columns_by_number_are_places(first, tmp_path):
+def test_columns_by_number(first, tmp_path):
     other = "0" if first == "1" else "1"
     data = write(tmp_path, "n.csv", f"{first},a fine film\n{other},a bad film\n" * 20)
     task = rnnzoo.create_task("classify", data=data, text_column="1", label_column="0")
@@ -324,13 +324,13 @@ def test_headers_of_series(header, names, tmp_path):
             rnnzoo.create_task("forecast", data=write(tmp_path, "f.csv", header + "".join(holes)))
 
 
-def test_a_first_column_with_a_hole_is_not_taken_for_dates(tmp_path):
+def test_first_column_with_missing_values_is_not_a_date_column(tmp_path):
     data = write(tmp_path, "f.csv", "a,b\n,1\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(300)))
     with pytest.raises(rnnzoo.UserError, match="row 2, column 'a': '' is not a number"):
         rnnzoo.create_task("forecast", data=data)
 
 
-def test_a_constant_that_binary_cannot_hold_is_constant(tmp_path):
+def test_constant_column_with_rounding_errors(tmp_path):
     data = write(tmp_path, "f.csv", "a,b\n" + "".join(f"0.1,{i % 5}\n" for i in range(300)))
     with pytest.raises(rnnzoo.UserError, match="column 'a' is constant"):
         rnnzoo.create_task("forecast", data=data)
@@ -343,7 +343,7 @@ TAB_FILES = {
 
 
 @pytest.mark.parametrize("case", TAB_FILES)
-def test_columns_between_tabs(case, tmp_path):
+def test_tab_separated_columns(case, tmp_path):
     text, message = TAB_FILES[case]
     with pytest.raises(rnnzoo.UserError, match=message):
         rnnzoo.create_task("tag", data=write(tmp_path, "t.txt", text * 20))
@@ -356,7 +356,7 @@ def test_comments_of_conll_u(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tag", "classify"])
-def test_bytes_that_are_not_of_the_encoding(name, tmp_path):
+def test_invalid_bytes_in_the_encoding(name, tmp_path):
     body = "text,label\n" + "a fine film,x\na bad film,y\n" * 2000
     path = tmp_path / "l.csv"
     path.write_bytes(body.encode() + "café,x\n".encode("latin-1"))
@@ -379,14 +379,14 @@ SERIES = {
 
 
 @pytest.mark.parametrize("case", SERIES)
-def test_series_that_are_none(case, tmp_path):
+def test_invalid_series_files(case, tmp_path):
     arrays, message = SERIES[case]
     np.savez(tmp_path / "s.npz", **arrays)
     with pytest.raises(rnnzoo.UserError, match=message):
         rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
 
 
-def test_music_of_silence_and_of_other_widths(tmp_path):
+def test_silent_music_and_different_widths(tmp_path):
     def save(widths, frames=12):
         parts = {}
         for name, width in zip(("train", "valid", "test"), widths, strict=True):

@@ -41,7 +41,7 @@ def texts(task, batch):
             )
 
 
-def test_pairs_are_read_and_each_comes_once(data):
+def test_pairs_are_read_and_used_once_in_an_epoch(data):
     task = rnnzoo.create_task("pairs", data=data, batch_size=4)
     found = collections.Counter()
     for step in range(task.steps_per_epoch()):
@@ -58,7 +58,7 @@ def test_pairs_are_read_and_each_comes_once(data):
     assert ("one x", "X ONE !") in found or ("held", "X ONE !") in found
 
 
-def test_levels_cut_offs_and_limits(tmp_path):
+def test_token_levels_and_limits(tmp_path):
     path = write(
         tmp_path / "p.tsv", "".join(f"ab{c}\tx y {c} {c}\n" for c in "cdefgh" * 3 + "z") + "much too long here\tq\n"
     )
@@ -92,7 +92,7 @@ def test_pairs_errors(tmp_path, text, options, message):
         rnnzoo.create_task("pairs", data=write(tmp_path / "p.tsv", text), **options)
 
 
-def test_encodings_that_are_of_no_text_or_of_another(tmp_path):
+def test_invalid_encodings(tmp_path):
     (tmp_path / "u.tsv").write_text("a\tb\n" * 30, encoding="utf-16")
     with pytest.raises(rnnzoo.UserError, match="--encoding=utf-16"):
         rnnzoo.create_task("pairs", data=str(tmp_path / "u.tsv"))
@@ -115,7 +115,7 @@ def test_errors_without_data():
         rnnzoo.create_task("dates", first_year=2000, last_year=1999)
 
 
-def test_reverse_and_dates_are_functions_of_seed_and_step():
+def test_reverse_and_dates_depend_on_seed_and_step():
     for name in ("reverse", "dates"):
         task = rnnzoo.create_task(name)
         first, again, other = task.batch(1, 5), task.batch(1, 5), task.batch(1, 6)
@@ -128,7 +128,7 @@ def test_reverse_and_dates_are_functions_of_seed_and_step():
     assert lengths == {4, 5, 6, 7, 8, 9}
 
 
-def test_dates_mean_what_they_say():
+def test_dates_are_correct():
     """Each form is read back by Python's own parser, or by its numbers."""
     task = rnnzoo.create_task("dates", batch_size=300)
     for source, target in texts(task, task.batch(0, 0)):
@@ -149,7 +149,7 @@ def test_dates_mean_what_they_say():
     assert dates._format_date(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
 
 
-def test_scan_is_the_published_set():
+def test_scan_equals_the_published_data():
     """Numbers of commands and of each split as published (Lake & Baroni 2018); the paper's examples."""
     pairs = {" ".join(p.source): " ".join(p.target) for p in scan.generate_pairs()}
     assert len(pairs) == 20910
@@ -228,7 +228,7 @@ def distance(a, b):
 
 @given(st.text("ab", max_size=5), st.text("abc", max_size=5))
 @settings(max_examples=60, deadline=None)
-def test_edits(a, b):
+def test_edit_distance(a, b):
     assert generation_metrics.edit_distance(a, b) == distance(a, b)
 
 
@@ -237,7 +237,7 @@ def spec_of(metrics, level="word"):
     return rnnzoo.TaskSpec("pair", "token", True, 6, 6, "cross_entropy", metrics, symbols, level, source="tokens")
 
 
-def test_metrics_of_what_is_written():
+def test_metrics_of_generated_sequences():
     """Two of three right by the nearest reference; a row of padding does not count."""
     spec = spec_of(("error_rate", "exact_match", "word_error_rate"))
     written = np.array([[3, 4, 5, 0], [3, 0, 0, 0], [4, 4, 0, 0], [3, 3, 3, 3]])
@@ -252,7 +252,7 @@ def test_metrics_of_what_is_written():
     assert generation_metrics.count(spec, written, targets, there, references)["exact"] == 3
 
 
-def test_bleu_and_chrf_are_those_of_sacrebleu():
+def test_bleu_and_chrf_equal_sacrebleu():
     sacrebleu = pytest.importorskip("sacrebleu")
     spec = spec_of(("error_rate", "bleu", "chrf"))
     written = np.array([[3, 4, 5, 3, 4, 5], [3, 4, 4, 0, 0, 0]])
@@ -266,7 +266,7 @@ def test_bleu_and_chrf_are_those_of_sacrebleu():
     assert 0 < found["bleu"] < 100
 
 
-def test_label_smoothing_is_that_of_keras():
+def test_label_smoothing_equals_keras():
     spec = spec_of(("loss",))
     logits, targets = (
         np.random.default_rng(0).normal(size=(2, 3, 6)).astype("float32"),

@@ -63,7 +63,7 @@ def test_evaluation_counts_every_target_once(split, tmp_path):
     assert sum(batch.weights.sum() for batch in adding.evaluation(split)) == 20
 
 
-def test_rows_go_on_or_begin_a_document(tmp_path):
+def test_rows_continue_or_begin_a_document(tmp_path):
     (tmp_path / "a.txt").write_text("abcdefghij" * 30)
     (tmp_path / "b.txt").write_text("0123456789" * 50)
     task = rnnzoo.create_task("char_lm", data=f"{tmp_path}/a.txt, {tmp_path}/b.txt", batch_size=3, seq_length=8)
@@ -84,7 +84,7 @@ def test_rows_go_on_or_begin_a_document(tmp_path):
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_any_script(kind, tmp_path):
+def test_text_in_any_script(kind, tmp_path):
     task = rnnzoo.create_task("char_lm", data=text_file(tmp_path, TEXTS[kind], 100), batch_size=2, seq_length=20)
     assert set(task.spec.vocabulary) == {*SPECIAL_TOKENS, *TEXTS[kind]}
     batch = task.batch(0, 1)

@@ -33,11 +33,11 @@ SMALL = {"train_size": 300, "eval_size": 40, "batch_size": 16, "max_length": 30}
         ("9", 9),
     ],
 )
-def test_what_expressions_come_to(text, value):
+def test_values_of_expressions(text, value):
     assert listops.evaluate(parse_tree(text)) == value
 
 
-def test_generated_expressions_are_as_the_paper_has_them():
+def test_generated_expressions_match_the_paper():
     found = listops.generate(np.random.default_rng(0), 3000, 200, set())
     nested, arguments = [], []
     for text, (tree, value) in found.items():
@@ -96,7 +96,7 @@ def test_bad_files(line, message, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("composition", often("tree-gru", of=rnnzoo.COMPOSITIONS.list()))
-def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path):
+def test_tree_model_learns_and_saves(composition, tmp_path):
     """Loss falls over 60 steps, the same weights from a `.keras` file, sequences refused."""
     task = rnnzoo.create_task("listops", **SMALL)
     model = rnnzoo.create_model("recursive", task.spec, composition=composition, units=12)
@@ -117,7 +117,7 @@ def test_model_learns_saves_and_is_refused_what_it_cannot(composition, tmp_path)
         model.step(x[:, 0], [])
 
 
-def test_what_does_not_fit_is_refused():
+def test_tasks_and_models_that_do_not_match_are_refused():
     tree, chain = (rnnzoo.create_task("listops", **SMALL, flat=flat).spec for flat in (False, True))
     with pytest.raises(rnnzoo.UserError, match="this task has trees: use --model=recursive"):
         rnnzoo.create_model("lstm", tree)
@@ -157,7 +157,7 @@ def treebank(folder, text=TREEBANK):
 
 
 @pytest.mark.slow
-def test_labelled_trees_are_learnt_at_every_node(tmp_path):
+def test_labelled_trees_train_on_every_node(tmp_path):
     """Accuracy is that of roots; neutral nodes and sentences are left out with --binary."""
     data = treebank(tmp_path)
     task = rnnzoo.create_task("sst", data=data, batch_size=8)
@@ -235,7 +235,7 @@ def test_syntax_trees_of_python(tmp_path):
     assert wrong == ["line 2: line 1, column 5: no Python: invalid syntax"]
 
 
-def test_functions_are_found_where_the_parser_counts_lines():
+def test_functions_are_found_after_form_feeds():
     """A form feed between two methods is no line; a string may begin at the margin."""
     text = 'class A:\n    def f(self):\n        return """\nx"""\n\n\x0c\n    def g(self):\n        pass\n'
     found = extract_functions(text)
@@ -244,7 +244,7 @@ def test_functions_are_found_where_the_parser_counts_lines():
 
 
 @pytest.mark.slow
-def test_kinds_inside_the_nodes(tmp_path):
+def test_nary_trees_have_inner_tokens(tmp_path):
     """With --nary a node has its kind and any number of children; compositions of the leaves alone are refused."""
     tree = parse_python("f(a, b)", nary=True)
     assert tree.tokens == ["f", "Name", "a", "Name", "b", "Name", "Call", "Expr"]
@@ -273,7 +273,7 @@ VECTORS = "It 1 2 3\n. . 0 0 0\ngood -1 0.5 2e-1\nnever 9 9 9\n"
 
 
 @pytest.mark.slow
-def test_word_vectors_are_where_the_embedding_begins(tmp_path):
+def test_word_vectors_initialize_the_embedding(tmp_path):
     """Known words have their vectors at step 0; an unknown one is as large; a run by flags takes them."""
     file = tmp_path / "vectors.txt"
     file.write_text("4 3\n" + VECTORS, encoding="utf-8")
@@ -311,7 +311,7 @@ def test_bad_vectors(text, message, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_a_run_over_trees_resumes_exactly(deterministic, tmp_path):
+def test_tree_runs_resume_exactly(deterministic, tmp_path):
     """Twelve steps at once, and six and six: the same weights, the same metrics."""
 
     def train(name, steps, *more):

@@ -36,7 +36,7 @@ def test_learns(jit, tmp_path):
     assert found["bits_per_char"] < 0.5 and found["accuracy"] > 0.9
 
 
-def test_state_is_carried(tmp_path):
+def test_states_are_carried_between_batches(tmp_path):
     task = text_task(tmp_path)
     trainer = trainer_for(task, "lstm")
     steps = trainer.run()
@@ -62,7 +62,7 @@ def test_evaluation_loss_is_the_mean_over_all_targets(tmp_path):
 
 
 @pytest.mark.slow
-def test_dropout_and_two_layers_are_reproducible(tmp_path):
+def test_training_is_reproducible(tmp_path):
     task, digests = text_task(tmp_path), []
     for _ in range(2):
         trainer = trainer_for(task, "lstm", model_options={"dropout": 0.2, "recurrent_dropout": 0.2, "layers": 2})
@@ -88,7 +88,7 @@ def test_cosine_schedule_ends_at_zero(tmp_path):
     assert float(trainer.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_loss_that_is_not_finite(tmp_path, monkeypatch):
+def test_non_finite_loss(tmp_path, monkeypatch):
     trainer = trainer_for(text_task(tmp_path))
     kept = [np.asarray(w) for w in trainer.model.weights]
     recurrent = trainer.model.core.layers[0].cell.recurrent_kernel
@@ -116,7 +116,7 @@ def test_metrics_by_name():
     assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]
 
 
-def test_accuracy_of_whole_strings():
+def test_accuracy_of_whole_sequences():
     """A string is right where at every step the likeliest outputs are just the legal ones."""
     spec = rnnzoo.create_task("reber").spec
     logits = np.zeros([3, 2, 10], "float32")
@@ -131,7 +131,7 @@ def test_accuracy_of_whole_strings():
     assert (float(found["correct"]), float(found["scored"])) == (2, 3)
 
 
-def test_scored_targets_only():
+def test_accuracy_weights_select_targets():
     spec = rnnzoo.create_task("copy").spec
     batch = Batch(None, tf.constant([[0, 1, 2]]), accuracy_weights=tf.constant([[0.0, 1.0, 1.0]]))
     logits = tf.one_hot([[5, 1, 3]], 10)
@@ -192,7 +192,7 @@ TAGS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 
 
 @given(st.lists(st.sampled_from(TAGS), max_size=12))
-def test_spans_are_those_of_conlleval(tags):
+def test_spans_equal_conlleval(tags):
     assert list(spans.find_spans(tags)) == conlleval(tags)
 
 
@@ -272,7 +272,7 @@ def test_the_log_has_the_norm_of_the_gradient_of_each_layer(tmp_path):
     assert trainer.layer_norms() == log[-1]["gradient_norms"]
 
 
-def test_gradients_that_explode_or_vanish_are_told_once(tmp_path):
+def test_warns_once_of_exploding_and_vanishing_gradients(tmp_path):
     task = rnnzoo.create_task("adding", seq_length=30, batch_size=4, eval_size=8)
     trainer = trainer_for(task, "dampened", steps=4, learning_rate=0.0)
     trainer.model.core.recurrent_layers[0].cell.dampening = 1.5

@@ -28,10 +28,12 @@ def python(*arguments, root=ROOT, cwd=None):
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd)
 
 
-def test_the_catalogue_is_that_of_the_registries():
+def test_stored_catalogue_equals_the_registries():
     stored = json.loads(catalogue.FILE.read_text(encoding="utf-8"))
     # in a new process, as other tests register cells
-    made = json.loads(fresh_python("import json; from rnnzoo.run import catalogue; print(json.dumps(catalogue.make()))"))
+    made = json.loads(
+        fresh_python("import json; from rnnzoo.run import catalogue; print(json.dumps(catalogue.make()))")
+    )
     assert stored == made, "the registries changed: run python -m rnnzoo.run.catalogue"
 
 
@@ -45,7 +47,7 @@ def test_the_catalogue_is_that_of_the_registries():
         ("-m", "rnnzoo.predict", "-h"),
     ],
 )
-def test_texts_come_without_tensorflow(arguments):
+def test_help_does_not_import_tensorflow(arguments):
     done = python("-X", "importtime", *arguments)
     imported = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
     assert done.returncode == 0 and "rnnzoo" in imported
@@ -54,7 +56,7 @@ def test_texts_come_without_tensorflow(arguments):
     assert done.stderr == "" and len(done.stdout.splitlines()) > 4
 
 
-def test_errors_come_without_tensorflow():
+def test_errors_do_not_import_tensorflow():
     for argument, message in (("--colour=red", "colour"), ("--model=lsmt", "lsmt"), ("--units=many", "many")):
         done = python(ROOT / "train.py", argument, *(["--help"] if "model" in argument else []))
         assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
@@ -73,7 +75,7 @@ def test_help_shows_the_defaults_of_a_run():
 
 
 @pytest.mark.slow
-def test_a_newer_source_is_listed(tmp_path):
+def test_catalogue_is_refreshed_if_a_source_is_newer(tmp_path):
     shutil.copytree(ROOT / "rnnzoo", tmp_path / "rnnzoo", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "train.py", tmp_path)
     path = tmp_path / "rnnzoo/tasks/adding.py"
@@ -88,7 +90,7 @@ def test_a_newer_source_is_listed(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_prints_nothing_but_its_own(tmp_path):
+def test_runs_print_no_notices_of_libraries(tmp_path):
     command = [ROOT / "train.py", "--task=adding", "--units=3", "--steps=2", "--eval_size=50", "--nojit_compile"]
     done = python(*command, cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == "" and "export    saved_models/lstm-adding" in done.stdout
@@ -98,7 +100,7 @@ def test_a_run_prints_nothing_but_its_own(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_kept_back_is_shown_if_an_import_fails():
+def test_suppressed_output_is_shown_if_an_import_fails():
     code = """
 import os, sys
 from rnnzoo import startup
@@ -112,7 +114,7 @@ with startup.suppress_notices():
     assert "the reason" in python("-c", code.format("import nowhere")).stderr
 
 
-def test_importing_the_package_is_no_command(tmp_path, monkeypatch):
+def test_commands_are_recognized(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert not startup.is_command()
     for argv, orig, expected in (
@@ -146,7 +148,7 @@ def test_reading_shows_progress_after_two_seconds(monkeypatch):
     assert stream.getvalue().count("\n") == 1
 
 
-def test_every_byte_counts(tmp_path):
+def test_reading_progress_counts_every_byte(tmp_path):
     """Each task that reads a file tells how far it has come, and describes what it read."""
     path = tmp_path / "pairs.tsv"
     path.write_text("a b\tc d\n" * 300, encoding="utf-8")
