@@ -23,7 +23,7 @@ def pytest_cmdline_main(config):
 
 
 def refuse_skip(report):
-    """Turns a skip into a failure where none is allowed."""
+    """Turns a skip into a failure if skips are not allowed."""
     if report.skipped and os.environ.get(NO_SKIPS) and not hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", f"skipped, and {NO_SKIPS} is set: {report.longrepr}"
     return report

@@ -1,4 +1,4 @@
-"""Names and shapes of the weights of every registered model: `python -m tests.golden` writes them anew."""
+"""Names and shapes of the weights of every registered model: `python -m tests.golden` rewrites them."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ FILE = Path(__file__).with_name("golden_weights.json")
 
 
 def weights():
-    """`{model: [[name, shape], ...]}`; a name is the layer's place and the weight's name."""
+    """Returns `{model: [[name, shape], ...]}`; a name has the position of the layer and the name of the weight."""
     spec = rnnzoo.TaskSpec(
         "tokens", "token", True, 9, 9, "cross_entropy", vocabulary=("<pad>", "<unk>", "<s>", *"abcdef")
     )

@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Helpers of several tests."""
 
 import json
 import os
@@ -16,7 +16,7 @@ UNITS = 5
 
 
 def cell(name, **options):
-    """A cell of the registry, small; `deep+name` is a deep transition of it."""
+    """Creates a small registered cell; `deep+name` is a deep transition of it."""
     if name.startswith("deep+"):
         depth = {key: options.pop(key) for key in ("depth", "shortcut") if key in options}
         return rnnzoo.cells.DeepTransitionCell(cell(name[5:], **options), **depth, dtype=options.get("dtype"))
@@ -24,7 +24,7 @@ def cell(name, **options):
 
 
 class Repeat(rnnzoo.cells.Cell):
-    """The smallest cell: it repeats its input."""
+    """A minimal cell, which returns its input."""
 
     state_size = 1
 
@@ -33,7 +33,7 @@ class Repeat(rnnzoo.cells.Cell):
 
 
 def often(*names, of):
-    """Those names, and the others with the slow tests."""
+    """Returns the names as parameters, and the others as parameters of slow tests."""
     return [*names, *(pytest.param(name, marks=pytest.mark.slow) for name in of if name not in names)]
 
 
@@ -42,7 +42,7 @@ def normal(*shape, seed=0, dtype="float32"):
 
 
 def randomise(layer, seed=0, scale=0.5):
-    """Weights without the zeros and ones that hide mistakes."""
+    """Sets random weights, without the zeros and ones that hide mistakes."""
     rng = np.random.default_rng(seed)
     layer.set_weights([rng.normal(size=w.shape, scale=scale).astype(w.dtype) for w in layer.get_weights()])
 
@@ -63,7 +63,7 @@ def fresh_python(code, *arguments, **environment):
 
 
 def gradients(layer, x, weights_of_loss, **call):
-    """Outputs, and gradients by inputs and weights of a loss that every output enters differently."""
+    """Returns outputs, and gradients of inputs and weights for a loss that weights the outputs."""
     x = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -79,7 +79,7 @@ def assert_close(got, wanted, absolute=1e-5, relative=1e-4):
 
 
 def stand_in(model, path, config, **_):
-    """In place of the export of a run, which has tests of its own."""
+    """Replaces the export of a run, which has its own tests."""
     (path / "saved_model.pb").write_text("")
     (path / "assets.extra").mkdir(exist_ok=True)
     (path / "assets.extra/config.json").write_text(json.dumps({"spec": {}, "run_id": config["run_id"]}))

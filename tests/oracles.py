@@ -1,4 +1,4 @@
-"""The cells in NumPy, one tick at a time, written from the papers' equations."""
+"""The cells in NumPy, one time step at a time, from the papers' equations."""
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def deep_transition(weights, x, state, depth=3, shortcut=True):
 
 
 def feedforward(weights, x, state, window=8):
-    """The window of inputs itself is kept here: `state[0]` is a list of the last inputs, the latest first."""
+    """Keeps the window of inputs: `state[0]` is a list of the last inputs, the latest first."""
     W, b = weights
     seen = [x, *state[0]][:window]
     n = b.shape[0]
@@ -145,7 +145,7 @@ def feedforward(weights, x, state, window=8):
 
 
 def run(tick, weights, x, state, mask=None):
-    """All ticks over `x [batch, time, features]`: outputs and final states, by the rule for masks."""
+    """Runs all time steps of `x [batch, time, features]` with masks: outputs and final states."""
     batch, time = x.shape[:2]
     rows = []
     for b in range(batch):

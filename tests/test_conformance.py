@@ -1,4 +1,4 @@
-"""What every registered model must do; a new one is found here by the registry."""
+"""Requirements on every registered model, found through the registry."""
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def test_shape_finite_gradients_graph_mask_stream(name, kind):
 @pytest.mark.parametrize("cell", often("feedforward", "lstm", of=rnnzoo.list_cells()))
 @pytest.mark.parametrize("name", ARRANGEMENTS)
 def test_every_wrapper_of_every_cell(name, cell):
-    """All depths at once where there is a transition to deepen; with zoneout and the like where the cell has it."""
+    """All depths at once where the cell supports them, and its own options such as zoneout."""
     options = {"cell": cell, "layers": 2, "residual": True, "output_dropout": 0.1, "input_depth": 2, "output_depth": 2}
     if name == "deep-transition" and cell == "feedforward":
         with pytest.raises(rnnzoo.UserError, match="FeedforwardCell does not support a deep transition"):
@@ -76,7 +76,7 @@ def test_every_wrapper_of_every_cell(name, cell):
 
 
 def check_all(model, spec, graph=True):
-    """Shapes, gradients, masks; eager and graph alike; step by step where the model does not read ahead."""
+    """Shapes, gradients, masks; eager equals graph; for causal models streaming equals one pass."""
     x = inputs_for(spec)
     y = model(x)
     assert y.shape == ((3, 6) if spec.per_step else (3,)) + (spec.output_size,)
@@ -108,7 +108,7 @@ def check_all(model, spec, graph=True):
 
 
 def noisy(name):
-    """Every source of noise that a model has: in XLA it is drawn by other operations."""
+    """All random numbers of a model, which XLA samples by other operations."""
     options = {"output_dropout": 0.1, "dropout": 0.1}
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
@@ -222,7 +222,7 @@ REST = [case for case in EVERY if case not in EXPORTED]
 
 @pytest.mark.parametrize(("name", "kind"), EXPORTED + [pytest.param(*case, marks=pytest.mark.slow) for case in REST])
 def test_export_gives_the_models_answers(name, kind, tmp_path):
-    """Writing compares the export with the model in a fresh process; here it is compared by another way."""
+    """The export is checked in a fresh process when it is written; here it is compared in this process."""
     spec = SPECS[kind]
     model = model_for(name, spec)
     path = rnnzoo.export_saved_model(model, tmp_path / "export")

@@ -1,4 +1,4 @@
-"""docs/architectures.md is what the code makes of the models, and shows each of them."""
+"""docs/architectures.md is up to date with the code and covers every model."""
 
 import importlib.util
 import xml.etree.ElementTree as ElementTree

@@ -1,4 +1,4 @@
-"""Files of version 0.1.0 load and runs of it go on; names that change are read by the one table of renames."""
+"""Files of version 0.1.0 load, and its runs resume, through the table of renames."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ def test_old_export_is_refused_with_its_version(tmp_path):
 
 
 def test_the_table_of_renames(tmp_path, monkeypatch):
-    """As if the classes, arguments, options, values and fields of a stored file had other names today."""
+    """Classes, arguments, options, values and fields of a stored file have other names today."""
     layer = rnnzoo.layers.ElmanRNN(3, zero_output_for_mask=True)
     config = layer.get_config()
     config["zero_padding"] = config.pop("zero_output_for_mask")

@@ -1,4 +1,4 @@
-"""All published experiments run, in their small versions."""
+"""All experiments run in their quick versions."""
 
 import re
 import subprocess

@@ -41,7 +41,7 @@ MODULES = {module_of(path): path for path in ROOT.rglob("*.py")}
 
 
 def imports(nodes):
-    """The modules of the package that some nodes import."""
+    """Yields the modules of the package that some nodes import."""
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "rnnzoo":
             for alias in node.names:
@@ -84,7 +84,7 @@ def test_no_import_cycles():
 
 
 def code_lines(function):
-    """The lines of a function without its docstring."""
+    """Counts the lines of a function without its docstring."""
     docstring = ast.get_docstring(function, clean=False)
     first = function.body[0]
     return function.end_lineno - function.lineno + 1 - (first.end_lineno - first.lineno + 1 if docstring else 0)

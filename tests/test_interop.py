@@ -1,4 +1,4 @@
-"""Weights of torch: what goes where, and what is refused."""
+"""Import of weights from torch, and refused weights."""
 
 import importlib.util
 

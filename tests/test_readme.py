@@ -1,4 +1,4 @@
-"""What the README says is so: its commands, its examples, its length."""
+"""The README: its commands, examples and length."""
 
 import re
 import runpy

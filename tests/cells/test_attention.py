@@ -1,4 +1,4 @@
-"""Attention against NumPy from the papers' equations; its masks; the tick with input feeding by finite differences."""
+"""Attention against NumPy from the papers' equations; masks; input feeding against finite differences."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ SIZE, PLACES, UNITS = 4, 6, 3
 
 
 def oracle(score, weights, query, memory, there):
-    """y and a of one query `[size]` and one memory `[places, size]`, from the equations."""
+    """Computes y and a of one query `[size]` and one memory `[source_time, size]`."""
     if score == "dot":
         e = memory @ query
     elif score == "general":
@@ -55,7 +55,7 @@ def test_equations(score):
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
 def test_padding(score, data):
-    """Weights on it are exactly 0, rows sum to 1, more of it changes nothing, nothing else is finite."""
+    """Weights of padding are exactly 0, rows sum to 1, and more padding or NaN in it has no effect."""
     batch, places, more = (data.draw(st.integers(1, n)) for n in (3, 5, 4))
     there = np.array(
         data.draw(st.lists(st.lists(st.booleans(), min_size=places, max_size=places), min_size=batch, max_size=batch))
@@ -147,7 +147,7 @@ def test_input_feeding_by_finite_differences(score, cells):
 
 
 def test_input_feeding_step_by_step():
-    """y of a step is what enters the next: by hand, with the attention and the cell apart."""
+    """The attention output of a step is an input of the next, computed by cell and attention separately."""
     inner, attention = rnnzoo.cells.LSTMCell(5), Attention(UNITS, "general")
     layer = rnnzoo.layers.RNN(AttentionCell([inner], attention, SIZE), return_sequences=True)
     x, memory = normal(2, 4, 3), tf.constant(normal(2, PLACES, SIZE, seed=1))

@@ -1,4 +1,4 @@
-"""Each cell against NumPy written from the paper, and against Keras's own loop."""
+"""Each cell against NumPy from the paper's equations, and in Keras's own loop."""
 
 import functools
 
@@ -124,7 +124,7 @@ def test_gates_of_the_gru(reset_after):
 
 @pytest.mark.parametrize("name", ["lstm", "lstm-peephole", "lstm-layernorm"])
 def test_zoneout_keeps_units_with_its_probability(name):
-    """In training a unit of h or c is just as it was, or just what the equations say."""
+    """In training each unit of h and c has either its previous value or that of the equations."""
     rates = {"zoneout": 0.3, "zoneout_cell": 0.6}
     shared = rnnzoo.CELLS[name](400, **rates, seed=1)
     state = [normal(5, 400, seed=1), normal(5, 400, seed=2)]

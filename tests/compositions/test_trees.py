@@ -1,4 +1,4 @@
-"""Compositions and their traversal: against NumPy node by node, differences, and one another."""
+"""Tree compositions against NumPy node by node, finite differences and one another."""
 
 import keras
 import numpy as np
@@ -85,7 +85,7 @@ def by_hand(layer, x, children):
 
 
 def random_tree(rng, nodes, arity):
-    """Children of each node of a random tree: roots so far are joined until one is left."""
+    """Returns the children of each node of a random tree."""
     children, roots = [], []
     for _ in range(nodes):
         size = int(rng.integers(0, min(arity, len(roots)) + 1)) if roots else 0
@@ -142,7 +142,7 @@ def test_equals_numpy_node_by_node(name, seed, sizes):
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_equals_finite_differences(name, graph):
-    """Of inputs and of every weight, in float64, with a loss on all nodes and the root; none at padding."""
+    """Gradients of inputs and weights in float64, for a loss on all nodes and the root; zero at padding."""
     rng = np.random.default_rng(1)
     trees = [random_tree(rng, size, 2) for size in (1, 6, 9)]
     inputs, arrays, where = batch_of(trees, rng, "float64")
@@ -234,7 +234,7 @@ def test_left_branching_trees_equal_an_elman_network():
 
 @pytest.mark.parametrize("shape", ["deep", "wide"])
 def test_deep_trees_with_thousands_of_nodes(shape):
-    """A chain of 1,000 levels, and 5,000 nodes below one; the gradient reaches every leaf."""
+    """A chain of 1,000 levels, and a node with 5,000 children; the gradient reaches every leaf."""
     if shape == "deep":
         children = [()] + [part for i in range(999) for part in ((), (2 * i, 2 * i + 1))]
         layer = layer_for("tree-lstm-binary", "nodes")
@@ -257,7 +257,7 @@ def test_deep_trees_with_thousands_of_nodes(shape):
 
 
 def assert_floats_do_not_round(name):
-    """A structure of floating numbers, as `keras.Input` has them by itself, keeps numbers that float16 does not."""
+    """A structure of floating-point numbers, the default of `keras.Input`, is not rounded to float16."""
     chain = tree_structure([(), *((i,) for i in range(2100))])[None]
     layer = Recursive(rnnzoo.COMPOSITIONS[name](2, dtype="mixed_float16"), dtype="mixed_float16")
     assert layer(tf.ones([1, 2101, 2]), tf.constant(chain, tf.float32)).dtype == tf.float16

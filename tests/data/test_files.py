@@ -1,4 +1,4 @@
-"""Files as practitioners have them: encodings, pipes, sizes; and what a task says of them."""
+"""Input files: encodings, special files, sizes, and the errors of tasks that read them."""
 
 import os
 import warnings
@@ -161,7 +161,7 @@ def test_labels_must_be_text_or_numbers(tmp_path):
 
 
 def test_vocabulary_is_hashed_once(tmp_path, monkeypatch):
-    """To look up the vocabulary anew for each text took fifteen times as long as all the rest."""
+    """Hashing the vocabulary for each text took fifteen times as long as everything else."""
     from rnnzoo.data import vocabulary
 
     made = []

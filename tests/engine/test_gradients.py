@@ -1,4 +1,4 @@
-"""Gradients against finite differences in float64, for everything that has one; second order too."""
+"""Gradients against finite differences in float64, first and second order."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ MASKS = {"whole": None, "masked": np.array([[1, 1, 0, 1, 0], [0, 0, 1, 1, 1], [1
 
 
 class Remembering(rnnzoo.cells.ElmanCell):
-    """Reads a memory at every step, through a weight of the step itself; its output is no state."""
+    """A cell that reads a memory at every step, through a weight used in `step`; its output is not a state."""
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -68,7 +68,7 @@ def directions(f, variables, tensors, seed=0):
 
 
 def loss_of(shared, mask, memory, training):
-    """A loss that all outputs and final states enter, of `[x, *state, *memory]`."""
+    """Returns a loss of `[x, *state, *memory]` that depends on all outputs and final states."""
 
     @tf.function
     def loss(tensors):
@@ -124,7 +124,7 @@ NOISY = {
 
 @pytest.mark.parametrize("case", NOISY)
 def test_gradients_with_dropout_and_zoneout(case):
-    """What is drawn, once a sequence or once a step, is the same on the way back."""
+    """Random numbers of a sequence or a step are the same in the backward pass."""
     name, options = NOISY[case]
     layer = rnnzoo.layers.RNN(cell(name, **options, seed=1, dtype="float64"), return_sequences=True, dtype="float64")
     x = tf.constant(normal(3, 6, 4, dtype="float64"))
@@ -142,7 +142,7 @@ def test_gradients_with_dropout_and_zoneout(case):
 
 @pytest.mark.parametrize("name", often("lstm", of=["lstm", "jordan", "dampened", "gru", "deep+elman"]))
 def test_second_order(name):
-    """The gradient of a gradient norm, by autodiff through ours and by differences."""
+    """The gradient of a gradient norm, by automatic and by finite differences."""
     shared = cell(name, **CELLS[name], dtype="float64")
     shared.build((None, 3))
     randomise(shared, scale=0.7)
@@ -164,7 +164,7 @@ def test_second_order(name):
 
 @pytest.mark.parametrize("name", rnnzoo.list_cells())
 def test_zero_inputs_have_finite_gradients(name):
-    """Inputs that are zero throughout, as a hidden input is: the gradient of fresh weights stays in bounds."""
+    """The gradient of new weights is bounded for inputs of zeros."""
     keras.utils.set_random_seed(0)
     layer = rnnzoo.layers.RNN(cell(name))
     layer.build((None, None, 3))
@@ -175,7 +175,7 @@ def test_zero_inputs_have_finite_gradients(name):
 
 
 class Branching(rnnzoo.cells.ElmanCell):
-    """Activations in a branch, and of what is no row of the batch: neither can be noted for the way back."""
+    """Activations in a branch, or without a batch axis, cannot be cached for the backward pass."""
 
     def step(self, x, r, state, consts):
         squash, gate = activation("tanh"), activation("sigmoid")
@@ -185,7 +185,7 @@ class Branching(rnnzoo.cells.ElmanCell):
 
 
 class TwoHeads(rnnzoo.cells.ElmanCell):
-    """Activations with the batch on another axis than the first; a constant that serves all of it."""
+    """Activations whose batch axis is not the first, and a constant shared by all rows."""
 
     def constants(self, inputs, training=False, memory=None):
         return tf.ones([1, self.units], inputs.dtype) / 2
@@ -200,7 +200,7 @@ class TwoHeads(rnnzoo.cells.ElmanCell):
 
 
 class Energetic(rnnzoo.cells.ElmanCell):
-    """A gradient within the tick."""
+    """A cell with a gradient inside its step."""
 
     def step(self, x, r, state, consts):
         z = x + r
@@ -277,7 +277,7 @@ def test_backward_pass_reuses_activations(name):
 
 
 def live_ops(function):
-    """The kinds of operations that the results of a function need."""
+    """Returns the types of the operations that the results of a function depend on."""
     nodes = {node.name: node for node in function.node_def}
     wanted, seen = [result.split(":")[0] for result in function.ret.values()], set()
     while wanted:

@@ -1,4 +1,4 @@
-"""Gradients that are cut after some steps, against each step's loss by itself."""
+"""Truncated gradients against the gradient of each step's loss."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ LAYERS = {
 
 
 def by_each_step(layer, x, weights, steps):
-    """The sum over t of the gradients of step t's loss, the states `steps` before it being constants."""
+    """Sums over t the gradients of step t's loss, with the states `steps` before it as constants."""
     total = [0.0] * (1 + len(layer.trainable_weights))
     states = [layer.get_initial_state(batch_size=x.shape[0])]
     for t in range(x.shape[1]):

@@ -1,4 +1,4 @@
-"""The programs by which others load an export: the command line tool, the C library, TF Serving's REST interface."""
+"""Programs that load an export: the command-line tool, the C library, TF Serving's REST interface."""
 
 import base64
 import json
@@ -158,7 +158,7 @@ def _described(array):
 
 
 class RestError(ValueError):
-    """What TF Serving answers with an error status."""
+    """An error that TF Serving answers with an error status."""
 
 
 def rest(loaded, body, signature="serving_default"):

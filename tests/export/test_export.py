@@ -1,4 +1,4 @@
-"""What an exported model answers, and what is refused."""
+"""Signatures of exported models, and refused exports."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Models with layers of this package in other formats, run by their runtimes (`pip install 'rnnzoo[onnx,litert]'`)."""
+"""Conversion to ONNX and LiteRT, run by their runtimes (`pip install 'rnnzoo[onnx,litert]'`)."""
 
 import importlib
 import os
@@ -36,7 +36,7 @@ STRINGS_ALONE = ("tree", "nodes", "tags of spelled words")  # kinds without a si
 
 
 def needed(name):
-    """A module; without it a test is skipped, but fails where everything is to be tested."""
+    """Imports a module; if it is missing, the test is skipped, or fails where skips are not allowed."""
     return importlib.import_module(name) if os.environ.get("CI") else pytest.importorskip(name)
 
 

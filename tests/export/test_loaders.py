@@ -1,4 +1,4 @@
-"""Every kind of export answers in every program that loads SavedModels."""
+"""Exports of every kind in every program that loads SavedModels."""
 
 import dataclasses
 import json
@@ -51,7 +51,7 @@ def assert_same(got, wanted):
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
 def test_python_loader_and_session_give_the_models_answers(export, kind):
-    """The session is the path of C++ programs; both load in one process after another here, and alone on writing."""
+    """The session is used by C++ programs; here both loaders run in one process."""
     _, serving, path = export(kind)
     for loader in (check.python_loader, check.session_loader):
         answer = loader(str(path))
@@ -178,7 +178,7 @@ def test_weight_paths_do_not_depend_on_earlier_models():
 
 @pytest.mark.slow
 def test_file_sizes(tmp_path):
-    """Files stay small: nothing twice, no long names."""
+    """Files are small: nothing is stored twice, and names are short."""
     task = rnnzoo.create_task("char_lm", data_size=100_000)
     path = rnnzoo.export_saved_model(rnnzoo.create_model("lstm", task.spec, units=8), tmp_path / "lm")
     assert (path / "saved_model.pb").stat().st_size <= 200_000
@@ -296,7 +296,7 @@ def test_decode_step_refuses_unknown_ids(export):
 
 @pytest.mark.slow
 def test_beams_without_a_result_have_a_finite_score():
-    """Of at most one of 9 symbols, or none, there are 10 texts: the other beams find nothing."""
+    """There are 10 texts of at most one of 9 tokens, so the other beams have no result."""
     _, spec, _ = kinds.KINDS["pairs with attention"]
     model = rnnzoo.create_model("seq2seq", dataclasses.replace(spec, output_length=1), units=6, embedding=4)
     translate = rnnzoo.export.Seq2SeqServing(model).functions["translate"]

@@ -1,4 +1,4 @@
-"""SavedModels and `.keras` files that do harm when they are loaded, or as soon as they are called."""
+"""SavedModels and `.keras` files that do harm when they are loaded or called."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Files that would do harm are refused before they can: no mark is left, and the message names what and where."""
+"""Hostile files are refused before they have an effect; the message names the offending part."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def whole(tmp_path_factory):
 
 
 def refused(path, *parts):
-    """Loads in a thread, which must not hang; the message must be one line that holds all `parts`."""
+    """Loads in a thread, which must not hang; the error must be one line that contains all `parts`."""
     caught = []
 
     def run():
@@ -258,7 +258,7 @@ def duplicate(meta):
 
 
 def table(meta):
-    """The object of a table, and its child of each name."""
+    """Returns the object of a table, and its children by name."""
     node = next(n for n in meta.object_graph_def.nodes if n.WhichOneof("kind") == "resource")
     return node, {child.local_name: child for child in node.children}
 
@@ -450,7 +450,7 @@ def test_large_units_in_keras_files_are_refused(tmp_path):
 
 
 def own_models():
-    """Models of users with layers of this package, whose files hold numbers of all kinds."""
+    """Users' models with layers of this package, whose configurations hold numbers of all kinds."""
     inputs = keras.Input([7, 3])
     lstm = rnnzoo.layers.LSTM
     yield keras.Model(inputs, keras.layers.Dense(1)(lstm(2)(inputs)))

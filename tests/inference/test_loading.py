@@ -1,4 +1,4 @@
-"""What others wrote: hostile files are refused before they can leave a mark; whole ones answer."""
+"""Loading of hostile, damaged and valid files."""
 
 import json
 import subprocess
@@ -68,7 +68,7 @@ def test_hostile_files_have_no_effect(make, tmp_path, capsys):
 
 
 def test_hostile_files_are_hostile_without_the_check(tmp_path):
-    """The same files leave their mark when they are read without care."""
+    """The same files have an effect if they are loaded without the check."""
     mark = tmp_path / "mark"
     tf.saved_model.load(str(hostile_saved_model(tmp_path, mark)))
     assert mark.exists()

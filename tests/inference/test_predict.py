@@ -1,4 +1,4 @@
-"""An export's answers to lines: every kind of text task, bad lines, pictures, files."""
+"""Predictions for lines of text, of every kind of text task."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""What is seen inside of models: against gradients, gates and states computed otherwise; files, and refusals."""
+"""Inspection: gradients, gates, states and attention against independent computations; files and refusals."""
 
 import json
 
@@ -31,7 +31,7 @@ def adding(model="elman", **options):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", ["elman", "lstm", "gru", "lstm-peephole", "jordan"])
 def test_state_gradients_equal_those_of_the_remaining_sequence(name, masked, graph):
-    """dL/ds_t equals the gradient by the initial state of the rest of the sequence, and the watch changes nothing."""
+    """dL/ds_t equals the gradient of the initial state of the remaining sequence; recording has no effect."""
     layer = rnnzoo.layers.RNN(rnnzoo.CELLS[name](4), return_sequences=True)
     x, weights = tf.constant(normal(3, 7, 2)), tf.constant(normal(3, 7, 4, seed=1))
     layer(x)
@@ -58,7 +58,7 @@ def test_state_gradients_equal_those_of_the_remaining_sequence(name, masked, gra
 
 
 def test_jacobians_equal_those_of_the_equations():
-    """Of a network of Elman the Jacobian is diag(1 - h^2) U^T; its norms follow."""
+    """The Jacobian of an Elman network is diag(1 - h^2) U^T."""
     trained = adding()
     seen = trace(trained.model, read_sequences(trained), jacobians=20)[0]
     U = trained.model.core.recurrent_layers[0].cell.recurrent_kernel.numpy()
@@ -69,7 +69,7 @@ def test_jacobians_equal_those_of_the_equations():
 
 
 def test_known_gradient_norms_are_described():
-    """A dampened network of one unit without squashing hands on lambda to the power of the distance."""
+    """The gradient of a linear dampened network of one unit is lambda to the power of the distance."""
     task = rnnzoo.create_task("adding", **ADDING)
     for dampening, says in ((0.5, "vanishes: 2e-06"), (1.0, "is kept: 1 "), (2.0, "explodes: 5e+05")):
         model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=dampening)
@@ -82,7 +82,7 @@ def test_known_gradient_norms_are_described():
 
 
 def test_gradients_of_a_window_and_below_single_precision():
-    """The gradient of a window of inputs is there within it, and none behind it; single precision ends at 1e-38."""
+    """The gradient of a window is zero outside it; single precision ends at 1e-38."""
     trained = adding("feedforward", context=6)
     found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
     assert found["norm"][0] == 0 < found["norm_at_loss"] == max(found["norm"])
@@ -103,7 +103,7 @@ def test_encoder_gradients_are_relative_to_the_loss():
 
 
 def test_loss_is_that_of_the_last_valid_step():
-    """Of sequences of unlike length, distances are counted from each one's own end, for both directions."""
+    """Distances are counted from the end of each sequence, in both directions."""
     task = rnnzoo.create_task("reber", batch_size=8, eval_size=32)
     model = rnnzoo.create_model("lstm", task.spec, units=5)
     trained = TrainedModel("reber", model, task)
@@ -160,7 +160,7 @@ def test_clustering_equals_scipy():
 
 
 def test_effective_context_equals_the_memory_of_the_task():
-    """A network that hands on nothing needs one step only; one that sums all needs the earliest."""
+    """A network without memory has a context of one step; one that sums its inputs needs all steps."""
     task = rnnzoo.create_task("adding", **ADDING)
     model = rnnzoo.create_model("dampened", task.spec, units=4, dampening=0.0)
     found = inspect.effective_context.measure(
@@ -182,7 +182,7 @@ def test_effective_context_equals_the_memory_of_the_task():
 
 @pytest.mark.parametrize("name", often("elman", of=rnnzoo.list_models()))
 def test_every_model_is_inspected_or_refused(name, tmp_path):
-    """All that applies is written, as JSON and pictures; what does not is said."""
+    """All reports that apply are written as JSON and figures; the others are mentioned."""
     options = {"units": 8, "cell": "lstm"} if name in ("bidirectional", "seq2seq", "decoder") else {"units": 8}
     if name == "recursive":
         task = rnnzoo.create_task("listops", train_size=100, eval_size=20)
@@ -204,7 +204,7 @@ def test_every_model_is_inspected_or_refused(name, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
-    """Runs by flags, with --inspect; then both in one picture; bad input in one line."""
+    """Runs with --inspect, then both in one figure; bad input is one line."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(stages, "export_saved_model", lambda model, path, **_: (path / "x").write_text(""))
     for name, more in (("elman", ["--inspect"]), ("gru", [])):

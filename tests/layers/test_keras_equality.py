@@ -1,4 +1,4 @@
-"""The same weights, the same numbers as `keras.layers`, whatever the shapes, masks and states."""
+"""Outputs, states and gradients equal those of `keras.layers` for random shapes, masks and states."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Habits that Keras's own tests of recurrent layers know, with Keras's layers of the same weights as the measure."""
+"""The features that Keras's own tests of recurrent layers cover, with Keras's layers as the oracle."""
 
 import inspect
 
@@ -67,7 +67,7 @@ def shapes(nest):
 
 
 def serialised(value):
-    """A value as it stands in a configuration, so that two objects made alike compare equal."""
+    """Converts a value to its configuration, so that equal objects compare equal."""
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     return keras.saving.serialize_keras_object(value)
@@ -521,13 +521,13 @@ VALUES = {
 
 
 def taken(cls):
-    """The names that a constructor of Keras takes, in order, as far as they have a value here."""
+    """Returns the argument names of a Keras constructor, in order, that have a value here."""
     names = [n for n in inspect.signature(cls.__init__).parameters if n not in ("self", "kwargs")]
     return names[: next((i for i, n in enumerate(names) if n not in VALUES), len(names))]
 
 
 def told(layer, names):
-    """What a layer says of itself; its cell, where Keras's layer does not."""
+    """Returns an attribute of a layer, or of its cell."""
     return {n: serialised(getattr(layer if hasattr(layer, n) else layer.cell, n)) for n in names}
 
 
@@ -599,7 +599,7 @@ def test_configuration_round_trip(name, wrapped):
 
 @keras.saving.register_keras_serializable("tests_of_ported_habits")
 class Scaled(CELLS.Cell):
-    """A user's cell, with arguments that JSON has no name for."""
+    """A user's cell, with arguments of types that JSON lacks."""
 
     def __init__(self, sizes, gains, limits=(0.0, 1.0), **kwargs):
         super().__init__(**kwargs)

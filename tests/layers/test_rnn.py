@@ -1,4 +1,4 @@
-"""Sequence layers as users meet them: masks, streams, states, fit, files, precision, tracing."""
+"""Recurrent layers: masks, streaming, states, fit, files, precision, tracing."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Stacks, depth and both directions: against NumPy from the papers, against Keras, and put into one another."""
+"""Stacked, deep and bidirectional layers against NumPy from the papers, Keras and one another."""
 
 import keras
 import numpy as np
@@ -164,7 +164,7 @@ def test_bidirectional_over_a_stack_is_two_stacks():
 
 @pytest.mark.parametrize("last", [True, False])
 def test_padding_has_no_effect(last):
-    """A row right-padded equals the row alone, through every arrangement at once."""
+    """A padded row equals the row alone, in nested wrappers."""
     layer = Stack(
         [keras.layers.Dense(4), Bidirectional(GRU(2)), Bidirectional(LSTM(2)), keras.layers.Dense(3)],
         residual=True,
@@ -221,7 +221,7 @@ def test_backward_layer_of_another_class():
 
 
 def test_residual_of_a_bidirectional_layer():
-    """The last output of the backward layer is at the first step: so is what is added to it."""
+    """The last output of the backward layer is at the first step, and so is its residual."""
     parts = [Bidirectional(LSTM(2)), Bidirectional(LSTM(2))]
     layer = Stack(parts, residual=True)
     mask = tf.constant(MASK)

@@ -1,4 +1,4 @@
-"""Encoder and decoder: each option, decoding against brute force, files and exports; Keras as the second oracle."""
+"""Encoder-decoders: options, decoding against brute force, Keras as oracle, files and exports."""
 
 import itertools
 import json
@@ -57,7 +57,7 @@ def model_for(spec=SPEC, name="seq2seq", **options):
 
 @pytest.fixture(scope="module")
 def peaked():
-    """A model whose likeliest symbols stand out, and whose texts end."""
+    """Returns a model with clear most probable tokens, whose outputs end."""
     model = model_for(attention="additive", bidirectional_encoder=True)
     randomise(model, scale=1.5)
     return model
@@ -77,7 +77,7 @@ def test_any_cell(cell, feeding):
 
 
 def check_all(model, graph=True):
-    """Finite, a gradient for every weight, padding passed over, step by step as at once, beam 1 as greedy."""
+    """Finite outputs, gradients of all weights, masked padding, steps equal a pass, one beam equals greedy."""
     inputs = (tf.constant(SOURCE), tf.constant(PREVIOUS))
     y = model(inputs)
     assert y.shape == (4, 4, 8) and np.isfinite(y).all()
@@ -108,7 +108,7 @@ def check_all(model, graph=True):
 
 
 def log_probabilities(model, source, texts):
-    """Of each text after `source`, by one teacher-forced pass."""
+    """Computes the score of each text for `source`, by one teacher-forced pass."""
     longest = max(map(len, texts))
     ids = np.array([[*text, *[PAD] * (longest - len(text))] for text in texts], "int32")
     previous = np.concatenate([np.full((len(texts), 1), BOS, "int32"), ids[:, :-1]], 1)
@@ -117,7 +117,7 @@ def log_probabilities(model, source, texts):
 
 
 def all_texts(limit):
-    """Every text of at most `limit` steps: those that end, and those that are cut off."""
+    """Returns every text of at most `limit` steps, complete or cut off."""
     letters = range(len(SPECIAL_TOKENS), len(SYMBOLS))
     for length in range(limit):
         yield from ((*letters_, BOS) for letters_ in itertools.product(letters, repeat=length))
@@ -126,7 +126,7 @@ def all_texts(limit):
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_beam_search_equals_brute_force(peaked, penalty):
-    """Wide enough, it ranks all texts; its scores are their log-probabilities."""
+    """A beam search that is wide enough ranks all texts by their log-probabilities."""
     source, limit = SOURCE[1:2, :2], 3
     texts = list(all_texts(limit))
     known = dict(zip(texts, log_probabilities(peaked, source, texts), strict=True))
@@ -189,7 +189,7 @@ def test_sampled_tokens_have_their_probability():
 
 
 def test_scheduled_sampling_uses_samples_of_the_model():
-    """With certain outputs and probability 1 it is fed just what greedy decoding writes; with 0.5 about half of it."""
+    """With certain outputs, probability 1 gives the greedy output as inputs, and 0.5 about half of it."""
     model = model_for(scheduled_sampling=1.0)
     randomise(model, scale=1.5)
     model.head.kernel.assign(model.head.kernel * 1000)
@@ -209,7 +209,7 @@ def test_scheduled_sampling_uses_samples_of_the_model():
 
 
 def test_scheduled_sampling_trains_and_resumes(tmp_path):
-    """Its count of steps is part of the checkpoint."""
+    """The count of training steps is part of the checkpoint."""
 
     def trainer():
         keras.utils.set_random_seed(5)
@@ -405,7 +405,7 @@ def test_decoder_generates_from_vectors_and_labels(tmp_path):
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("case", often("tied", of=["additive, both ways", "from the end", "input feeding"]))
 def test_small_embedding_tables_are_multiplied_once(case, jit, monkeypatch):
-    """Where the vocabulary is smaller than a batch, its table is multiplied, not each of the vectors looked up."""
+    """If the vocabulary is smaller than a batch, the table is multiplied instead of the vectors."""
     model = model_for(**OPTIONS[case])
     inputs = (tf.constant(SOURCE), tf.constant(PREVIOUS))
 
@@ -466,7 +466,7 @@ def test_no_lookup_for_quantized_and_other_embeddings():
 
 @pytest.mark.parametrize("batch", often(3, of=[1, 2, 3, 4]))
 def test_batch_slices_are_concatenated_in_order(peaked, batch):
-    """Whatever the batch is cut into, each text is what it is alone."""
+    """Each text is the same in any slices of the batch."""
     greedy = tf.function(peaked.greedy, input_signature=[tf.TensorSpec([None, None], tf.int32)])
     beams = tf.function(lambda source: peaked.beam_search(source, 3))
     (ids, scores), (found, totals) = greedy(SOURCE[:batch]), beams(SOURCE[:batch])

@@ -1,4 +1,4 @@
-"""Bad inputs by the hundred, drawn with a fixed seed: one line that names the offender, and nothing is lost."""
+"""Hundreds of bad inputs, sampled by a fixed seed: one line that names the cause, and no lost files."""
 
 import dataclasses
 import io
@@ -151,7 +151,7 @@ def bad_flag(rng, folder):
 
 
 def unknown_name(rng, folder):
-    """A flag, a name or a combination that there is not."""
+    """An unknown flag, name or combination."""
     cases = [
         (["--model=lsmt"], "lsmt"),
         (["--task=char-lm"], "char-lm"),
@@ -202,7 +202,7 @@ def unknown_name(rng, folder):
 
 
 def bad_path(rng, folder):
-    """A name of no file, for any task and any option that names files."""
+    """A missing file, for any task and any option that names files."""
     task = rng.choice(sorted(WHOLE))
     named = rng.choice(
         ["nowhere.txt", "~nobody_here/x", "pipe", "/dev/zero", "/dev/full", "x" * 300, "folder", "*.nothing"]
@@ -214,7 +214,7 @@ def bad_path(rng, folder):
 
 
 def bad_bytes(rng, folder):
-    """A file that is no data of any task."""
+    """A file that no task can read."""
     task, name = rng.choice(sorted(WHOLE)), rng.choice(sorted(NO_DATA))
     path = folder / f"bad-{rng.randrange(10**9)}{Path(WHOLE[task][0]).suffix}"
     path.write_bytes(NO_DATA[name])
@@ -222,7 +222,7 @@ def bad_bytes(rng, folder):
 
 
 def bad_lines(rng, folder):
-    """A file that is no data of its task."""
+    """A file that its task cannot read."""
     task = rng.choice(sorted(NO_LINES))
     path = folder / f"bad-{rng.randrange(10**9)}{Path(WHOLE[task][0]).suffix}"
     path.write_text(rng.choice(NO_LINES[task]), encoding="utf-8")
@@ -230,7 +230,7 @@ def bad_lines(rng, folder):
 
 
 def bad_arrays(rng, folder):
-    """Arrays that are no series and no music."""
+    """Invalid arrays of series and music."""
     path = folder / f"bad-{rng.randrange(10**9)}.npz"
     X = np.zeros([6, 5, 2])
     arrays = rng.choice(
@@ -255,7 +255,7 @@ def bad_arrays(rng, folder):
 
 
 def bad_place(rng, folder):
-    """Folders that hold something, or that lie inside each other."""
+    """Folders that are not empty or nested."""
     cases = [
         (["--run_dir=book.txt"], "book.txt"),
         (["--export_dir=book.txt"], "book.txt"),
@@ -330,7 +330,7 @@ def stored_export(rng, folder):
 
 
 def stored_model(rng, folder):
-    """A run that cannot be looked at."""
+    """A run that cannot be inspected."""
     name = f"looked-at-{rng.randrange(10**9)}"
     copy(folder / "run", folder / name)
     path = folder / name / rng.choice(["config.json", "model.keras"])
@@ -384,7 +384,7 @@ def cases(folder, count=COUNT):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Whole data, a finished run and its export."""
+    """Valid data, a finished run and its export."""
     folder = tmp_path_factory.mktemp("bad")
     write_whole(folder)
     before = Path.cwd()
@@ -406,7 +406,7 @@ def ring(*_):
 
 
 def answer(case, capsys):
-    """Status and standard error of a command in this process, which must come in time."""
+    """Returns status and standard error of a command in this process, within a time limit."""
     before = signal.signal(signal.SIGALRM, ring)
     signal.alarm(PATIENCE)
     capsys.readouterr()
@@ -423,7 +423,7 @@ def answer(case, capsys):
 
 
 def wrong(case, status, error):
-    """What is wrong with an answer; empty if nothing is."""
+    """Describes what is wrong with an answer; empty if nothing is."""
     if status not in (1, 2):
         return f"status {status}"
     if error.count("\n") != 1 or not error.startswith("error: ") or "Traceback" in error:
@@ -434,7 +434,7 @@ def wrong(case, status, error):
 
 
 def kept(folder):
-    """What must be there afterwards as it was before."""
+    """Returns the files that must not change."""
     return contents(folder / "run"), contents(folder / "export"), (folder / "book.txt").read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""The command line, from flags to files."""
+"""The command line: from flags to files."""
 
 import importlib.util
 import io

@@ -1,4 +1,4 @@
-"""A run that was killed goes on as if nothing had happened."""
+"""Killed runs continue exactly."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def reached(folder):
 
 
 def stop_at(process, folder, step, number=signal.SIGKILL):
-    """Sends a signal once a checkpoint of that step or a later one is there."""
+    """Sends a signal once a checkpoint of that step or a later one exists."""
     while reached(folder) < step:
         assert process.poll() is None, process.communicate()
         time.sleep(0.001)
@@ -75,7 +75,7 @@ def stop_at(process, folder, step, number=signal.SIGKILL):
 
 
 def figures(folder):
-    """What must be the same: weights, metrics and the log but for its times."""
+    """Returns what must be equal: weights, metrics and the log without its times."""
     result = json.loads((folder / "run/result.json").read_text())
     log = [json.loads(line) for line in (folder / "run/log.jsonl").read_text().splitlines()]
     kept = [{key: value for key, value in entry.items() if key != "seconds"} for entry in log]
@@ -159,7 +159,7 @@ def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with a book, where runs end with a stand-in for the export."""
+    """A folder with a book, in which the export of runs is replaced."""
     monkeypatch.setattr(stages, "export_saved_model", stand_in)
     monkeypatch.setattr(stages, "sample_outputs", lambda *_: "")
     monkeypatch.chdir(book(tmp_path))
@@ -255,7 +255,7 @@ def test_early_stopping_and_epochs(here, capsys):
 
 
 def test_no_gradient_crosses_from_batch_to_batch(here):
-    """The second update is that of a state that is a constant, not that of the text before."""
+    """The gradient of the second update treats the carried state as a constant."""
     task = rnnzoo.create_task("char_lm", data="book.txt", batch_size=3, seq_length=9)
     model = rnnzoo.create_model("lstm", task.spec, units=4)
     plain = {"optimizer": "sgd", "schedule": "constant", "learning_rate": 1.0, "clip_norm": 0.0, "jit_compile": False}

@@ -1,4 +1,4 @@
-"""A run owns its folders: locks, exports of its own, data that may not change, damage that is told and mended."""
+"""Run directories: locks, ownership of exports, changed data, repair of damaged files."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def hold():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of ten steps, once for all tests that go on from one."""
+    """A run of ten steps, shared by the tests that resume one."""
     folder = book(tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -67,7 +67,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def done(here, finished):  # noqa: F811
-    """A folder of its own with that run."""
+    """A copy of that run."""
     for name in ("run", "export"):
         shutil.copytree(finished / name, here / name)
     path = here / "run/config.json"
@@ -327,7 +327,7 @@ def runs(folder, count, *arguments):
 
 @pytest.mark.slow
 def test_concurrent_processes_on_one_run(whole, tmp_path):  # noqa: F811
-    """Of two at once one wins; a third one that would resume beside it is refused; in the end all is as if alone."""
+    """One of two processes wins, a third that resumes is refused, and the result equals that of one process."""
     folder = book(tmp_path)
     first, second = runs(folder, 2)
     while not (folder / "run/config.json").exists():
@@ -346,7 +346,7 @@ def test_concurrent_processes_on_one_run(whole, tmp_path):  # noqa: F811
 
 @pytest.mark.slow
 def test_twenty_kills(whole, tmp_path):  # noqa: F811
-    """Killed at any moment, of training, of a checkpoint or of the export itself: nothing is lost or mixed."""
+    """Killed at any moment of training, checkpoint or export, a run loses nothing."""
     folder = book(tmp_path)
     rng = random.Random(1)
     real = MAIN.replace("run.export_saved_model = stand_in\n", "")
@@ -368,7 +368,7 @@ def test_twenty_kills(whole, tmp_path):  # noqa: F811
 
 
 def test_a_refused_resume_changes_nothing(done, capsys):
-    """Not even what the run knows of its data: the next try is refused as well."""
+    """A refused resume does not change the recorded data: the next attempt is refused too."""
     text = (done / "book.txt").read_text(encoding="utf-8")
     (done / "book.txt").write_text(text + "Q", encoding="utf-8")
     before = contents(done / "run")

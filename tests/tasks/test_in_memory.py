@@ -1,4 +1,4 @@
-"""Tasks on files of sequences: what is read, how it is split, padded and scored, and what is refused."""
+"""Tasks on files of sequences: reading, splits, padding, scores, errors."""
 
 import datetime
 
@@ -150,7 +150,7 @@ def test_forecast_splits_in_time_and_standardizes_by_training_data(tmp_path):
     assert deviation == pytest.approx(train.std(0), abs=1e-4)
 
     def days(split):
-        """The rows that each window sees, and those it forecasts."""
+        """Returns the rows that each window reads, and those that it forecasts."""
         for batch in task.evaluation(split):
             for x, y, w in zip(batch.inputs, batch.targets, batch.weights, strict=True):
                 if w:
@@ -187,7 +187,7 @@ def test_seasonal_period_is_estimated():
 
 
 def test_mackey_glass_solves_its_equation():
-    """Against a solver of its own: steps ten times as small."""
+    """Compares with an independent solver with ten times smaller steps."""
     assert mackey_glass(100, warm_up=0) == pytest.approx(mackey_glass(100, warm_up=0, steps=100), abs=1e-4)
     x = mackey_glass(3000)
     assert 0.2 < x.min() < 0.5 < 1.2 < x.max() < 1.5

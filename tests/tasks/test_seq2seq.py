@@ -1,4 +1,4 @@
-"""Tasks of pairs: files, vocabularies, generated data; and the metrics of what is written."""
+"""Seq2seq tasks: files, vocabularies, generated data, and the metrics of generated sequences."""
 
 import collections
 import datetime
@@ -29,7 +29,7 @@ def data(tmp_path):
 
 
 def texts(task, batch):
-    """`(source, what is to be written)` of each row of a batch."""
+    """Returns `(source, target)` of each row of a batch."""
     spec = task.spec
     for source, target in zip(batch.inputs[0], batch.targets, strict=True):
         if target.any():
@@ -238,7 +238,7 @@ def spec_of(metrics, level="word"):
 
 
 def test_metrics_of_generated_sequences():
-    """Two of three right by the nearest reference; a row of padding does not count."""
+    """Two of three are correct by the nearest reference; a row of padding does not count."""
     spec = spec_of(("error_rate", "exact_match", "word_error_rate"))
     written = np.array([[3, 4, 5, 0], [3, 0, 0, 0], [4, 4, 0, 0], [3, 3, 3, 3]])
     targets = np.array([[3, 4, 5, 2], [3, 2, 0, 0], [3, 4, 2, 0], [0, 0, 0, 0]])

@@ -1,4 +1,4 @@
-"""Batches are functions of (seed, step), count every target once, and are what the papers say."""
+"""Batches depend on seed and step alone, count every target once, and match the papers."""
 
 import dataclasses
 
@@ -186,7 +186,7 @@ def test_reber():
 
 
 def accepts(text):
-    """The Reber grammar as Reber drew it: nodes 0 to 5, E leads out of 5."""
+    """The Reber grammar as in the paper: nodes 0 to 5, E leaves node 5."""
     ways = {(0, "T"): 1, (0, "P"): 2, (1, "S"): 1, (1, "X"): 3, (2, "T"): 2, (2, "V"): 4}
     ways |= {(3, "X"): 2, (3, "S"): 5, (4, "P"): 3, (4, "V"): 5}
     node = 0

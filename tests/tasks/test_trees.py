@@ -1,4 +1,4 @@
-"""Tasks of trees: what they generate, read, refuse; training, export and `predict` on them."""
+"""Tasks of trees: generation, reading, errors, training, export and prediction."""
 
 import io
 import json
@@ -128,7 +128,7 @@ def test_tasks_and_models_that_do_not_match_are_refused():
 
 
 def test_export_and_predict(tmp_path):
-    """The export answers as the model does, for arrays and for expressions a line; bad lines are told."""
+    """The export gives the model's answers for arrays and lines of expressions; bad lines are reported."""
     task = rnnzoo.create_task("listops", **SMALL)
     model = rnnzoo.create_model("recursive", task.spec, units=8)
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
@@ -211,7 +211,7 @@ def test_binary_needs_the_five_grades(tmp_path):
 
 @pytest.mark.slow
 def test_syntax_trees_of_python(tmp_path):
-    """Trees are those of the code, exports read code; what is no Python is told."""
+    """Trees match the code, exports read code, and invalid Python is reported."""
     tree = parse_python("def f(a):\n    return g(a, 'b')\n")
     assert " ".join(filter(None, tree.tokens)) == (
         "FunctionDef f arguments arg a Return Call Name g Name a Constant str"
@@ -236,7 +236,7 @@ def test_syntax_trees_of_python(tmp_path):
 
 
 def test_functions_are_found_after_form_feeds():
-    """A form feed between two methods is no line; a string may begin at the margin."""
+    """A form feed between methods does not end a line; a string may begin at the margin."""
     text = 'class A:\n    def f(self):\n        return """\nx"""\n\n\x0c\n    def g(self):\n        pass\n'
     found = extract_functions(text)
     assert found == ['def f(self):\n        return """\nx"""', "def g(self):\n        pass"]

@@ -1,4 +1,4 @@
-"""The loop, its metrics, and checkpoints."""
+"""The training loop, metrics, and checkpoints."""
 
 import math
 
@@ -117,7 +117,7 @@ def test_metrics_by_name():
 
 
 def test_accuracy_of_whole_sequences():
-    """A string is right where at every step the likeliest outputs are just the legal ones."""
+    """A string is correct if at every step the most probable outputs are exactly the legal ones."""
     spec = rnnzoo.create_task("reber").spec
     logits = np.zeros([3, 2, 10], "float32")
     allowed_outputs = np.zeros([3, 2, 10], bool)
@@ -254,7 +254,7 @@ def test_digest_sees_values_types_and_shapes():
 
 
 def watch(task, folder, model="elman", **options):
-    """The lines of the log, and what was warned of."""
+    """Returns the trainer, the entries of the log, and the warnings."""
     said = []
     trainer = trainer_for(task, model, **options)
     session = Session(trainer, folder, warn=said.append)

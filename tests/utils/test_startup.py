@@ -1,4 +1,4 @@
-"""The first minutes: lists and help without TensorFlow, defaults that are so, no notices, progress of reading."""
+"""Start-up: lists and help without TensorFlow, correct defaults, no notices, progress of reading."""
 
 import io
 import json
@@ -149,7 +149,7 @@ def test_reading_shows_progress_after_two_seconds(monkeypatch):
 
 
 def test_reading_progress_counts_every_byte(tmp_path):
-    """Each task that reads a file tells how far it has come, and describes what it read."""
+    """A task that reads a file reports its progress and describes the file."""
     path = tmp_path / "pairs.tsv"
     path.write_text("a b\tc d\n" * 300, encoding="utf-8")
     seen = []

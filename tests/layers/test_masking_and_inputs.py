@@ -1,4 +1,4 @@
-"""Kinds of faults that users met in layers: masked values, leaked graphs, altered layers, no steps, bad inputs."""
+"""Masked values, leaked graphs, wrapped layers, empty sequences, invalid inputs."""
 
 import gc
 
@@ -145,7 +145,7 @@ def test_wrappers_do_not_change_their_layers():
 
 @pytest.mark.parametrize("states", [False, True])
 def test_activity_regularizers_of_wrapped_layers(states):
-    """As many losses as Keras, of the same sum: outputs alone, unless states are returned too."""
+    """Number and sum of the losses equal those of Keras: of the outputs, and of returned states."""
     x = normal(2, 4, 3)
     options = {"activity_regularizer": keras.regularizers.L2(0.1), "return_state": states}
     ours, theirs = (layers.Bidirectional(layers.LSTM(5, **options)) for layers in (L, keras.layers))

@@ -1,4 +1,4 @@
-"""What users of Keras do with layers and cells, and what they are told when it cannot be done."""
+"""Layers and cells in Keras code: masks, precision, subclasses, wrong inputs."""
 
 import copy
 
