@@ -309,7 +309,7 @@ def test_invalid_structures_are_refused():
         layer(tf.zeros([2, 5, UNITS]), tf.constant([fine, fine]))
     with pytest.raises(ValueError, match="composition must be one of"):
         Recursive("tree-rnn")
-    with pytest.raises(ValueError, match="inputs have 7 features, units are 4"):
+    with pytest.raises(ValueError, match="must have units=4 features, got 7"):
         Recursive(rnnzoo.compositions.TreeRNN(4)).build((None, None, 7))
     with pytest.raises(ValueError, match="cannot be compiled by XLA"):
         tf.function(layer, jit_compile=True)(tf.zeros([1, 4, UNITS]), tf.constant(three))
