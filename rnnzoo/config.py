@@ -49,14 +49,14 @@ def options_class(entry: Any) -> type:
     return typing.get_type_hints(target)["options"]
 
 
-def kind(field: dataclasses.Field) -> type:
+def option_type(field: dataclasses.Field) -> type:
     """Returns the type of a field without `| None`: int, float, bool or str."""
     if isinstance(field.type, types.UnionType):
         return next(t for t in typing.get_args(field.type) if t is not types.NoneType)
     return typing.cast(type, field.type)
 
 
-def make(cls: type, values: Mapping[str, Any], owner: str) -> Any:
+def create_options(cls: type, values: Mapping[str, Any], owner: str) -> Any:
     """Creates an options dataclass. Raises `UserError` for an unknown name or a value out of range."""
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for name, value in values.items():
@@ -64,18 +64,18 @@ def make(cls: type, values: Mapping[str, Any], owner: str) -> Any:
             near = difflib.get_close_matches(name, fields, n=1, cutoff=0.7)
             hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(sorted(fields))}"
             raise UserError(f"{owner} has no option '{name}'; {hint}")
-        check(fields[name], value)
+        check_option(fields[name], value)
     return cls(**values)
 
 
-def check(field: dataclasses.Field, value: Any) -> None:
+def check_option(field: dataclasses.Field, value: Any) -> None:
     """Raises `UserError` unless a field may have a value."""
     if value is None and (field.default is None or isinstance(field.type, types.UnionType)):
         return
-    wanted, rule = kind(field), field.metadata
-    right = isinstance(value, wanted) or (wanted is float and isinstance(value, int))
-    if not right or (isinstance(value, bool) and wanted is not bool):
-        raise UserError(f"--{field.name} must be of type {wanted.__name__}, got {value!r}")
+    expected, rule = option_type(field), field.metadata
+    right = isinstance(value, expected) or (expected is float and isinstance(value, int))
+    if not right or (isinstance(value, bool) and expected is not bool):
+        raise UserError(f"--{field.name} must be of type {expected.__name__}, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"--{field.name} must be a finite number, got {value!r}")
     if value == "" and field.default != "":
@@ -125,6 +125,6 @@ def format_default(value: Any) -> str:
     return "" if value is None or value is False or value == "" else f" [{value}]"
 
 
-def flags_of(cls: type) -> list[tuple[str, str, str]]:
+def flag_definitions(cls: type) -> list[tuple[str, str, str]]:
     """Returns name, type and help of the options of a dataclass."""
-    return [(f.name, kind(f).__name__, f.metadata["help"]) for f in dataclasses.fields(cls)]
+    return [(f.name, option_type(f).__name__, f.metadata["help"]) for f in dataclasses.fields(cls)]

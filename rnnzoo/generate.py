@@ -41,7 +41,7 @@ def generate(model: Any, **options: Any) -> str:
     """
     import tensorflow as tf
 
-    chosen = config.make(GenerateOptions, options, "generate")
+    chosen = config.create_options(GenerateOptions, options, "generate")
     signatures = getattr(model, "signatures", {})
     if "generate" not in signatures:
         raise UserError("this model does not generate text: only exports of language models do")

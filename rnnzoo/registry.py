@@ -39,7 +39,7 @@ class Registry(Generic[T]):
 
         return add
 
-    def follow(self, listener: Callable[[str, T], None]) -> None:
+    def add_listener(self, listener: Callable[[str, T], None]) -> None:
         """Calls `listener(name, entry)` for every entry, now and for entries registered later."""
         self._listeners.append(listener)
         for name, entry in self._entries.items():

@@ -70,9 +70,9 @@ def test_flags_become_options_and_json():
     assert (made.model.units, made.model.output_units, made.task.batch_size) == (7, 3, 9)
     assert made.training.jit_compile is False
     values = json.loads(json.dumps(made.to_json()))
-    assert config.make(type(made.model), values["model_options"], "model") == made.model
-    assert config.make(type(made.training), values["training"], "training") == made.training
-    assert config.make(type(made.task), values["task_options"], "task") == made.task
+    assert config.create_options(type(made.model), values["model_options"], "model") == made.model
+    assert config.create_options(type(made.training), values["training"], "training") == made.training
+    assert config.create_options(type(made.task), values["task_options"], "task") == made.task
 
 
 def test_defaults_then_task_then_flags():

@@ -37,11 +37,9 @@ def run_cell(
 ) -> tuple:
     """Runs a cell over all time steps, with a custom gradient.
 
-    `x` is a nest of `[time, batch, ...]`, `mask` is `[time, batch]` or None. `save`: values are saved for the backward
-    pass; `sequence`: all outputs are needed; `portable`: LiteRT must be able to convert the loop.
-
-    Returns `(output [time, batch, ...], final_state, index of the state that the output is, or None)`; without
-    `sequence` an output that is a state is ().
+    `x` is a nest of `[time, batch, ...]`, `mask` is `[time, batch]` or None. `save` saves values for the backward pass,
+    `sequence` returns all outputs, `portable` writes a loop that LiteRT can convert. Returns `(output [time, batch,
+    ...], final_state, index of the state that the output is, or None)`; without `sequence` such an output is ().
     """
     inputs, trace = _prepare_inputs(cell, x, state, consts, mask)
     sequence = sequence or trace.output_state is None

@@ -95,7 +95,7 @@ def open_run(folder: str | Path) -> TrainedModel:
     model = load(folder / "model.keras")
 
     def make() -> Task:
-        chosen = config.make(config.options_class(TASKS[name]), options, f"task '{name}'")
+        chosen = config.create_options(config.options_class(TASKS[name]), options, f"task '{name}'")
         refuse_sizes(chosen)
         task = TASKS[name](chosen)
         if task.spec != model.spec:

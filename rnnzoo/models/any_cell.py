@@ -74,7 +74,7 @@ def register_any_cell(name: str, text: str, fields: Fields, make: Callable[[Task
     def update_options(cell_name: str, cell_class: type[Cell]) -> None:
         build.__annotations__ = {"spec": TaskSpec, "options": any_cell_options(name.title().replace("-", ""), fields)}
 
-    CELLS.follow(update_options)
+    CELLS.add_listener(update_options)
 
 
 def _fields(defaults: dict[str, Any]) -> Fields:

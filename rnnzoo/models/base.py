@@ -107,4 +107,4 @@ def create_model(name: str, spec: TaskSpec, **options: Any) -> keras.Model:
     >>> model.count_params()
     97
     """
-    return MODELS[name](spec, config.make(config.options_class(MODELS[name]), options, f"model '{name}'"))
+    return MODELS[name](spec, config.create_options(config.options_class(MODELS[name]), options, f"model '{name}'"))

@@ -157,4 +157,4 @@ def register_cell(name: str, cell_class: type[Cell]) -> None:
     MODELS.register(name)(build)
 
 
-CELLS.follow(register_cell)
+CELLS.add_listener(register_cell)

@@ -25,17 +25,17 @@ Catalogue = dict[str, Any]
 def load() -> Catalogue:
     """Returns the catalogue, from its file unless a source file is newer."""
     if "rnnzoo.api" in sys.modules:  # everything is imported already, and more may be registered
-        return make()
+        return build_catalogue()
     try:
         written = FILE.stat().st_mtime + CHECKOUT_SECONDS
         if all(path.stat().st_mtime <= written for path in PACKAGE.rglob("*.py")):
             return json.loads(FILE.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         pass  # the file is missing or damaged
-    return make()
+    return build_catalogue()
 
 
-def make() -> Catalogue:
+def build_catalogue() -> Catalogue:
     """Creates the catalogue from the registries."""
     from rnnzoo import registry, training
     from rnnzoo.api import CELLS, MODELS, TASKS
@@ -56,7 +56,7 @@ def make() -> Catalogue:
 
 def write() -> None:
     """Writes the catalogue to its file."""
-    FILE.write_text(json.dumps(make(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps(build_catalogue(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def list_lines(catalogue: Catalogue) -> Iterator[str]:
@@ -94,7 +94,7 @@ def flags_of(catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
 
 def _options(cls: type) -> list[dict[str, Any]]:
     return [
-        {"name": f.name, "type": config.kind(f).__name__, "default": f.default, "help": f.metadata["help"]}
+        {"name": f.name, "type": config.option_type(f).__name__, "default": f.default, "help": f.metadata["help"]}
         for f in dataclasses.fields(cls)
     ]
 

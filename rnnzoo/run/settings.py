@@ -66,7 +66,7 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
         UserError: an option that neither the model nor the task has, or a value out of range.
     """
     run_names = {field.name for field in dataclasses.fields(RunOptions)}
-    run = config.make(RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run")
+    run = config.create_options(RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run")
     task = TASKS[run.task]
     classes = {
         "model": config.options_class(MODELS[run.model]),
@@ -84,7 +84,7 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
             )
         for part in owners:
             values[part][name] = value
-    return RunSettings(run, **{part: config.make(cls, values[part], part) for part, cls in classes.items()})
+    return RunSettings(run, **{part: config.create_options(cls, values[part], part) for part, cls in classes.items()})
 
 
 def changed_options(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

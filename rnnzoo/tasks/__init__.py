@@ -66,4 +66,4 @@ def create_task(name: str, **options: Any) -> Task:
     (50, 20, 2)
     """
     cls = TASKS[name]
-    return cls(config.make(config.options_class(cls), options, f"task '{name}'"))
+    return cls(config.create_options(config.options_class(cls), options, f"task '{name}'"))

@@ -70,7 +70,7 @@ def run_tool(argv: Sequence[str], options: type, usage: str, body: Callable[[Any
     """
 
     def parse_and_run() -> int | None:
-        given, switches, paths = parse(argv, config.flags_of(options), {"help": "print this text"})
+        given, switches, paths = parse(argv, config.flag_definitions(options), {"help": "print this text"})
         if "help" in switches:
             lines = (
                 f"  --{f.name:15s} {f.metadata['help']}{config.format_default(f.default)}"
@@ -80,7 +80,7 @@ def run_tool(argv: Sequence[str], options: type, usage: str, body: Callable[[Any
             return 0
         if not paths:
             raise UserError(usage)
-        return body(config.make(options, given, Path(argv[0]).stem), paths)
+        return body(config.create_options(options, given, Path(argv[0]).stem), paths)
 
     return run_command(parse_and_run)
 

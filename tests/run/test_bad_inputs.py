@@ -131,7 +131,7 @@ def bad_flag(rng, folder):
     arguments = [f"--model={model}", f"--task={task}", f"--data={WHOLE[task][0]}"]
     owner = {"model": rnnzoo.MODELS[model], "task": rnnzoo.TASKS[task], "training": None}[kind]
     field = rng.choice(dataclasses.fields(config.options_class(owner) if owner else TrainingOptions))
-    rules, wanted = field.metadata, config.kind(field)
+    rules, wanted = field.metadata, config.option_type(field)
     bad = {bool: ["maybe", "2"], int: ["many", "1.5", "", "0x", "1e3"], float: ["much", "nan", "inf", ""]}.get(
         wanted, []
     )
@@ -511,7 +511,7 @@ def test_memory_estimate_knows_every_size_option(tmp_path, monkeypatch, capsys):
         for registry in (rnnzoo.MODELS, rnnzoo.TASKS)
         for name in registry
         for field in dataclasses.fields(config.options_class(registry[name]))
-        if config.kind(field) is int
+        if config.option_type(field) is int
     }
     assert whole_numbers == bounded | {option for *_, option in SIZES}
     assert not list(tmp_path.iterdir())

@@ -32,7 +32,7 @@ def test_stored_catalogue_equals_the_registries():
     stored = json.loads(catalogue.FILE.read_text(encoding="utf-8"))
     # in a new process, as other tests register cells
     made = json.loads(
-        fresh_python("import json; from rnnzoo.run import catalogue; print(json.dumps(catalogue.make()))")
+        fresh_python("import json; from rnnzoo.run import catalogue; print(json.dumps(catalogue.build_catalogue()))")
     )
     assert stored == made, "the registries changed: run python -m rnnzoo.run.catalogue"
 
