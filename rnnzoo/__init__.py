@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnzoo.utils import startup
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 if TYPE_CHECKING or not startup.is_command():
     from rnnzoo.api import *  # noqa: F403

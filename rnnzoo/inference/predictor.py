@@ -49,6 +49,8 @@ class Predictor:
         self.is_seq2seq = "translate" in self.signatures
         inputs = self.signatures["serving_default"].structured_input_signature[1]
         self.reads_trees = "parent" in inputs
+        if self.reads_trees and "child_index" not in inputs:
+            raise UserError(f"{path} was exported by an earlier version of rnnzoo: export it again")
         results = self.signatures["serving_default"].structured_outputs
         if not (self.reads_trees or "text" in inputs) or not TEXT_RESULTS.intersection(results):
             raise UserError(f"{path} does not answer lines of text; call its signatures with TensorFlow")

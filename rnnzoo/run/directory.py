@@ -9,7 +9,7 @@ from rnnzoo.data.file_recorder import describe_changes
 from rnnzoo.errors import UserError
 from rnnzoo.export.folders import read_export_config, refuse_export, refuse_non_empty, sweep_leftovers
 from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
-from rnnzoo.run.settings import changed_options
+from rnnzoo.run.settings import REMOVED, RunSettings, changed_options
 from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
 from rnnzoo.utils.locks import LOCK, FolderLock, is_empty
 
@@ -25,16 +25,16 @@ class RunDirectory:
     another one is not replaced unless `--overwrite` is given.
 
     Args:
-        run: the `RunOptions`.
-        options: the settings of the run as stored in `config.json`.
+        settings: the settings of the run.
 
     Raises:
         UserError: a folder is not empty, is in use by another process or lies inside the other one, or the resumed
             run had other options.
     """
 
-    def __init__(self, run: Any, options: dict[str, Any]):
-        self.run, self.options = run, options
+    def __init__(self, settings: RunSettings):
+        self.settings, run = settings, settings.run
+        self.run = run
         self.name = f"{run.model}-{run.task}"
         self.run_id = uuid.uuid4().hex
         self.run_dir = Path(run.run_dir) if run.run_dir else RUNS / self.name
@@ -107,7 +107,7 @@ class RunDirectory:
     def write_config(self, data: dict[str, Any]) -> None:
         """Writes `config.json`, with the options and data of the run."""
         details = {"run_id": self.run_id, "run_dir": str(self.run_dir.resolve()), "export_dir": str(self.export_dir)}
-        write_json(self.run_dir / "config.json", {**self.options, **details, "data": data})
+        write_json(self.run_dir / "config.json", {**self.settings.to_json(), **details, "data": data})
 
     def check_export(self) -> None:
         """Raises `UserError` if the folder of the export holds something that this run may not overwrite."""
@@ -141,7 +141,11 @@ class RunDirectory:
             self._recorded = read_json(path, RUN_CONFIG)
         except UserError as error:
             raise UserError(f"--resume: {path} is not the configuration of a run: {error}") from None
-        for name, was, now in changed_options(self._recorded, self.options):
+        for name, was, now in changed_options(self._recorded, self.settings):
+            if now is REMOVED:
+                raise UserError(
+                    f"--resume: {self.run_dir} has {name}={was}, which is no longer an option; start a new run"
+                )
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
                 raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
         for name in ("export_dir", "run_dir"):

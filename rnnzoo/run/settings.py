@@ -9,10 +9,11 @@ from rnnzoo import config
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import MODELS, TASKS
-from rnnzoo.renames import apply_renames
+from rnnzoo.renames import apply_renames, apply_value_rename
 from rnnzoo.tasks import Task
 from rnnzoo.training import TrainingOptions
 
+REMOVED = object()
 MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
 
 
@@ -66,7 +67,9 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
         UserError: an option that neither the model nor the task has, or a value out of range.
     """
     run_names = {field.name for field in dataclasses.fields(RunOptions)}
-    run = config.create_options(RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run")
+    run = config.create_options(
+        RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run"
+    )
     task = TASKS[run.task]
     classes = {
         "model": config.options_class(MODELS[run.model]),
@@ -87,17 +90,21 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
     return RunSettings(run, **{part: config.create_options(cls, values[part], part) for part, cls in classes.items()})
 
 
-def changed_options(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+def changed_options(before: dict[str, Any], settings: RunSettings) -> Iterator[tuple[str, Any, Any]]:
     """Yields `(name, before, now)` of the options that differ, except those that may change in a resumed run.
 
-    `before` may have been stored by any version.
+    Args:
+        before: the configuration of a run, stored by any version. An option that did not exist then counts with its
+            default; an option that does not exist any more is `REMOVED` now.
+        settings: the settings now.
     """
-    before = apply_renames("option", before)
-    for name, value in now.items():
-        if name in MAY_CHANGE:
-            continue
-        was = before.get(name, value)  # an option that did not exist then
-        if isinstance(value, dict):
-            yield from changed_options(was if isinstance(was, dict) else {}, value)
-        elif was != value:
-            yield name, was, value
+    defaults = make_settings({"model": settings.run.model, "task": settings.run.task}).to_json()
+    for part, now in settings.to_json().items():
+        if not isinstance(now, dict):
+            options, now, default = {part: apply_value_rename(before.get(part, now))}, {part: now}, {}
+        else:
+            options, default = apply_renames("option", before.get(part, {})), defaults[part]
+        for name in [*now, *sorted(options.keys() - now.keys())]:
+            values = options.get(name, default.get(name)), now.get(name, REMOVED)
+            if values[0] != values[1] and name not in MAY_CHANGE:
+                yield name, *values

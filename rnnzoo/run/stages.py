@@ -52,7 +52,7 @@ def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = la
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.training.seed)
     refuse_sizes(settings.model, settings.task)
-    with RunDirectory(settings.run, settings.to_json()) as directory:
+    with RunDirectory(settings) as directory:
         run = Run(settings, directory, LoggerList(logger), stop, started)
         try:
             for name, stage in STAGES:

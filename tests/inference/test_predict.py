@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import rnnzoo
 from rnnzoo import predict as command
 from rnnzoo.export import saved_model
+from rnnzoo.inference import predictor
 from rnnzoo.predict import PredictOptions, Predictor, predict
 from tests.helpers import randomise
 
@@ -158,3 +160,17 @@ def test_label_sources_and_numeric_models(tmp_path):
     path = exported(tmp_path / "bits", "elman", unlabelled)
     with pytest.raises(rnnzoo.UserError, match="does not answer lines of text"):
         Predictor(path)
+
+
+def test_a_tree_export_with_earlier_signatures_is_refused(tmp_path, monkeypatch):
+    """Exports before 0.4.0 have an input `place`, which is `child_index` today."""
+    spec = rnnzoo.create_task("listops", data_size=100).spec
+    (tmp_path / "assets.extra").mkdir()
+    config = json.dumps({"spec": spec.to_json(), "rnnzoo": "0.3.0"})
+    (tmp_path / "assets.extra" / "config.json").write_text(config, encoding="utf-8")
+    inputs = dict.fromkeys(("inputs", "parent", "place", "level"))
+    serving = types.SimpleNamespace(structured_input_signature=((), inputs), structured_outputs={"label": None})
+    loaded = types.SimpleNamespace(signatures={"serving_default": serving})
+    monkeypatch.setattr(predictor, "load", lambda _: loaded)
+    with pytest.raises(rnnzoo.UserError, match="exported by an earlier version of rnnzoo: export it again"):
+        Predictor(tmp_path)
