@@ -164,7 +164,7 @@ def test_label_sources_and_numeric_models(tmp_path):
 
 def test_a_tree_export_with_earlier_signatures_is_refused(tmp_path, monkeypatch):
     """Exports before 0.4.0 have an input `place`, which is `child_index` today."""
-    spec = rnnzoo.create_task("listops", data_size=100).spec
+    spec = rnnzoo.create_task("listops", train_size=20, max_length=8).spec
     (tmp_path / "assets.extra").mkdir()
     config = json.dumps({"spec": spec.to_json(), "rnnzoo": "0.3.0"})
     (tmp_path / "assets.extra" / "config.json").write_text(config, encoding="utf-8")
