@@ -6,10 +6,10 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").read_text(encoding="utf-8"))
 
-# the extras that tests use, so that none of them is left out
+# packages that the tests need, so that none is skipped
 test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu"]
 
-# what a part of the package needs, or runs in
+# optional dependencies, by extra
 optional = {
     "plot": ["matplotlib"],
     "bleu": ["sacrebleu"],

@@ -1,4 +1,4 @@
-"""Layers against their peers, in one process, interleaved.
+"""Speed of the layers, compared with Keras and torch in one process.
 
     python benchmarks/layers.py [--cells lstm elman] [--what train forward fit] [--rounds 10] [--json FILE]
 
@@ -26,7 +26,7 @@ import rnnzoo
 SHAPES = [(32, 100, 128, 256), (16, 200, 256, 512), (64, 100, 64, 128), (32, 50, 32, 64), (1, 500, 64, 256)]
 SHAPES.append((128, 35, 200, 200))  # batch, time, input, units
 
-OURS = {
+RNNZOO = {
     "lstm": rnnzoo.layers.LSTM,
     "lstm+recurrent_dropout": lambda units, **kw: rnnzoo.layers.LSTM(units, recurrent_dropout=0.2, **kw),
     "bidirectional lstm": lambda units, **kw: rnnzoo.layers.Bidirectional(rnnzoo.layers.LSTM(units, **kw)),
@@ -41,14 +41,14 @@ KERAS = {
     "bidirectional lstm": lambda units, **kw: keras.layers.Bidirectional(keras.layers.LSTM(units, **kw)),
     "gru": keras.layers.GRU,
     "elman": keras.layers.SimpleRNN,
-    # no layer of Keras computes these: its loop runs our cell
+    # Keras has no such layer: its loop runs rnnzoo's cell
     "jordan": lambda units, **kw: keras.layers.RNN(rnnzoo.cells.JordanCell(units), **kw),
     "dampened": lambda units, **kw: keras.layers.RNN(rnnzoo.cells.DampenedCell(units), **kw),
 }
 
 
 def tensorflow_case(make, shape, jit, train):
-    """A function that runs the layer once and waits for its result."""
+    """Returns a function that runs the layer once and waits for its result."""
     batch, steps, features, units = shape
     layer = make(units, return_sequences=True)
     x = tf.random.stateless_normal([batch, steps, features], [1, 2])
@@ -71,7 +71,7 @@ def tensorflow_case(make, shape, jit, train):
 
 
 def torch_case(cell, shape, train):
-    """The same by torch.nn, or None where it has no such layer."""
+    """Returns the same for torch.nn, or None if torch is not installed or has no such layer."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch
@@ -99,7 +99,7 @@ def torch_case(cell, shape, train):
 
 
 def fit_case(make, shape, jit):
-    """`model.fit` over ten batches, with free batch and time dimensions, as users have it."""
+    """Returns a function that runs `model.fit` over ten batches, with unknown batch and time dimensions."""
     batch, steps, features, units = shape
     model = keras.Sequential([keras.Input([None, features]), make(units), keras.layers.Dense(1)])
     model.compile("adam", "mse", jit_compile=jit)
@@ -109,23 +109,23 @@ def fit_case(make, shape, jit):
 
 
 def layer_cases(cell, shape, what):
-    """All cases of one cell at one shape; `what` is "train", "forward" or "fit"."""
+    """Returns all cases of one cell and one shape; `what` is "train", "forward" or "fit"."""
     cases = {}
-    for name, make in (("keras", KERAS[cell]), ("rnnzoo", OURS[cell])):
+    for name, make in (("keras", KERAS[cell]), ("rnnzoo", RNNZOO[cell])):
         for suffix, jit in (("", False), ("-xla", True)):
             if what == "fit":
                 cases[name + suffix] = fit_case(make, shape, jit)
             else:
                 cases[name + suffix] = tensorflow_case(make, shape, jit, what == "train")
     if what != "fit" and cell == "lstm+recurrent_dropout":
-        cases["rnnzoo without"] = tensorflow_case(OURS["lstm"], shape, False, what == "train")
+        cases["rnnzoo without"] = tensorflow_case(RNNZOO["lstm"], shape, False, what == "train")
     if what != "fit" and (peer := torch_case(cell, shape, what == "train")):
         cases["torch"] = peer
     return cases
 
 
 def measure(cases, rounds):
-    """The smallest time of each case in milliseconds, the cases taking turns."""
+    """Returns the smallest time of each case in milliseconds; the cases take turns."""
     best = dict.fromkeys(cases, float("inf"))
     for run in cases.values():
         run()
@@ -166,7 +166,7 @@ TITLES = {"train": "training step", "forward": "forward", "fit": "ten steps of m
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", nargs="+", default=list(OURS), choices=list(OURS))
+    parser.add_argument("--cells", nargs="+", default=list(RNNZOO), choices=list(RNNZOO))
     parser.add_argument("--what", nargs="+", default=["train", "forward"], choices=list(TITLES))
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", help="file for the figures")

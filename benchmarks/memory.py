@@ -28,7 +28,7 @@ IMPORT = "import resource, tensorflow; print(resource.getrusage(resource.RUSAGE_
 
 
 def run(folder, code, *flags):
-    """Peak resident memory in MiB of a process, and its time."""
+    """Runs Python code in a process; returns its peak resident memory in MiB and its time in seconds."""
     start = time.perf_counter()
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", code, *flags]
@@ -37,8 +37,8 @@ def run(folder, code, *flags):
 
 
 def train(folder, name, *flags):
-    """The same of a short training run on a text."""
-    fixed = [
+    """Runs a short training on a text in a process; returns the same."""
+    options = [
         "--steps=20",
         "--eval_every=20",
         "--units=128",
@@ -46,7 +46,7 @@ def train(folder, name, *flags):
         "--validation_fraction=0.005",
         "--test_fraction=0.005",
     ]
-    return run(folder, TRAIN, f"--data={name}", *fixed, *flags)
+    return run(folder, TRAIN, f"--data={name}", *options, *flags)
 
 
 def main():

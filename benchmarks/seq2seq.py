@@ -1,4 +1,4 @@
-"""Encoder-decoders against their peers, in one process, interleaved.
+"""Speed of encoder-decoders, compared with Keras and torch in one process.
 
     python benchmarks/seq2seq.py [--rounds 10] [--what train decode] [--json FILE]
 
@@ -78,7 +78,7 @@ class KerasModel:
         self.target = keras.layers.Embedding(size, units)
         self.encoder = keras.layers.LSTM(units, return_sequences=True, return_state=True)
         self.decoder = keras.layers.LSTM(units, return_sequences=True)
-        additive = score == "additive"  # which has no matrices of its own
+        additive = score == "additive"  # AdditiveAttention has no weight matrices
         self.query = keras.layers.Dense(units, use_bias=False) if additive else keras.layers.Identity()
         self.key = keras.layers.Dense(units, use_bias=False) if additive else keras.layers.Identity()
         self.attention = keras.layers.AdditiveAttention() if additive else keras.layers.Attention()
@@ -127,7 +127,7 @@ def training_case(model, data, jit):
 
 
 def torch_case(shape, data):
-    """The same network of torch.nn with dot attention, or None without torch."""
+    """Returns a training step of the same network in torch, with dot attention, or None without torch."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch

@@ -1,4 +1,4 @@
-"""Trees, a batch at once, against recursion node by node, in one process, interleaved.
+"""Speed of batched tree networks, compared with recursion node by node in one process.
 
     python benchmarks/trees.py [--rounds 5] [--what recursion linear] [--json FILE]
 
@@ -29,33 +29,34 @@ BATCHES = (25, 256)
 KINDS = {"sentences": 150, "listops": 48}  # units of the published networks
 
 
-def random_binary(rng, leaves):
-    """Children of each node of a random binary tree."""
+def sample_binary_tree(rng, leaves):
+    """Samples a binary tree; returns the children of each node."""
     children, roots = [()] * leaves, list(range(leaves))
     while len(roots) > 1:
-        at = int(rng.integers(len(roots) - 1))
-        children.append((roots[at], roots[at + 1]))
-        roots[at : at + 2] = [len(children) - 1]
+        i = int(rng.integers(len(roots) - 1))
+        children.append((roots[i], roots[i + 1]))
+        roots[i : i + 2] = [len(children) - 1]
     return children
 
 
-def trees_for(kind, batch):
+def sample_trees(kind, batch):
     rng = np.random.default_rng(0)
     if kind == "sentences":
-        return [random_binary(rng, 19) for _ in range(batch)]
-    return [tree.children for tree, _ in listops.generate(rng, batch, 200, set()).values()]
+        return [sample_binary_tree(rng, 19) for _ in range(batch)]
+    return [tree.children for tree, _ in listops.generate_expressions(rng, batch, 200, set()).values()]
 
 
-def arrays_for(trees):
-    found = np.zeros((len(trees), max(map(len, trees)), 3), "int32")
+def stack_structures(trees):
+    structures = np.zeros((len(trees), max(map(len, trees)), 3), "int32")
     for row, tree in enumerate(trees):
-        found[row, : len(tree)] = tree_structure(tree)
-    return found
+        structures[row, : len(tree)] = tree_structure(tree)
+    return structures
 
 
-def ours(trees, inputs, units):
+def rnnzoo_case(trees, inputs, units):
+    """Returns a recursive layer, and a function that runs a training step of it."""
     layer = rnnzoo.layers.Recursive(rnnzoo.compositions.BinaryTreeLSTM(units))
-    inputs, arrays = tf.constant(inputs), tf.constant(arrays_for(trees))
+    inputs, arrays = tf.constant(inputs), tf.constant(stack_structures(trees))
     layer(inputs[:1], arrays[:1])
     weights = [v.value for v in layer.trainable_variables]
 
@@ -68,14 +69,14 @@ def ours(trees, inputs, units):
     return layer, lambda: [t.numpy() for t in step(inputs, arrays)]
 
 
-def eager(trees, inputs, layer):
-    """The equations node by node."""
+def eager_case(trees, inputs, layer):
+    """Returns a training step in eager TensorFlow, node by node, with the same weights."""
     W, U, b = weights = [v.value for v in layer.trainable_variables]
-    units, nothing = layer.composition.units, tf.zeros([1, layer.composition.units])
+    units, zeros = layer.composition.units, tf.zeros([1, layer.composition.units])
 
-    def node(x, below):
+    def node(x, children):
         x_f, x_i, x_u, x_o = tf.split(x @ W + b, 4, 1)
-        (h_1, c_1), (h_2, c_2) = below or [(nothing, nothing)] * 2
+        (h_1, c_1), (h_2, c_2) = children or [(zeros, zeros)] * 2
         r = tf.concat([h_1, h_2], 1) @ U
         i, u, o = (r[:, k * units : (k + 1) * units] for k in range(3))
         f_1, f_2 = tf.sigmoid(x_f + r[:, 3 * units : 4 * units]), tf.sigmoid(x_f + r[:, 4 * units :])
@@ -88,8 +89,8 @@ def eager(trees, inputs, layer):
             roots = []
             for x, tree in zip(inputs, trees, strict=True):
                 states = []
-                for row, below in zip(x, tree, strict=False):
-                    states.append(node(row[None], [states[k] for k in below]))
+                for row, children in zip(x, tree, strict=False):
+                    states.append(node(row[None], [states[k] for k in children]))
                 roots.append(states[-1][0])
             loss = tf.reduce_mean(tf.concat(roots, 0) ** 2)
         return [loss.numpy(), *(g.numpy() for g in tape.gradient(loss, weights))]
@@ -98,7 +99,7 @@ def eager(trees, inputs, layer):
 
 
 def torch_case(trees, inputs, layer):
-    """The same in torch, or None without it."""
+    """Returns the same for torch, or None if it is not installed."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch
@@ -106,11 +107,11 @@ def torch_case(trees, inputs, layer):
     torch.set_num_threads(os.cpu_count() or 1)
     W, U, b = weights = [torch.tensor(np.asarray(v), requires_grad=True) for v in layer.trainable_variables]
     units = layer.composition.units
-    nothing, given = torch.zeros(1, units), torch.from_numpy(inputs)
+    zeros, inputs = torch.zeros(1, units), torch.from_numpy(inputs)
 
-    def node(x, below):
+    def node(x, children):
         x_f, x_i, x_u, x_o = torch.addmm(b, x, W).chunk(4, 1)
-        (h_1, c_1), (h_2, c_2) = below or [(nothing, nothing)] * 2
+        (h_1, c_1), (h_2, c_2) = children or [(zeros, zeros)] * 2
         i, u, o, f_1, f_2 = (torch.cat([h_1, h_2], 1) @ U).split(units, 1)
         c = torch.sigmoid(x_i + i) * torch.tanh(x_u + u)
         c = c + torch.sigmoid(x_f + f_1) * c_1 + torch.sigmoid(x_f + f_2) * c_2
@@ -120,10 +121,10 @@ def torch_case(trees, inputs, layer):
         for weight in weights:
             weight.grad = None
         roots = []
-        for x, tree in zip(given, trees, strict=True):
+        for x, tree in zip(inputs, trees, strict=True):
             states = []
-            for row, below in zip(x, tree, strict=False):
-                states.append(node(row[None], [states[k] for k in below]))
+            for row, children in zip(x, tree, strict=False):
+                states.append(node(row[None], [states[k] for k in children]))
             roots.append(states[-1][0])
         loss = (torch.cat(roots) ** 2).mean()
         loss.backward()
@@ -134,16 +135,16 @@ def torch_case(trees, inputs, layer):
 
 def recursion(rounds):
     rows = []
-    print("training step: ms, and how many times ours that is")
+    print("training step: ms, and ratio to rnnzoo")
     for kind, units in KINDS.items():
         for batch in BATCHES:
-            trees = trees_for(kind, batch)
-            places = max(map(len, trees))
-            inputs = np.random.default_rng(1).normal(size=(batch, places, units)).astype("float32")
-            inputs[np.arange(places) >= np.array([len(tree) for tree in trees])[:, None]] = 0
+            trees = sample_trees(kind, batch)
+            max_nodes = max(map(len, trees))
+            inputs = np.random.default_rng(1).normal(size=(batch, max_nodes, units)).astype("float32")
+            inputs[np.arange(max_nodes) >= np.array([len(tree) for tree in trees])[:, None]] = 0
             keras.utils.set_random_seed(0)
-            layer, step = ours(trees, inputs, units)
-            cases = {"rnnzoo": step, "eager": eager(trees, inputs, layer)}
+            layer, step = rnnzoo_case(trees, inputs, units)
+            cases = {"rnnzoo": step, "eager": eager_case(trees, inputs, layer)}
             if peer := torch_case(trees, inputs, layer):
                 cases["torch"] = peer
             for other in list(cases.values())[1:]:
@@ -164,13 +165,13 @@ def linear(rounds):
     print("training step, 16 units: microseconds a node")
     chain = [()] + [part for i in range(50_000) for part in ((), (2 * i, 2 * i + 1))]
     cases = {
-        f"{n:9,} nodes in trees": [random_binary(rng, 500) for _ in range(n // 1000)]
+        f"{n:9,} nodes in trees": [sample_binary_tree(rng, 500) for _ in range(n // 1000)]
         for n in (1000, 10**4, 10**5, 10**6)
     }
     cases |= {f"{n:9,} nodes in a chain": [chain[:n]] for n in (1001, 10_001, 100_001)}
     for name, trees in cases.items():
         inputs = rng.normal(size=(len(trees), max(map(len, trees)), 16)).astype("float32")
-        best = measure({name: ours(trees, inputs, 16)[1]}, rounds)[name]
+        best = measure({name: rnnzoo_case(trees, inputs, 16)[1]}, rounds)[name]
         each = 1000 * best / sum(map(len, trees))
         rows.append({"case": name, "ms": best, "us_per_node": each})
         print(f"{name}: {best:10.1f} ms, {each:6.2f} us a node", flush=True)
@@ -183,9 +184,9 @@ def main():
     parser.add_argument("--what", nargs="+", default=["recursion", "linear"], choices=["recursion", "linear"])
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
-    found = {what: {"recursion": recursion, "linear": linear}[what](options.rounds) for what in options.what}
+    results = {what: {"recursion": recursion, "linear": linear}[what](options.rounds) for what in options.what}
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
+        pathlib.Path(options.json).write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ USES = {
 }
 
 
-def unrolled(rows, recurrent):
+def draw_unrolled(rows, recurrent):
     """Draws three time steps: `rows` from the bottom up, arrows along time in the rows of `recurrent`."""
     d = Diagram()
     for i, time in enumerate(TIMES):
@@ -97,9 +97,11 @@ def unrolled(rows, recurrent):
     return d
 
 
-def plain(label):
+def recurrent_network(label):
+    """Returns a function that draws a network with one recurrent layer."""
+
     def draw():
-        d = unrolled(["x", "h", "y"], [])
+        d = draw_unrolled(["x", "h", "y"], [])
         d.add("h<", -1, 1, "...", "text")
         d.add("h>", 4, 1, "...", "text")
         d.arrow("h<", "h0", "h1", "h2", "h>", label=label)
@@ -109,14 +111,14 @@ def plain(label):
 
 
 def jordan():
-    d = unrolled(["x", "h", "y"], [])
+    d = draw_unrolled(["x", "h", "y"], [])
     d.arrow("y0", "h1", label="U")
     d.arrow("y1", "h2", label="U")
     return d
 
 
 def feedforward():
-    d = unrolled(["x", "h", "y"], [])
+    d = draw_unrolled(["x", "h", "y"], [])
     for begin, end in ((0, 1), (1, 2), (0, 2)):
         d.arrow(f"x{begin}", f"h{end}")
     return d
@@ -259,19 +261,19 @@ def recursive():
 
 
 DIAGRAMS = {
-    "dampened": plain("λ"),
-    "elman": plain("U"),
+    "dampened": recurrent_network("λ"),
+    "elman": recurrent_network("U"),
     "feedforward": feedforward,
     "gru": gru,
-    "indrnn": plain("u *"),
+    "indrnn": recurrent_network("u *"),
     "jordan": jordan,
     "lstm": lstm(),
     "lstm-layernorm": lstm(norm=True),
     "lstm-peephole": lstm(peephole=True),
-    "stacked": lambda: unrolled(["x", "h¹", "h²", "y"], ["h¹", "h²"]),
-    "deep-input": lambda: unrolled(["x", "z", "h", "y"], ["h"]),
+    "stacked": lambda: draw_unrolled(["x", "h¹", "h²", "y"], ["h¹", "h²"]),
+    "deep-input": lambda: draw_unrolled(["x", "z", "h", "y"], ["h"]),
     "deep-transition": deep_transition,
-    "deep-output": lambda: unrolled(["x", "h", "z", "y"], ["h"]),
+    "deep-output": lambda: draw_unrolled(["x", "h", "z", "y"], ["h"]),
     "bidirectional": bidirectional,
     "seq2seq": seq2seq,
     "decoder": decoder,
@@ -292,11 +294,11 @@ def weight_count(name):
     return rnnzoo.create_model(name, spec, units=UNITS).core.count_params()
 
 
-def described(name):
+def describe_model(name):
     """Returns first line, equations and references of a model, from its docstrings."""
     if name == "recursive":
         first, equations, *_, reference = inspect.getdoc(rnnzoo.MODELS[name]).split("\n\n")
-        return first.replace("\n", " "), equations + "\n" + compositions(), " ".join(reference.split())
+        return first.replace("\n", " "), equations + "\n" + describe_compositions(), " ".join(reference.split())
     documented = LAYER_CLASSES.get(name) or rnnzoo.CELLS[name]
     text = inspect.getdoc(documented)
     if name in SEQ2SEQ:
@@ -311,7 +313,7 @@ def described(name):
     return paragraphs[0].replace("\n", " "), "\n".join(equations), " ".join(paragraphs[-1].split())
 
 
-def compositions():
+def describe_compositions():
     """Returns the first line and the equations of each composition."""
     parts = []
     for name in rnnzoo.COMPOSITIONS:
@@ -321,7 +323,7 @@ def compositions():
 
 
 def section(name):
-    first, equations, reference = described(name)
+    first, equations, reference = describe_model(name)
     count = weight_count(name)
     of_lstm = name in ("bidirectional", *SEQ2SEQ)
     own = " (composition `tree-lstm-binary`)" if name == "recursive" else ""

@@ -1,1 +1,1 @@
-"""Published experiments, a file each: `python -m experiments.NAME`, or all by `python -m experiments.all`."""
+"""Reproductions of published experiments, one module each: `python -m experiments.NAME`, or `experiments.all`."""

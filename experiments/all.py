@@ -1,6 +1,6 @@
-"""All experiments: `python -m experiments.all` runs them, draws docs/images and writes their part of docs/results.md.
+"""Command `python -m experiments.all`: runs all experiments, draws docs/images and updates docs/results.md.
 
-With `--quick` small versions of all run, in less than five minutes, and nothing is written.
+With `--quick`, small versions of all experiments run in less than five minutes, and nothing is written.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from experiments.common import IMAGES, execute, table
+from experiments.common import IMAGES, execute, format_table
 
 NAMES = (
     "elman_xor",
@@ -29,29 +29,29 @@ BEGIN, END = "<!-- experiments: written by python -m experiments.all -->", "<!--
 
 
 def main() -> None:
-    """The command line."""
+    """Command line of all experiments."""
     parser = argparse.ArgumentParser(prog="python -m experiments.all")
     parser.add_argument("--quick", action="store_true", help="small versions; nothing is written")
-    parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES, help="some of them")
+    parser.add_argument("--only", nargs="+", default=NAMES, choices=NAMES, help="names of the experiments to run")
     arguments = parser.parse_args()
     started = time.monotonic()
     for name in arguments.only:
         module = importlib.import_module(f"experiments.{name}")
-        found, seconds = execute(name, module.run, arguments.quick, None if arguments.quick else IMAGES)
+        result, seconds = execute(name, module.run, arguments.quick, None if arguments.quick else IMAGES)
         if not arguments.quick:
             title = (inspect.getdoc(module) or "").partition("\n")[0]
-            pictures = [f"![{picture}](images/{picture}.png)" for picture in found.draw]
-            lines = [f"### {title}", "", f"    python -m experiments.{name}", "", *table(found), ""]
-            lines += [f"{found.says} {seconds:.0f} s.".lstrip(), "", *(line for p in pictures for line in (p, ""))]
-            write(name, lines)
+            figures = [f"![{figure}](images/{figure}.png)" for figure in result.figures]
+            lines = [f"### {title}", "", f"    python -m experiments.{name}", "", *format_table(result), ""]
+            lines += [f"{result.summary} {seconds:.0f} s.".lstrip(), "", *(line for f in figures for line in (f, ""))]
+            write_section(name, lines)
     print(f"all: {time.monotonic() - started:.0f} s")
 
 
-def write(name: str, lines: list[str]) -> None:
-    """Puts the part of one experiment into docs/results.md, in place of what was there of it."""
+def write_section(name: str, lines: list[str]) -> None:
+    """Replaces the section of one experiment in docs/results.md."""
     text = RESULTS.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
-        sys.exit(f"{RESULTS} has no place for the experiments: it lacks '{BEGIN}' or '{END}'")
+        sys.exit(f"{RESULTS} lacks '{BEGIN}' or '{END}'; add both lines around the experiments")
     before, _, rest = text.partition(BEGIN)
     inner, _, after = rest.partition(END)
     parts = {part.partition(" ")[0]: part for part in inner.split("<!-- of ")[1:]}

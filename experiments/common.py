@@ -1,4 +1,4 @@
-"""What the experiments share: data from a function, training until something holds, tables and pictures."""
+"""Shared code of the experiments: tasks from functions, training until a task is solved, tables and figures."""
 
 import argparse
 import dataclasses
@@ -24,71 +24,78 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 
 @dataclasses.dataclass
-class Found:
-    """What an experiment found: a head and rows of a table, pictures to draw by name, and a sentence."""
+class Result:
+    """Result of an experiment: header and rows of a table, functions that draw its figures by name, and a summary."""
 
-    head: tuple[str, ...]
+    header: tuple[str, ...]
     rows: list[tuple]
-    draw: dict[str, Callable[[Any], None]]
-    says: str = ""
+    figures: dict[str, Callable[[Any], None]]
+    summary: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class Sizes:
-    """Of the batches of a `Drawn` task."""
+class SampledTaskOptions:
+    """Options of a `SampledTask`."""
 
     batch_size: int
     eval_size: int
 
 
-class Drawn(SyntheticTask):
-    """A task from a specification and a function `draw(rng, size)`."""
+class SampledTask(SyntheticTask):
+    """A task from a specification and a function `sample(rng, size)` that generates a batch."""
 
     def __init__(
-        self, spec: TaskSpec, draw: Callable[[np.random.Generator, int], Batch], batch: int, held_out: int = 64
+        self, spec: TaskSpec, sample: Callable[[np.random.Generator, int], Batch], batch_size: int, eval_size: int = 64
     ):
-        self.spec, self.draw, self.options = spec, draw, Sizes(batch, held_out)
+        self.spec, self.sample, self.options = spec, sample, SampledTaskOptions(batch_size, eval_size)
+
+    def sample_batch(self, rng: np.random.Generator, size: int) -> Batch:
+        return self.sample(rng, size)
 
 
-def trainer(
-    model: str, task: Any, steps: int, rate: float, seed: int = 0, options: Any = None, **training: Any
+def create_trainer(
+    model: str, task: Any, steps: int, learning_rate: float, seed: int = 0, options: Any = None, **training: Any
 ) -> Trainer:
-    """A `Trainer` of a new model."""
+    """Creates a `Trainer` of a new model."""
     keras.utils.set_random_seed(seed)
-    made = rnnzoo.create_model(model, task.spec, **(options or {}))
-    return Trainer(made, task, TrainingOptions(steps=steps, learning_rate=rate, seed=seed, **training))
+    network = rnnzoo.create_model(model, task.spec, **(options or {}))
+    return Trainer(network, task, TrainingOptions(steps=steps, learning_rate=learning_rate, seed=seed, **training))
 
 
 def train(*args: Any, **options: Any) -> Trainer:
-    """The same, trained to the end."""
-    made = trainer(*args, **options)
-    for _ in made.run():
+    """Creates the `Trainer` of a new model, as `create_trainer`, and runs it to the end."""
+    trainer = create_trainer(*args, **options)
+    for _ in trainer.run():
         pass
-    return made
+    return trainer
 
 
-def until(
-    trainer: Trainer, good: Callable[[dict[str, float]], bool], every: int
+def train_until(
+    trainer: Trainer, is_solved: Callable[[dict[str, float]], bool], eval_every: int
 ) -> tuple[int | None, dict[str, float]]:
-    """Trains until `good(metrics)` of the validation; sequences that took (None: never), and the last metrics."""
-    found: dict[str, float] = {}
+    """Trains until `is_solved(metrics)`, which is evaluated on the validation split every `eval_every` steps.
+
+    Returns:
+        The number of training sequences, None if the task was not solved, and the last metrics.
+    """
+    metrics: dict[str, float] = {}
     for result in trainer.run():
-        if result.step % every == 0:
-            found = trainer.evaluate("validation")
-            if good(found):
-                return result.step * trainer.task.options.batch_size, found
-    return None, found
+        if result.step % eval_every == 0:
+            metrics = trainer.evaluate("validation")
+            if is_solved(metrics):
+                return result.step * trainer.task.options.batch_size, metrics
+    return None, metrics
 
 
-def table(found: Found) -> Iterator[str]:
-    """Lines of a table in Markdown."""
-    yield "| " + " | ".join(found.head) + " |"
-    yield "|---" * len(found.head) + "|"
-    for row in found.rows:
-        yield "| " + " | ".join(_cell(value) for value in row) + " |"
+def format_table(result: Result) -> Iterator[str]:
+    """Yields the lines of a table in Markdown."""
+    yield "| " + " | ".join(result.header) + " |"
+    yield "|---" * len(result.header) + "|"
+    for row in result.rows:
+        yield "| " + " | ".join(_format_cell(value) for value in row) + " |"
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if value is None:
         return "never"
     if isinstance(value, float):
@@ -96,21 +103,21 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def execute(name: str, run: Callable[[bool], Found], quick: bool, images: Path | None) -> tuple[Found, float]:
-    """Runs an experiment, draws its pictures into `images`, prints its table. Returns what it found, and seconds."""
+def execute(name: str, run: Callable[[bool], Result], quick: bool, images: Path | None) -> tuple[Result, float]:
+    """Runs an experiment, draws its figures into `images` and prints its table. Returns the result and the seconds."""
     started = time.monotonic()
-    found = run(quick)
+    result = run(quick)
     seconds = time.monotonic() - started
-    for picture, draw in found.draw.items() if images is not None else ():
+    for figure, draw in result.figures.items() if images is not None else ():
         images.mkdir(parents=True, exist_ok=True)
-        plots.save(draw, images / f"{picture}.png")
-    print(f"{name}, {seconds:.0f} s", *table(found), found.says, "", sep="\n", flush=True)
-    return found, seconds
+        plots.save_figure(draw, images / f"{figure}.png")
+    print(f"{name}, {seconds:.0f} s", *format_table(result), result.summary, "", sep="\n", flush=True)
+    return result, seconds
 
 
-def main(name: str, run: Callable[[bool], Found]) -> None:
-    """The command line of one experiment."""
+def main(name: str, run: Callable[[bool], Result]) -> None:
+    """Command line of one experiment."""
     parser = argparse.ArgumentParser(prog=f"python -m experiments.{name}")
-    parser.add_argument("--quick", action="store_true", help="a small version that shows that it runs; no pictures")
+    parser.add_argument("--quick", action="store_true", help="small version, as a smoke test; no figures")
     arguments = parser.parse_args()
     execute(name, run, arguments.quick, None if arguments.quick else IMAGES)

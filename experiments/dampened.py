@@ -1,16 +1,16 @@
-"""The naive network that adds a dampened copy of its last activation: what lambda can and cannot do.
+"""Dampened recurrence: the memory of a network whose only feedback is its last activation times lambda.
 
     a_t = sigma(x_t W + lambda a_{t-1} + b)
 
-Is it "something along that direction", as introductions say of it? Three tasks, of which each asks for more: to say the
-symbol before the last (copy-last), the one of five steps ago (echo), and to add two marked numbers of 20 (adding). The
-network with lambda from 0 to 1, fixed, and learned from 0.5; beside it a feedforward network of a window of 6 inputs,
-which sees all that echo needs, and Elman's network. 64 units each, Adam, 800 steps of 32 sequences; 2 seeds.
+Three tasks of increasing difficulty: output the previous symbol (copy-last), the symbol of five steps ago (echo), and
+the sum of two marked numbers out of 20 (adding). Models: lambda fixed from 0 to 1, and learned from 0.5; for comparison
+a feedforward network with a window of 6 inputs, enough for echo, and Elman's network. 64 units each, Adam, 800 steps of
+32 sequences; 2 seeds.
 
-There is no published figure; chance is 0.125 for the symbols, an mse of 0.167 for the sum.
+There is no published result; chance is 0.125 for the symbols, an mse of 0.167 for the sum.
 
-Measured: echo of five steps ago 0.13 right with lambda 0, 0.40 with 1, 0.36 where it is learned, 1.00 by Elman;
-132 s: `python -m experiments.dampened`.
+Measured: accuracy of echo 0.13 with lambda 0, 0.40 with 1, 0.36 with a learned lambda, 1.00 with Elman's network; 132
+s: `python -m experiments.dampened`.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import rnnzoo
-from experiments.common import Drawn, Found, main, train
+from experiments.common import Result, SampledTask, main, train
 from rnnzoo.data.batch import Batch
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
 
@@ -27,10 +27,10 @@ LENGTH, STEPS, UNITS = 20, 800, 64
 LAMBDAS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
-def echo(delay: int) -> Drawn:
-    """Say at each step the symbol of `delay` steps ago."""
+def create_echo_task(delay: int) -> SampledTask:
+    """Creates a task whose target at each step is the symbol of `delay` steps ago."""
 
-    def draw(rng: np.random.Generator, size: int) -> Batch:
+    def sample(rng: np.random.Generator, size: int) -> Batch:
         ids = rng.integers(0, 8, (size, LENGTH))
         targets = np.pad(ids, [[0, 0], [delay, 0]])[:, :LENGTH]
         weights = np.broadcast_to(np.arange(LENGTH) >= delay, ids.shape).astype("float32")
@@ -38,64 +38,67 @@ def echo(delay: int) -> Drawn:
 
     metrics = ("loss", "accuracy")
     spec = TaskSpec("tokens", "class", True, len(SYMBOLS), 8, "cross_entropy", metrics, SYMBOLS)
-    return Drawn(spec, draw, 32, 256)
+    return SampledTask(spec, sample, 32, 256)
 
 
-def networks() -> list[tuple[str, str, dict[str, Any]]]:
-    """Names, models and options."""
-    found: list[tuple[str, str, dict[str, Any]]] = [("feedforward", "feedforward", {"context": 6})]
-    found += [(f"lambda = {value}", "dampened", {"dampening": value, "activation": "tanh"}) for value in LAMBDAS]
+def list_networks() -> list[tuple[str, str, dict[str, Any]]]:
+    """Returns name, model and options of each network."""
+    networks: list[tuple[str, str, dict[str, Any]]] = [("feedforward", "feedforward", {"context": 6})]
+    networks += [(f"lambda = {value}", "dampened", {"dampening": value, "activation": "tanh"}) for value in LAMBDAS]
     learned = {"dampening": 0.5, "trainable_dampening": True, "activation": "tanh"}
-    return [*found, ("lambda learned", "dampened", learned), ("elman", "elman", {})]
+    return [*networks, ("lambda learned", "dampened", learned), ("elman", "elman", {})]
 
 
-def run(quick: bool) -> Found:
-    """A row for each network: two accuracies and an error."""
+def run(quick: bool) -> Result:
+    """Measures two accuracies and an error for each network."""
     rows = []
     tasks = {
-        "copy-last": echo(1),
-        "echo 5": echo(5),
+        "copy-last": create_echo_task(1),
+        "echo 5": create_echo_task(5),
         "adding": rnnzoo.create_task("adding", seq_length=LENGTH, eval_size=512, batch_size=32),
     }
-    for name, model, options in (networks()[i] for i in ((0, 1, -2, -1) if quick else range(len(networks())))):
+    networks = list_networks()
+    for name, model, options in [networks[i] for i in (0, 1, -2, -1)] if quick else networks:
         cells: list[float] = []
         for label, task in tasks.items():
             scores = []
             for seed in range(1 if quick else 2):
                 steps = 20 if quick else STEPS
-                made = train(model, task, steps, 0.005, seed=seed, options={"units": UNITS, "embedding": 16, **options})
-                scores.append(made.evaluate("test")["mse" if label == "adding" else "accuracy"])
+                options = {"units": UNITS, "embedding": 16, **options}
+                trainer = train(model, task, steps, 0.005, seed=seed, options=options)
+                scores.append(trainer.evaluate("test")["mse" if label == "adding" else "accuracy"])
                 if name == "lambda learned" and seed == 0:
-                    cells.append(float(made.model.core.recurrent_layers[0].cell.dampening.numpy()))
+                    cells.append(float(trainer.model.core.recurrent_layers[0].cell.dampening.numpy()))
             cells.append(float(np.mean(scores)))
         learned = [cells.pop(i) for i in (4, 2, 0)] if name == "lambda learned" else []
         rows.append((name + (f" ({', '.join(f'{v:.2f}' for v in learned[::-1])})" if learned else ""), *cells))
-    return Found(
+    return Result(
         ("network", "copy-last, accuracy", "echo of 5 steps ago, accuracy", "adding, mse"),
         rows,
-        {"dampened": lambda figure: picture(figure, rows)},
-        answer(rows),
+        {"dampened": lambda figure: draw_figure(figure, rows)},
+        summarize(rows),
     )
 
 
-def answer(rows: list[tuple]) -> str:
-    """Whether it is something along that direction."""
+def summarize(rows: list[tuple]) -> str:
+    """Returns a summary of the results."""
     scores = {row[0].partition(" (")[0]: row[1:] for row in rows}
     fixed = [scores[name] for name in scores if name.startswith("lambda =")]
     copied, echoed = (max(row[i] for row in fixed) for i in (0, 1))
     _, elman, added = scores["elman"]
     best = min(row[2] for row in fixed)
     return (
-        "Chance: 0.125, 0.125, 0.167; of the learned lambda its value in the three tasks is given. Something along "
-        f"that direction it is: with lambda above 0 it knows the last symbol ({copied:.2f} right; with 0, "
-        f"{scores['lambda = 0.0'][0]:.2f}). But a unit that keeps only itself fades or adds up, it does not pass on: "
-        f"of five steps ago the best lambda has {echoed:.2f} right, Elman's network {elman:.2f}. Of two marked numbers "
-        f"neither learns the sum in so many steps: an mse of {best:.3f} at best, Elman's {added:.3f}."
+        "Chance: 0.125, 0.125, 0.167; the learned lambda is given with its values in the three tasks. With lambda "
+        "above 0 the network remembers the last symbol "
+        f"(accuracy {copied:.2f}; with 0, {scores['lambda = 0.0'][0]:.2f}). But a unit that feeds back only to itself "
+        f"decays or accumulates: for the symbol of five steps ago the best lambda has an accuracy of {echoed:.2f}, "
+        f"Elman's network of {elman:.2f}. Neither learns the sum of two marked numbers in these steps: the mse is "
+        f"{best:.3f} at best, Elman's {added:.3f}."
     )
 
 
-def picture(figure: Any, rows: list[tuple]) -> None:
-    """Scores by lambda, with the other networks as lines across."""
+def draw_figure(figure: Any, rows: list[tuple]) -> None:
+    """Draws the scores by lambda, and those of the other networks as horizontal lines."""
     figure.set_size_inches(11, 3.6)
     panels = figure.subplots(1, 3)
     fixed = [row for row in rows if row[0].startswith("lambda =")]

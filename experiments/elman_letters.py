@@ -1,21 +1,21 @@
-"""Elman (1990): letters that say how many follow, ba, dii, guuu.
+"""Elman (1990): letter sequences with a structured code (ba, dii, guuu).
 
-Consonants b, d, g come at random; each is followed by its own vowel once, twice or three times. Letters are six
-features; the network predicts the next letter's. Which consonant comes cannot be known, but that one comes can: the
-error of "consonant" should stay low throughout, that of "high", in which consonants differ, be high at them only.
+Random consonants b, d, g, followed by one a, two i or three u. Letters are coded by six features; the network predicts
+those of the next letter. The next consonant cannot be predicted, but its position can: the error of the feature
+"consonant" should be low everywhere, that of "high", in which the consonants differ, large at consonants only.
 
 Elman: 6-20-6 units, 200 passes over 2,993 letters, one by one, one-step truncated gradient; published as figures. Here:
 32 streams, windows of 40 letters, Adam, cross-entropy of each feature, both kinds of gradient; 3 seeds.
 
-Measured, gradient cut: at consonants 0.003 for the feature "consonant", 0.225 for "high"; 0.001 at vowels.
-Seeds 0 to 2, 21 s: `python -m experiments.elman_letters`.
+Measured, truncated gradient: at consonants 0.003 for the feature "consonant", 0.225 for "high"; 0.001 at vowels. Seeds
+0 to 2, 21 s: `python -m experiments.elman_letters`.
 """
 
 from typing import Any
 
 import numpy as np
 
-from experiments.common import Drawn, Found, main, train
+from experiments.common import Result, SampledTask, main, train
 from rnnzoo.data.batch import Batch
 from rnnzoo.spec import TaskSpec
 
@@ -32,45 +32,50 @@ WORDS = ("ba", "dii", "guuu")
 WINDOW, STEPS = 40, 800
 
 
-def letters(rng: np.random.Generator) -> str:
-    """Enough letters for a window."""
+def sample_letters(rng: np.random.Generator) -> str:
+    """Samples the letters of a window."""
     return "".join(WORDS[i] for i in rng.integers(0, 3, WINDOW))[: WINDOW + 1]
 
 
-def draw(rng: np.random.Generator, size: int) -> Batch:
-    """Features of the letters, and of the next letter at each step."""
-    coded = np.array([[LETTERS[letter] for letter in letters(rng)] for _ in range(size)], "float32")
-    return Batch(coded[:, :-1], coded[:, 1:])
+def sample_batch(rng: np.random.Generator, size: int) -> Batch:
+    """Samples the features of letters, and of the next letter at each step."""
+    features = np.array([[LETTERS[letter] for letter in sample_letters(rng)] for _ in range(size)], "float32")
+    return Batch(features[:, :-1], features[:, 1:])
 
 
-def run(quick: bool) -> Found:
-    """Errors at consonants and at vowels, of all features, of one that says the kind, of one that says which."""
+def run(quick: bool) -> Result:
+    """Measures the errors at consonants and at vowels, of all features and of "consonant" and "high"."""
     spec = TaskSpec("features", "vector", True, 6, 6, "binary_cross_entropy", next_input=True)
-    task = Drawn(spec, draw, 32, 128)
-    rows, shown = [], None
+    task = SampledTask(spec, sample_batch, 32, 128)
+    rows, plotted = [], None
     for truncate in (1, 0):
-        found = []
+        errors = []
         for seed in range(1 if quick else 3):
             options = {"units": 20, "activation": "sigmoid", "truncate": truncate}
             model = train("elman", task, 100 if quick else STEPS, 0.01, seed=seed, options=options).model
             batch = next(task.evaluation("test"))
             error = (1 / (1 + np.exp(-model(batch.inputs).numpy())) - batch.targets) ** 2
-            at = batch.targets[:, 3:, 0] == 1  # of what is predicted
-            kind, which = FEATURES.index("consonant"), FEATURES.index("high")
-            late = error[:, 3:]
-            found.append([late[at].mean(), late[~at].mean(), late[at][:, kind].mean(), late[at][:, which].mean()])
-            shown = shown or (error[0], batch.targets[0])
-        rows.append((truncate or "all", *map(float, np.mean(found, 0))))
-    return Found(
-        ("gradient goes back", "error at consonants", "at vowels", "at consonants, feature consonant", "feature high"),
+            late, is_consonant = error[:, 3:], batch.targets[:, 3:, 0] == 1
+            consonant, high = (late[is_consonant][:, FEATURES.index(name)].mean() for name in ("consonant", "high"))
+            errors.append([late[is_consonant].mean(), late[~is_consonant].mean(), consonant, high])
+            plotted = plotted or (error[0], batch.targets[0])
+        rows.append((truncate or "all", *map(float, np.mean(errors, 0))))
+    return Result(
+        (
+            "back-propagation steps",
+            "error at consonants",
+            "at vowels",
+            'at consonants, feature "consonant"',
+            'feature "high"',
+        ),
         rows,
-        {"elman_letters": lambda figure: picture(figure, *shown)},
+        {"elman_letters": lambda figure: draw_figure(figure, *plotted)},
         "Mean squared error of a feature, from the fourth letter on.",
     )
 
 
-def picture(figure: Any, error: np.ndarray, targets: np.ndarray) -> None:
-    """The error by letter, of all features and of two."""
+def draw_figure(figure: Any, error: np.ndarray, targets: np.ndarray) -> None:
+    """Draws the error by letter, of all features and of two single ones."""
     names = {value: letter for letter, value in LETTERS.items()}
     figure.set_size_inches(9, 4)
     axes = figure.subplots()
@@ -82,7 +87,7 @@ def picture(figure: Any, error: np.ndarray, targets: np.ndarray) -> None:
         axes.plot(values, style, markersize=3, linewidth=1, label=label)
     axes.set_xticks(range(len(targets)), [names[tuple(map(int, t))] for t in targets])
     axes.set(
-        xlabel="letter that is predicted", ylabel="squared error", title="ba, dii, guuu (gradient cut after one step)"
+        xlabel="predicted letter", ylabel="squared error", title="ba, dii, guuu (gradient truncated after one step)"
     )
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")

@@ -1,19 +1,20 @@
 """Hochreiter & Schmidhuber (1997): temporal order, task 6a.
 
-Two symbols, X or Y, at steps 10-20 and 50-60 of 100-110 steps of distractors; which came, and in which order?
+Classify sequences of 100-110 distractors by two symbols, X or Y, at steps 10-20 and 50-60, and their order.
 
-Published (table 9; batch 1, gradient descent, 156 weights, no forget gate): LSTM 31,390 sequences, 1 of 2,560 wrong
-at most. Here: `--task=temporal_order`, batches of 50, Adam with learning rate 0.01; the LSTM without and with forget
-gate, GRU and Elman's network; until at most 1 of 2,560 validation sequences is wrong, 31,390 at most. 3 seeds.
+Published (table 9; batch 1, gradient descent, 156 weights, no forget gate): LSTM 31,390 sequences, 1 of 2,560 wrong at
+most. Here: `--task=temporal_order`, batches of 50, Adam with learning rate 0.01; the LSTM without and with forget gate,
+GRU and Elman's network; trained until at most 1 of 2,560 validation sequences is wrong, for at most 31,390 sequences.
+3 seeds.
 
-Measured: LSTM without forget gate 3 of 3 in 10,333 sequences, GRU 3 of 3 in 4,000; LSTM with it and Elman's network
-none. 256 units, seeds 0 to 2, 571 s beside other work: `python -m experiments.temporal_order`.
+Measured: LSTM without forget gate 3 of 3 in 10,333 sequences, GRU 3 of 3 in 4,000; LSTM with forget gate and Elman's
+network none. 256 units, seeds 0 to 2, 571 s, with other programs running: `python -m experiments.temporal_order`.
 """
 
 import numpy as np
 
 import rnnzoo
-from experiments.common import Found, main, trainer, until
+from experiments.common import Result, create_trainer, main, train_until
 
 CASES = (
     ("lstm, no forget gate", "lstm", {"forget_gate": False}),
@@ -21,28 +22,27 @@ CASES = (
     ("gru", "gru", {}),
     ("elman", "elman", {}),
 )
-MOST, UNITS = 31_390, 256
+MAX_SEQUENCES, UNITS = 31_390, 256
 
 
-def run(quick: bool) -> Found:
-    """Sequences that it took."""
+def run(quick: bool) -> Result:
+    """Measures the training sequences until a run solves the task."""
     rows = []
     for name, model, options in CASES[:1] if quick else CASES:
-        needed, accuracy = [], []
+        num_sequences, accuracy = [], []
         for seed in range(1 if quick else 3):
             task = rnnzoo.create_task(
                 "temporal_order", eval_size=256 if quick else 2560, seq_length=20 if quick else 100
             )
-            made = trainer(
-                model, task, 20 if quick else MOST // 50, 0.01, seed=seed, options={"units": UNITS, **options}
-            )
-            needed.append(until(made, lambda found: found["accuracy"] >= 1 - 1.5 / 2560, 20)[0])
-            accuracy.append(made.evaluate("test")["accuracy"])
-        solved = [n for n in needed if n]
+            steps = 20 if quick else MAX_SEQUENCES // 50
+            trainer = create_trainer(model, task, steps, 0.01, seed=seed, options={"units": UNITS, **options})
+            num_sequences.append(train_until(trainer, lambda m: m["accuracy"] >= 1 - 1.5 / 2560, 20)[0])
+            accuracy.append(trainer.evaluate("test")["accuracy"])
+        solved = [n for n in num_sequences if n]
         mean = round(float(np.mean(solved))) if solved else None
-        rows.append((name, f"{len(solved)} of {len(needed)}", mean, float(np.mean(accuracy))))
-    head = ("model", "runs that solve it", "sequences, mean of those", "test accuracy, mean of all")
-    return Found(head, rows, {}, "Published: LSTM without forget gate 31,390 sequences.")
+        rows.append((name, f"{len(solved)} of {len(num_sequences)}", mean, float(np.mean(accuracy))))
+    header = ("model", "runs that solve it", "sequences, mean of those", "test accuracy, mean of all")
+    return Result(header, rows, {}, "Published: LSTM without forget gate 31,390 sequences.")
 
 
 if __name__ == "__main__":

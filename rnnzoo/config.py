@@ -32,11 +32,11 @@ def option(
     Args:
         default: the default value.
         help: one line of help.
-        minimum: the least value.
-        maximum: the greatest value.
-        below: a value that all values must be below.
+        minimum: inclusive lower bound.
+        maximum: inclusive upper bound.
+        below: exclusive upper bound.
         choices: the possible values.
-        size: what the memory of a run grows with, if it grows with the value; see `rnnzoo.utils.memory`.
+        size: kind of size, for an option on which the memory of a run depends; see `rnnzoo.utils.memory`.
     """
     limits: dict[str, Any] = {"minimum": minimum, "maximum": maximum, "below": below, "size": size}
     limits["choices"] = tuple(choices) if choices else None
@@ -69,12 +69,12 @@ def create_options(cls: type, values: Mapping[str, Any], owner: str) -> Any:
 
 
 def check_option(field: dataclasses.Field, value: Any) -> None:
-    """Raises `UserError` unless a field may have a value."""
+    """Raises `UserError` unless a value is valid for a field."""
     if value is None and (field.default is None or isinstance(field.type, types.UnionType)):
         return
     expected, rule = option_type(field), field.metadata
-    right = isinstance(value, expected) or (expected is float and isinstance(value, int))
-    if not right or (isinstance(value, bool) and expected is not bool):
+    has_type = isinstance(value, expected) or (expected is float and isinstance(value, int))
+    if not has_type or (isinstance(value, bool) and expected is not bool):
         raise UserError(f"--{field.name} must be of type {expected.__name__}, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"--{field.name} must be a finite number, got {value!r}")
@@ -98,17 +98,17 @@ def check_option(field: dataclasses.Field, value: Any) -> None:
 
 
 def check_text(name: str, text: str) -> None:
-    """Raises `UserError` for text that neither files nor tensors can hold: zero bytes, or bytes that are not UTF-8."""
+    """Raises `UserError` for text with a NUL character, or that cannot be encoded as UTF-8."""
     if "\0" in text:
-        raise UserError(f"{name} holds a zero byte: {text!r}")
+        raise UserError(f"{name} must not contain a NUL character, got {text!r}")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise UserError(f"{name} holds what is not UTF-8: {text!r}") from None
+        raise UserError(f"{name} must be valid UTF-8 text, got {text!r}") from None
 
 
 def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValues) -> None:
-    """Defines one absl flag for each `(name, type, help)`, None until given: defaults are in the dataclasses."""
+    """Defines one absl flag for each `(name, type, help)`, with default None: the defaults are in the dataclasses."""
     define: dict[str, Any] = {
         "int": flags.DEFINE_integer,
         "float": flags.DEFINE_float,

@@ -1,4 +1,4 @@
-"""Exceptions for bad input and failed runs, and file names for errors that lack them."""
+"""Exceptions for bad input and failed runs, and helpers for error messages."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ class UserError(ValueError):
     """Bad input. Its message is one line that names the problem and the remedy."""
 
 
-def refuse_pattern(path: Path) -> None:
-    """Raises `UserError` for the path of a SavedModel that TensorFlow would read as a pattern of file names."""
-    if any(sign in str(path) for sign in "*?["):
-        raise UserError(f"{path}: TensorFlow reads no SavedModel from a path that holds *, ? or [; choose another name")
+def refuse_glob_pattern(path: Path) -> None:
+    """Raises `UserError` for the path of a SavedModel that TensorFlow would treat as a glob pattern."""
+    if any(character in str(path) for character in "*?["):
+        raise UserError(f"{path}: TensorFlow cannot read a SavedModel from a path with *, ? or [; choose another name")
 
 
 class RunError(RuntimeError):
@@ -20,8 +20,8 @@ class RunError(RuntimeError):
 
 
 @contextlib.contextmanager
-def name_file(path: Path) -> Iterator[None]:
-    """Context in which an `OSError` without a file name gets the name of the file that is written or read."""
+def name_file_in_errors(path: Path) -> Iterator[None]:
+    """Context in which an `OSError` without a file name gets `path` as its file name."""
     try:
         yield
     except OSError as error:

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(options: GenerateOptions, paths: list[str]) -> None:
     if len(paths) > 1:
         raise UserError(USAGE)
-    with startup.suppress_notices():
+    with startup.suppress_import_messages():
         from rnnzoo.inference.loading import load
 
     text = generate(load(paths[0]), **dataclasses.asdict(options))

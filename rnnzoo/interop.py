@@ -14,7 +14,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN, Bidirectional, Stack
 
 TANH, SIGMOID = keras.activations.tanh, keras.activations.sigmoid
-# where each block of our weights is in torch's: LSTM i, f, g, o as ours; GRU r, z, n for our z, r, h
+# index in torch of each block of our weights: LSTM i, f, g, o in both; GRU r, z, n in torch, z, r, h here
 BLOCKS: dict[type, tuple[int, ...]] = {ElmanCell: (0,), LSTMCell: (0, 1, 2, 3), GRUCell: (1, 0, 2)}
 
 
@@ -44,25 +44,25 @@ def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None
     >>> layer.cell.bias.numpy()
     array([2., 2.], dtype=float32)
     """
-    given = {n.removeprefix(prefix): v for n, v in _arrays(state_dict).items() if n.startswith(prefix)}
-    if not given:
+    arrays = {n.removeprefix(prefix): v for n, v in _arrays(state_dict).items() if n.startswith(prefix)}
+    if not arrays:
         raise UserError(f"no weight's name begins with '{prefix}'; the names are: {', '.join(_arrays(state_dict))}")
-    for variable, value in _match_weights(layer, given):
+    for variable, value in _match_weights(layer, arrays):
         variable.assign(value)
 
 
-def _match_weights(layer: Any, given: dict[str, np.ndarray]) -> list[tuple[Any, np.ndarray]]:
+def _match_weights(layer: Any, arrays: dict[str, np.ndarray]) -> list[tuple[Any, np.ndarray]]:
     """Returns the variables of a layer with their values. Raises `UserError` unless all weights match."""
-    unused, pairs = set(given), []
+    unused, pairs = set(arrays), []
     for rnn, suffix in _layers_with_suffix(layer):
-        for variable, value, names in _weights(rnn, given, suffix):
+        for variable, value, names in _weights(rnn, arrays, suffix):
             if value.shape != tuple(variable.shape):
                 expected = tuple(variable.shape)
                 raise UserError(f"{names[0]} gives {variable.name} the shape {value.shape}, expected {expected}")
             pairs.append((variable, value))
             unused -= set(names)
     if unused:
-        raise UserError(f"the layer has no weights for {', '.join(sorted(unused))}; its layers or directions are fewer")
+        raise UserError(f"the layer has no weights for {', '.join(sorted(unused))}: it has fewer layers or directions")
     return pairs
 
 
@@ -80,7 +80,7 @@ def _arrays(state_dict: Any) -> dict[str, np.ndarray]:
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
     if path.suffix != ".safetensors":
         raise UserError(
-            f"{path} is not a .safetensors file; pickles can run code when they are read and are not loaded"
+            f"{path} is not a .safetensors file; pickles can run code and are not loaded: save as .safetensors"
         )
     if not path.is_file():
         raise UserError(f"there is no file {path}")
@@ -102,7 +102,7 @@ def _layers_with_suffix(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]
             or len(layer.recurrent_layers) != len(layer.layers)
             or any(isinstance(p, Stack) for p in layer.recurrent_layers)
         ):
-            raise UserError("torch stacks recurrent layers only, without residual connections: so must the Stack be")
+            raise UserError("torch stacks recurrent layers only, without residual connections: give a Stack like that")
         for i, part in enumerate(layer.recurrent_layers):
             yield from _layers_with_suffix(part, i)
     elif isinstance(layer, Bidirectional):
@@ -116,14 +116,14 @@ def _layers_with_suffix(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]
         yield layer.backward_layer, f"_l{number}_reverse"
     elif isinstance(layer, RNN):
         if layer.go_backwards:
-            raise UserError("torch has no layer that goes backwards alone")
+            raise UserError("torch has no layer that goes backwards only: set go_backwards=False, or use Bidirectional")
         yield layer, f"_l{number}"
     else:
         raise UserError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers")
 
 
-def _weights(rnn: RNN, given: dict[str, np.ndarray], suffix: str) -> Iterator[tuple[Any, np.ndarray, list[str]]]:
-    """Yields `(variable, value, names of the weights it is made from)`."""
+def _weights(rnn: RNN, arrays: dict[str, np.ndarray], suffix: str) -> Iterator[tuple[Any, np.ndarray, list[str]]]:
+    """Yields `(variable, value, names of its weights in torch)`."""
     cell = rnn.cell
     _check_cell(cell)
     if not rnn.built:
@@ -131,9 +131,9 @@ def _weights(rnn: RNN, given: dict[str, np.ndarray], suffix: str) -> Iterator[tu
     n, order = cell.units, BLOCKS[type(cell)]
 
     def rows(name: str) -> tuple[np.ndarray, list[str]]:
-        if f"{name}{suffix}" not in given:
-            raise UserError(f"there is no {name}{suffix} among the weights: {', '.join(given)}")
-        value = given[f"{name}{suffix}"]
+        if f"{name}{suffix}" not in arrays:
+            raise UserError(f"there is no {name}{suffix} among the weights: {', '.join(arrays)}")
+        value = arrays[f"{name}{suffix}"]
         if name != "weight_hr" and len(value) != n * len(order):
             raise UserError(f"{name}{suffix} has {len(value)} rows; {rnn.name} needs {n * len(order)}")
         blocks = [value] if name == "weight_hr" else [value[k * n : (k + 1) * n] for k in order]
@@ -156,10 +156,10 @@ def _check_cell(cell: Any) -> None:
     if type(cell) not in BLOCKS:
         raise UserError(f"torch has no {type(cell).__name__}; its RNN, LSTM and GRU are our ElmanRNN, LSTM and GRU")
     if isinstance(cell, GRUCell) and not cell.reset_after:
-        raise UserError("torch's GRU has its reset gate after the product: make the layer with reset_after=True")
+        raise UserError("torch's GRU applies its reset gate after the product: create the layer with reset_after=True")
     if isinstance(cell, (LSTMCell, GRUCell)) and (cell.activation, cell.recurrent_activation) != (TANH, SIGMOID):
-        raise UserError(f"torch's gates are sigmoid and tanh: make the {type(cell).__name__} with its own activations")
+        raise UserError(f"torch's gates are sigmoid and tanh: create {type(cell).__name__} with default activations")
     if getattr(cell, "zoneout", 0) or getattr(cell, "zoneout_cell", 0):
-        raise UserError("torch's LSTM has no zoneout: make the layer without")
+        raise UserError("torch's LSTM has no zoneout: create the layer with zoneout=0")
     if isinstance(cell, LSTMCell) and not cell.forget_gate:
-        raise UserError("torch's LSTM has a forget gate: make the layer with forget_gate=True")
+        raise UserError("torch's LSTM has a forget gate: create the layer with forget_gate=True")

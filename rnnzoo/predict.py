@@ -25,15 +25,15 @@ PROGRESS_INTERVAL = 2.0  # seconds
 
 
 def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> list[str]:
-    """Answers line by line.
+    """Writes a line of predictions for each line of input.
 
     Args:
         predictor: the predictor of an export.
-        source: the lines.
-        sink: where the answers are written.
+        source: the input lines, as bytes.
+        sink: the output file.
 
     Returns:
-        A message for each line that could not be read; its answer is empty.
+        A message for each line that could not be read; its line of output is empty.
     """
     options, problems, started = predictor.options, [], time.monotonic()
     plotted, shown = options.attention_plot is None, started
@@ -43,7 +43,7 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
         problems += unreadable
         answers: dict[int, str] = {}
         if readable:
-            answers = dict(zip(readable, predictor.answer(list(readable), list(readable.values())), strict=True))
+            answers = dict(zip(readable, predictor.predict_lines(list(readable), list(readable.values())), strict=True))
         if readable and not plotted:
             predictor.plot(next(iter(readable.values())), Path(options.attention_plot or ""))
             plotted = True
@@ -54,7 +54,7 @@ def predict(predictor: "Predictor", source: Iterable[bytes], sink: BinaryIO) -> 
             print(f"{batch[-1][0]:,} lines, {shown - started:.0f} s", file=sys.stderr)
     sink.flush()
     if not plotted:
-        problems.append("--attention_plot: there was no line to plot")
+        problems.append("--attention_plot: the input has no line to plot")
     return problems
 
 
@@ -67,7 +67,7 @@ def _decode(predictor: "Predictor", batch: list[tuple[int, bytes]]) -> tuple[dic
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             text = line.rstrip(b"\r\n").decode(predictor.encoding)
             text.encode("utf-8")  # refuses unpaired surrogates
-            reason = predictor.refuse(text) if text.strip() else ""
+            reason = predictor.find_problem(text) if text.strip() else ""
         except UnicodeError:
             reason = f"not {predictor.encoding} text"
         if reason:
@@ -78,8 +78,8 @@ def _decode(predictor: "Predictor", batch: list[tuple[int, bytes]]) -> tuple[dic
 
 
 @contextlib.contextmanager
-def _files(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]]:
-    """Opens input and output; an output file gets its name when it is complete."""
+def _open_files(options: PredictOptions) -> Iterator[tuple[Iterable[bytes], BinaryIO]]:
+    """Opens input and output; an output file has a temporary name until it is complete."""
     with contextlib.ExitStack() as stack:
         source: Any = sys.stdin.buffer
         if options.input:
@@ -121,11 +121,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(options: PredictOptions, paths: list[str]) -> int:
     if len(paths) > 1:
         raise UserError(USAGE)
-    with startup.suppress_notices():
+    with startup.suppress_import_messages():
         from rnnzoo.inference.predictor import Predictor
 
     predictor = Predictor(paths[0], options)
-    with _files(options) as (source, sink):
+    with _open_files(options) as (source, sink):
         problems = predict(predictor, source, sink)
     for message in problems:
         print(f"error: {message}", file=sys.stderr)

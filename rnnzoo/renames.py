@@ -1,4 +1,4 @@
-"""Names that were different in earlier versions: the one table by which old files are read and old flags are answered.
+"""Table of names from earlier versions, by which their files are read and their flags are answered.
 
 A rename is one line here and one in CHANGELOG.md. `.keras` files, checkpoints and the configurations of runs and
 exports are read through `apply_renames`.
@@ -30,7 +30,7 @@ RENAMED: dict[str, dict[str, str]] = {
 }
 
 
-def _divide_held_out(value: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def _split_held_out(value: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Splits `held_out` into two fractions: halves, or for the task `g2p` one third and two thirds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {"validation_fraction": value}  # damaged: refused like any other wrong value
@@ -39,9 +39,9 @@ def _divide_held_out(value: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(fraction, 12) for name, fraction in fractions.items()}
 
 
-# options that became several: the old name, its new names, and the conversion of `(value, all options)`
-DIVIDED: dict[str, tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], dict[str, Any]]]] = {
-    "held_out": (("validation_fraction", "test_fraction"), _divide_held_out),
+# options that were split: the old name, its new names, and the conversion of `(value, all options)`
+SPLIT_OPTIONS: dict[str, tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], dict[str, Any]]]] = {
+    "held_out": (("validation_fraction", "test_fraction"), _split_held_out),
 }
 
 
@@ -51,9 +51,9 @@ def apply_renames(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     renamed = {names.get(name, name): value for name, value in values.items()}
     if kind != "option":
         return renamed
-    for name in DIVIDED.keys() & renamed.keys():
+    for name in SPLIT_OPTIONS.keys() & renamed.keys():
         value = renamed.pop(name)
-        renamed |= DIVIDED[name][1](value, values)
+        renamed |= SPLIT_OPTIONS[name][1](value, values)
     return {name: apply_value_rename(value) for name, value in renamed.items()}
 
 
@@ -64,6 +64,6 @@ def apply_value_rename(value: Any) -> Any:
 
 def new_names(option: str) -> tuple[str, ...]:
     """Returns the names that an option of an earlier version has now; empty for other options."""
-    if option in DIVIDED:
-        return DIVIDED[option][0]
+    if option in SPLIT_OPTIONS:
+        return SPLIT_OPTIONS[option][0]
     return (RENAMED["option"][option],) if option in RENAMED["option"] else ()

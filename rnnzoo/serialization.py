@@ -26,7 +26,7 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
     A constructor with a `__signature__` of its own lists all of them. The search stops at Keras's own classes, which
     handle `name`, `dtype` and `trainable`.
     """
-    found: dict[str, inspect.Parameter] = {}
+    named: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if base.__module__.partition(".")[0] == "keras":
             break
@@ -35,14 +35,14 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
         own = list(inspect.signature(base.__init__).parameters.values())[1:]
         for parameter in own:
             if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                found.setdefault(parameter.name, parameter)
+                named.setdefault(parameter.name, parameter)
         whole = hasattr(base.__init__, "__signature__")
         if whole or not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
             break
-    return found
+    return named
 
 
-def signature_of(named: dict[str, inspect.Parameter], like: type | None = None) -> inspect.Signature:
+def create_signature(named: dict[str, inspect.Parameter], like: type | None = None) -> inspect.Signature:
     """Creates a signature of the given parameters and `**kwargs`.
 
     Args:
@@ -62,8 +62,8 @@ def signature_of(named: dict[str, inspect.Parameter], like: type | None = None) 
 
 def positional_parameters(cls: type) -> dict[str, inspect.Parameter]:
     """Returns the parameters that a constructor takes by position, in their order."""
-    found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
-    return {p.name: p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD}
+    own = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    return {p.name: p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD}
 
 
 def accept_positional(like: type) -> Callable[[type], type]:
@@ -71,12 +71,12 @@ def accept_positional(like: type) -> Callable[[type], type]:
 
     def decorate(cls: type) -> type:
         init: Any = cls.__init__  # type: ignore[misc]
-        signature = signature_of(parameters(cls), like)
+        signature = create_signature(parameters(cls), like)
 
         def __init__(self, *args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments
-            given.update(given.pop("kwargs", {}))
-            init(self, **given)
+            arguments = signature.bind(*args, **kwargs).arguments
+            arguments.update(arguments.pop("kwargs", {}))
+            init(self, **arguments)
 
         set_constructor(cls, __init__, signature)
         return cls
@@ -98,7 +98,7 @@ class ConstructorSignature:
     def __get__(self, instance: Any, owner: type) -> inspect.Signature:
         if instance is not None:
             raise AttributeError("an instance has the signature of its __call__")
-        return signature_of(parameters(owner))
+        return create_signature(parameters(owner))
 
 
 class SignatureConfig:
@@ -131,7 +131,7 @@ class SignatureConfig:
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
         config = apply_renames("argument", config)
-        return cls(**{name: _restore(value, custom_objects) for name, value in config.items()})
+        return cls(**{name: _deserialize(value, custom_objects) for name, value in config.items()})
 
 
 TUPLE = "__tuple__"  # in place of a class name, as JSON has lists only
@@ -154,16 +154,16 @@ def _serialize(value: Any) -> Any:
     return keras.saving.serialize_keras_object(value)
 
 
-def _restore(value: Any, custom_objects: Any) -> Any:
+def _deserialize(value: Any, custom_objects: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_restore(item, custom_objects) for item in value]
+        return [_deserialize(item, custom_objects) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == TUPLE and "items" in value:
-        return tuple(_restore(item, custom_objects) for item in value["items"])
+        return tuple(_deserialize(item, custom_objects) for item in value["items"])
     if value.get("class_name") == DICTIONARY and "items" in value:
-        pairs = ([_restore(part, custom_objects) for part in pair] for pair in value["items"])
+        pairs = ([_deserialize(part, custom_objects) for part in pair] for pair in value["items"])
         return dict(pairs)
     if "class_name" in value and "config" in value:
         return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-    return {key: _restore(item, custom_objects) for key, item in value.items()}
+    return {key: _deserialize(item, custom_objects) for key, item in value.items()}

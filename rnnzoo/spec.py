@@ -1,4 +1,4 @@
-"""Specification of a task's inputs and outputs, the only thing that a model is told about the data."""
+"""Specification of a task's inputs and outputs: all that a model knows about the data."""
 
 import dataclasses
 import typing
@@ -37,8 +37,8 @@ class TaskSpec:
         vocabulary: the tokens by id. For a "pair", those of the output.
         level: kind of tokens: "char", "word" (separated by spaces), "token" (words and punctuation) or "line".
         labels: names of the classes.
-        char_vocabulary: the characters by id, where words come with their characters.
-        word_length: characters per word that are read.
+        char_vocabulary: the characters by id, for inputs of words with their characters.
+        word_length: number of characters read per word.
         input_scale: means and standard deviations of the input columns, by which the model's inputs are standardized.
         output_scale: the same for the outputs.
         next_input: whether the output at each step predicts the next input features.

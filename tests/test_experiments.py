@@ -10,7 +10,7 @@ import pytest
 
 from experiments import all as every
 from experiments.elman_classes import CLASSES, SENTENCES, TEMPLATES, WORDS, likelihood
-from experiments.reber import LONGEST, Networks, Trials, strings
+from experiments.reber import MAX_LENGTH, Networks, Trials, sample_strings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,9 +35,9 @@ def test_results_are_inserted_into_the_docs(tmp_path, monkeypatch):
     path = tmp_path / "results.md"
     path.write_text(f"before\n{every.BEGIN}\n\n{every.END}\nafter\n", encoding="utf-8")
     monkeypatch.setattr(every, "RESULTS", path)
-    every.write("reber", ["second"])
-    every.write("elman_xor", ["old"])
-    every.write("elman_xor", ["first"])
+    every.write_section("reber", ["second"])
+    every.write_section("elman_xor", ["old"])
+    every.write_section("elman_xor", ["first"])
     text = path.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("after\n")
     assert "old" not in text and text.index("first") < text.index("second")
@@ -59,16 +59,16 @@ def test_the_lexicon_and_its_true_likelihood():
 def test_parallel_trials_are_independent():
     """What one trial learns depends on its own strings alone."""
     rng = np.random.default_rng(0)
-    x, y, _, there = strings(rng, 3)
-    going = np.ones(3, "float32")
+    x, y, _, mask = sample_strings(rng, 3)
+    active = np.ones(3, "float32")
     first, second, untouched = (Networks(Trials("lstm, no forget gate", 4, 3, 2), 0.5) for _ in range(3))
     for _ in range(20):
-        first.learn(x, y, there, going)
-    x[1], y[1], there[1] = (part[0] for part in (x, y, there))  # a longer string
+        first.train_step(x, y, mask, active)
+    x[1], y[1], mask[1] = (part[0] for part in (x, y, mask))  # a longer string
     for _ in range(20):
-        second.learn(x, y, there, np.array([1, 1, 0], "float32"))
+        second.train_step(x, y, mask, np.array([1, 1, 0], "float32"))
     a, b = (net.layer.cell.kernel.numpy() for net in (first, second))
     start = untouched.layer.cell.kernel.numpy()
     assert np.allclose(a[0], b[0], atol=1e-6) and not np.allclose(a[1], b[1], atol=1e-6)
     assert np.array_equal(b[2], start[2]) and not np.allclose(a[2], start[2], atol=1e-6)
-    assert x.shape[1] == LONGEST
+    assert x.shape[1] == MAX_LENGTH

@@ -16,7 +16,7 @@ from rnnzoo.spec import TaskSpec
 from rnnzoo.training import TrainingOptions
 
 ROOT = Path(rnnzoo.__file__).parent.parent
-OLD_OPTIONS = [*renames.RENAMED["option"], *renames.DIVIDED]
+OLD_OPTIONS = [*renames.RENAMED["option"], *renames.SPLIT_OPTIONS]
 
 
 def options_of(settings_class):

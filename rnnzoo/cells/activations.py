@@ -18,8 +18,8 @@ class ActivationCache:
     """The values of `sigmoid` and `tanh` in one graph, in the order of the calls.
 
     Args:
-        values: cached values to return instead of computing them, with their gradients; the computations that lead to
-            them alone are then not repeated. None: the values are recorded.
+        values: cached values to return instead of computing them, with their gradients; computations that
+            only they need are then skipped. None: the values are recorded.
     """
 
     def __init__(self, values: list[tf.Tensor] | None = None):
@@ -72,6 +72,6 @@ def activation(identifier: Any) -> Any:
 
 def _apply(x: tf.Tensor, function: Callable, gradient: Callable) -> tf.Tensor:
     cache = _CACHE.get()
-    if cache is None or cache.graph is not tf.compat.v1.get_default_graph():  # as in a branch of a condition
+    if cache is None or cache.graph is not tf.compat.v1.get_default_graph():  # as in a branch of tf.cond
         return function(x)
     return cache.apply(x, function, gradient)

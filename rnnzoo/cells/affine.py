@@ -115,7 +115,7 @@ class AffineCell(Cell):
             self.bias = self.add_weight_like("bias", self.bias_shape(width), "bias", self.default_bias_initializer())
 
     def build_recurrent(self, width: int) -> None:
-        """Creates the recurrent weights: U, or what a cell has instead."""
+        """Creates the recurrent weights, by default U."""
         self.recurrent_kernel = self.add_weight_like("recurrent_kernel", (self.output_size, width), "recurrent")
 
     def bias_shape(self, width: int) -> tuple[int, ...]:

@@ -72,8 +72,8 @@ class Attention(CheckedInputs, SignatureConfig, keras.layers.Layer):
         query, memory = query_shape[-1], memory_shape[-1]
         if self.score == "dot" and query != memory:
             raise ValueError(
-                f"attention 'dot' needs queries and a memory of the same size, got {query} and {memory}; 'general' "
-                "has a matrix between them"
+                f"attention 'dot' needs queries and a memory of the same size, got {query} and {memory}: use "
+                "'general', which has a matrix between them"
             )
         width = self.units if self.score == "additive" else query
         if self.score != "dot":
@@ -122,14 +122,14 @@ class Attention(CheckedInputs, SignatureConfig, keras.layers.Layer):
         c = tf.matmul(a, prepared.values)
         return tf.tanh(dot(tf.concat([c, tf.cast(query, c.dtype)], -1), self.kernel)), a
 
-    def _attention_weights(self, rows: tf.Tensor, prepared: PreparedMemory) -> tf.Tensor:
+    def _attention_weights(self, query: tf.Tensor, prepared: PreparedMemory) -> tf.Tensor:
         """Computes a `[batch, time, source_time]`."""
         if self.score == "additive":
             # not q[:, :, None]: the gradient of a slice fills a tensor with zeros first
-            q = tf.expand_dims(dot(rows, self.query_kernel), 2)
+            q = tf.expand_dims(dot(query, self.query_kernel), 2)
             e = tf.squeeze(dot(tf.tanh(q + tf.expand_dims(prepared.keys, 1)), self.score_kernel), -1)
         else:
-            e = tf.matmul(rows, prepared.keys, transpose_b=True)
+            e = tf.matmul(query, prepared.keys, transpose_b=True)
         mask = tf.expand_dims(prepared.memory_mask, 1)
         e = tf.where(mask, tf.cast(e, tf.float64 if e.dtype == tf.float64 else tf.float32), tf.float32.min)
-        return tf.cast(tf.where(mask, tf.nn.softmax(e), tf.zeros([], e.dtype)), rows.dtype)
+        return tf.cast(tf.where(mask, tf.nn.softmax(e), tf.zeros([], e.dtype)), query.dtype)

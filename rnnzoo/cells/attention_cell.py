@@ -114,8 +114,8 @@ class AttentionCell(Cell):
         inputs, *masks = x
         h, new = tf.concat([inputs, state[-1]], -1), []
         for k, (cell, own) in enumerate(zip(self.cells, split_states(self.cells, state), strict=True)):
-            entered = h * masks[k - 1] if k and masks else h
-            output, states = cell.step(cell.project(entered), r[k], own, consts[0][k])
+            cell_inputs = h * masks[k - 1] if k and masks else h
+            output, states = cell.step(cell.project(cell_inputs), r[k], own, consts[0][k])
             h = output + h if self.residual and k else output
             new += states
         y, a = self.attention.attend_steps(h, consts[1])

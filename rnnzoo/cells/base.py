@@ -84,7 +84,7 @@ class Cell(SignatureConfig, keras.layers.Layer):
         consts = self.constants(inputs, training=training, memory=memory)
         x = self.project(inputs, training=training)
         output, new_state = self.step(x, self.recurrent(state, consts), state, consts)
-        return output, keras.tree.pack_sequence_as(states, list(new_state)) if _nested(states) else list(new_state)
+        return output, keras.tree.pack_sequence_as(states, list(new_state)) if _is_nested(states) else list(new_state)
 
 
 def split_states(cells: Sequence[Any], state: Sequence[Any]) -> list[tuple]:
@@ -97,5 +97,5 @@ def split_states(cells: Sequence[Any], state: Sequence[Any]) -> list[tuple]:
     return parts
 
 
-def _nested(states: Any) -> bool:
+def _is_nested(states: Any) -> bool:
     return isinstance(states, (list, tuple)) and any(isinstance(s, (list, tuple)) for s in states)

@@ -64,5 +64,5 @@ class FeedforwardCell(AffineCell):
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         now, later = x
-        due, rest = tf.split(tf.concat([state[0], tf.zeros_like(now)], -1), [self.units, self.state_size], -1)
-        return sigma(self.activation)(now + due), (later + rest,)
+        past, rest = tf.split(tf.concat([state[0], tf.zeros_like(now)], -1), [self.units, self.state_size], -1)
+        return sigma(self.activation)(now + past), (later + rest,)

@@ -29,7 +29,9 @@ def refuse_tensors(name: str, value: Any) -> None:
             "mask=tf.sequence_mask(x.row_lengths())"
         )
     if isinstance(value, tf.SparseTensor):
-        raise ValueError(f"{name} expects dense tensors, but got a sparse one, {value.shape}: tf.sparse.to_dense(x)")
+        raise ValueError(
+            f"{name} expects dense tensors, but got a sparse one, {value.shape}: give it tf.sparse.to_dense(x)"
+        )
     if isinstance(value, (list, tuple)) and not hasattr(value, "dtype"):
         for item in value:
             refuse_tensors(name, item)
@@ -66,7 +68,7 @@ def prepare_mask(name: str, sequences: Any, mask: Any) -> Any:
 
 
 def check_states(name: str, states: Any, zeros: Any) -> None:
-    """Raises `ValueError` unless there is a state of the right shape for each of the zero states."""
+    """Raises `ValueError` unless the states have the number and the shapes of the zero states."""
     if len(states) != len(zeros):
         raise ValueError(f"{name} has {len(zeros)} states, but was given {len(states)}")
     for i, (state, zero) in enumerate(zip(states, zeros, strict=True)):

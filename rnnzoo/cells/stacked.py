@@ -24,7 +24,7 @@ class StackedCells(Cell):
         cells: the cells, from bottom to top.
 
     Raises:
-        ValueError: no cell, something else than a cell of `rnnzoo.cells`, or zoneout in a cell above the first.
+        ValueError: no cell, something other than a cell of `rnnzoo.cells`, or zoneout in a cell above the first.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = rnnzoo.layers.RNN([rnnzoo.cells.LSTMCell(4), rnnzoo.cells.GRUCell(3)], return_state=True)

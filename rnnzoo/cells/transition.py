@@ -56,7 +56,7 @@ class DeepTransitionCell(Cell):
         if shortcut and depth < 2:
             raise ValueError("a shortcut skips intermediate steps: it needs a depth of at least 2")
         if shortcut and not getattr(cell, "has_additive_recurrence", False):
-            raise ValueError(f"{name}, with these options, multiplies by the previous state twice: it has no shortcut")
+            raise ValueError(f"{name} with these options multiplies by the previous state twice: set shortcut=False")
         self.cells = [cell, *(_clone_cell(cell) for _ in range(depth - 1))]
         self.shortcut_cell = _clone_cell(cell, use_bias=False) if shortcut else None
         self.state_size, self.output_size = cell.state_size, cell.output_size

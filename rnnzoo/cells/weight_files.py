@@ -5,7 +5,7 @@ from typing import Any
 
 
 def find_saved_weights(store: Any, variables: list[Any]) -> Any:
-    """Returns the group of a `.weights.h5` file that holds a layer's weights, also one named after another class.
+    """Returns the group of a `.weights.h5` file that holds a layer's weights, even if named after another class.
 
     Keras names the groups of such a file after classes, so a layer does not find the weights of its subclass, of its
     parent, or of the Keras layer that it replaces. A name on the path that the file does not have matches names with
@@ -28,11 +28,11 @@ def find_saved_weights(store: Any, variables: list[Any]) -> Any:
             )
         used.add(path)
         return store
-    found: list[tuple[Any, str]] = [(file, "")]
+    matches: list[tuple[Any, str]] = [(file, "")]
     for part in path.split("/"):
-        found = [below for group, at in found for below in _matching_groups(group, at, part)]
+        matches = [below for group, at in matches for below in _matching_groups(group, at, part)]
     shapes = [tuple(v.shape) for v in variables]
-    groups = [(group["vars"], at) for group, at in found if "vars" in group and at not in used]
+    groups = [(group["vars"], at) for group, at in matches if "vars" in group and at not in used]
     groups = [(g, at) for g, at in groups if [tuple(g[str(i)].shape) for i in range(len(g))] == shapes]
     if len(groups) != 1:
         return store

@@ -39,16 +39,15 @@ class Children(NamedTuple):
 
 
 class Composition(SignatureConfig, keras.layers.Layer):
-    """Base class of compositions: the state of a node from its inputs and its children; run by
-    `rnnzoo.layers.Recursive`.
+    """Base class of compositions: the state of a node, from its inputs and its children.
 
         x = project(inputs)               once, for all nodes of all trees
         s = leaf(x)                       a node without children
         s = combine(x, children)          a node with children, whose states are `children.states`
 
     A state `s` is a tuple of tensors `[nodes, size]`, one for each size in `state_size`; the first is the output.
-    All three methods must be pure and accept any number of nodes. Traversal, gradient and configuration follow from
-    them.
+    `rnnzoo.layers.Recursive` runs a composition over trees. All three methods must be pure and accept any number of
+    nodes; traversal, gradient and configuration follow from them.
 
     Attributes:
         state_size: an integer or a list of integers.

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnzoo.data.batch import Batch
 
-QUANTILES = (0.5, 0.8, 0.95, 1.0)  # of the lengths: XLA compiles once for each padded length
+QUANTILES = (0.5, 0.8, 0.95, 1.0)  # of the lengths, used as padded lengths: XLA compiles once for each
 
 
 class Example(NamedTuple):
@@ -26,8 +26,8 @@ class Buckets:
     """
 
     def __init__(self, lengths: Mapping[str, np.ndarray], batch_size: int):
-        every = np.concatenate(list(lengths.values()))
-        self.padded_lengths = np.unique(np.quantile(every, QUANTILES, method="higher"))
+        all_lengths = np.concatenate(list(lengths.values()))
+        self.padded_lengths = np.unique(np.quantile(all_lengths, QUANTILES, method="higher"))
         self.batch_size = batch_size
 
     def assign(self, lengths: np.ndarray) -> np.ndarray:
@@ -49,8 +49,8 @@ def pad_batch(
     examples: Sequence[Example], lengths: np.ndarray, batch_size: int, padded_length: int, per_step: bool
 ) -> Batch:
     """Pads examples at the end to one length; missing rows of the batch are padding of weight 0."""
-    padded_lengths = np.zeros(batch_size, "int64")
-    padded_lengths[: len(examples)] = lengths
+    row_lengths = np.zeros(batch_size, "int64")
+    row_lengths[: len(examples)] = lengths
     inputs = np.zeros((batch_size, padded_length, *examples[0].inputs.shape[1:]), examples[0].inputs.dtype)
     first = np.asarray(examples[0].targets)
     shape = (batch_size, padded_length, *first.shape[1:]) if per_step else (batch_size, *first.shape)
@@ -61,6 +61,6 @@ def pad_batch(
             targets[row, : len(example.inputs)] = example.targets
         else:
             targets[row] = example.targets
-    mask = np.arange(padded_length) < padded_lengths[:, None]
-    weights = (mask if per_step else padded_lengths > 0).astype("float32")
+    mask = np.arange(padded_length) < row_lengths[:, None]
+    weights = (mask if per_step else row_lengths > 0).astype("float32")
     return Batch(inputs, targets, mask=mask, weights=weights)

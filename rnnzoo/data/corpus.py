@@ -83,13 +83,13 @@ def read_standard_library(size: int) -> Splits:
 
 def _sources(root: Path) -> Iterator[tuple[Path, int]]:
     """Yields paths with a digest of each, ordered by digest."""
-    left_out = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
-    found = []
+    excluded = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+    files = []
     for path in root.rglob("*.py"):
         name = path.relative_to(root)
-        if not left_out.intersection(name.parts):
-            found.append((zlib.crc32(name.as_posix().encode()), path))
-    return ((path, digest) for digest, path in sorted(found))
+        if not excluded.intersection(name.parts):
+            files.append((zlib.crc32(name.as_posix().encode()), path))
+    return ((path, digest) for digest, path in sorted(files))
 
 
 def read_files(names: str, encoding: str, validation_fraction: float, test_fraction: float) -> Splits:
@@ -124,7 +124,7 @@ def read_files(names: str, encoding: str, validation_fraction: float, test_fract
 
 def _paths(names: str) -> list[Path]:
     """Returns the files named by names, folders and globs. Raises `UserError`."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
         path = expand_path(name, "data")
         try:
@@ -132,7 +132,7 @@ def _paths(names: str) -> list[Path]:
         except (OSError, ValueError) as error:  # an invalid pattern, or a name that is too long
             raise UserError(f"--data: cannot read {name!r}: {getattr(error, 'strerror', None) or error}") from None
         if matches is None:
-            found.append(check_file(name, "data", PASSES))
+            paths.append(check_file(name, "data", PASSES))
         elif not matches and path.is_dir():
             raise UserError(f"--data: the folder {path} holds no .txt file; name files, or a glob such as '{path}/*'")
         elif not matches:
@@ -140,10 +140,10 @@ def _paths(names: str) -> list[Path]:
         else:
             for match in matches:
                 record_file(match, "data", PASSES)
-            found += matches
-    if not found:
+            paths += matches
+    if not paths:
         raise UserError("--data names no file")
-    return found
+    return paths
 
 
 def _matches(name: str, path: Path) -> list[Path] | None:

@@ -1,4 +1,4 @@
-"""Recorder of the files that a task reads: reading progress, and digests by which changed data is found."""
+"""Recorder of the files that a task reads: progress of reading, and digests that reveal changed data."""
 
 import contextlib
 import contextvars
@@ -14,7 +14,7 @@ from rnnzoo.spec import TaskSpec
 
 CHUNK_BYTES = 1 << 20  # hashed at a time
 MAX_LISTED = 50  # files listed in a description
-Progress = Callable[[int, int, float], None]  # bytes read, bytes in all, seconds
+Progress = Callable[[int, int, float], None]  # bytes read, total bytes, seconds
 
 
 @dataclasses.dataclass
@@ -84,15 +84,15 @@ def describe_changes(before: dict[str, Any], now: dict[str, Any]) -> str:
     if not (old and new):
         sizes = (f"{data['count']:,} files of {data['size']:,} bytes" for data in (before, now))
         return "it was {}, and is {} with different contents".format(*sizes)
-    found = [f"{name} is no longer read" for name in sorted(old.keys() - new.keys())]
-    found += [f"{name} is new" for name in sorted(new.keys() - old.keys())]
+    changes = [f"{name} is no longer read" for name in sorted(old.keys() - new.keys())]
+    changes += [f"{name} is new" for name in sorted(new.keys() - old.keys())]
     for name in sorted(old.keys() & new.keys()):
         if old[name]["size"] != new[name]["size"]:
-            found.append(f"{name} had {old[name]['size']:,} bytes and has {new[name]['size']:,}")
+            changes.append(f"{name} had {old[name]['size']:,} bytes and has {new[name]['size']:,}")
         elif old[name]["sha256"] != new[name]["sha256"]:
-            found.append(f"{name} has different contents of the same size")
-    rest = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return (", ".join(found[:3]) or "the files are read in a different order") + rest
+            changes.append(f"{name} has different contents of the same size")
+    rest = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return (", ".join(changes[:3]) or "the files are read in a different order") + rest
 
 
 def _digest(value: Any) -> str:

@@ -12,9 +12,9 @@ from rnnzoo.data.file_recorder import current_recorder
 from rnnzoo.errors import UserError
 
 BUFFER_BYTES = 1 << 20  # bytes read at a time
-HEAD_BYTES = 4096  # from which an encoding is guessed
+HEAD_BYTES = 4096  # read to guess an encoding
 BOMS = {
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is its beginning
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of this one
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -36,23 +36,23 @@ def check_file(name: str, flag: str = "data", passes: int = 1) -> Path:
     """
     path = expand_path(name, flag)
     try:
-        mode = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"--{flag}: there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"--{flag}: cannot read {name!r}: {getattr(error, 'strerror', None) or error}") from None
-    if stat.S_ISDIR(mode.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise UserError(f"--{flag}: {path} is a folder; name a file")
-    if not stat.S_ISREG(mode.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UserError(f"--{flag}: {path} is a pipe or a device, not a file; write its contents to a file first")
-    if not mode.st_size:
+    if not status.st_size:
         raise UserError(f"--{flag}: {path} is empty")
     record_file(path, flag, passes)
     return path
 
 
 def record_file(path: Path, flag: str = "data", passes: int = 1, name: str = "") -> None:
-    """Records a file that a task reads under a name. Raises `UserError` if it cannot be read."""
+    """Records a file that a task reads, under `name` or its file name. Raises `UserError` if it cannot be read."""
     recorder = current_recorder()
     try:
         if recorder is not None:
@@ -77,12 +77,12 @@ def expand_path(name: str, flag: str) -> Path:
 def check_encoding(name: str, flag: str = "encoding") -> str:
     """Returns the normalized name of a text encoding. Raises `UserError` if it is unknown."""
     try:
-        found = codecs.lookup(name).name
-        if "a\n".encode(found).decode(found) != "a\n":  # refuses codecs that are not text encodings, such as hex
+        codec = codecs.lookup(name).name
+        if "a\n".encode(codec).decode(codec) != "a\n":  # refuses codecs that are not text encodings, such as hex
             raise LookupError
     except (LookupError, ValueError, UnicodeError):
         raise UserError(f"--{flag}={name}: there is no such encoding; try utf-8, latin-1, utf-16, gb18030") from None
-    return found
+    return codec
 
 
 def open_binary(path: Path) -> io.BufferedReader:
@@ -102,7 +102,7 @@ def open_text(path: Path, encoding: str, newline: str | None = None) -> io.TextI
 
 
 def refuse_wide_text(path: Path, encoding: str) -> None:
-    """Raises `UserError` for UTF-16 or UTF-32 text that is to be read in an encoding of one byte a character."""
+    """Raises `UserError` for a UTF-16 or UTF-32 file that is to be read in another encoding."""
     if encoding.replace("_", "-").startswith(WIDE):
         return
     likely = guess_encoding(path)
@@ -112,9 +112,9 @@ def refuse_wide_text(path: Path, encoding: str) -> None:
 
 def refuse_surrogates(text: str, where: str) -> None:
     """Raises `UserError` for unpaired surrogates, which neither UTF-8 nor a string tensor can hold."""
-    if not text.isascii() and (found := SURROGATES.search(text)):
+    if not text.isascii() and (match := SURROGATES.search(text)):
         raise UserError(
-            f"{where}: U+{ord(found[0]):04X} is an unpaired surrogate; the text is damaged or --encoding is wrong"
+            f"{where}: U+{ord(match[0]):04X} is an unpaired surrogate; the text is damaged or --encoding is wrong"
         )
 
 
@@ -127,13 +127,13 @@ def decoding_error(path: Path, encoding: str, where: str = "") -> UserError:
 
 
 def guess_encoding(path: Path) -> str:
-    """Guesses the encoding of a file from its byte-order mark, or from the positions of its zero bytes."""
+    """Guesses the encoding of a file from its byte-order mark, or from the positions of the high bytes of UTF-16."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     for mark, name in BOMS.items():
         if head.startswith(mark):
             return name
-    # the upper halves of the characters of a script are much alike: 0 for Latin, 4 for Cyrillic ...
+    # the high bytes of a script's characters are nearly constant: 0 for Latin, 4 for Cyrillic ...
     even, odd = (max(head[i::2].count(value) for value in range(9)) / max(1, len(head) // 2) for i in (0, 1))
     if max(even, odd) > 0.4 and min(even, odd) < 0.1:
         return "utf-16-le" if odd > even else "utf-16-be"

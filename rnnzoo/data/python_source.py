@@ -18,42 +18,42 @@ MAX_SNIPPETS_PER_FILE = 20  # some files are long tables
 NUM_PACKAGES = 8
 
 
-def sample_snippets(cut: Callable[[str], list[str]] | None = None) -> dict[str, list[tuple[str, str]]]:
-    """Samples snippets of source code from the eight packages with most files.
+def read_snippets(split: Callable[[str], list[str]] | None = None) -> dict[str, list[tuple[str, str]]]:
+    """Reads snippets of source code from the eight packages with the most files.
 
     Args:
-        cut: splits the source of a file into snippets. None: pieces of about 240 characters.
+        split: function that splits the source of a file into snippets. None: pieces of about 240 characters.
 
     Returns:
         `(snippet, package)` of each split. One of six files of a package is for validation, one for the test.
     """
-    cut = cut or _split_lines
+    split = split or _split_lines
     root = Path(sysconfig.get_paths()["stdlib"])
     files = collections.defaultdict(list)
     for documents in corpus.read_standard_library(0).values():
         for document in documents:
             parts = document.path.relative_to(root).parts
             if len(parts) > 1:
-                pieces = cut("".join(document.pieces()))[:MAX_SNIPPETS_PER_FILE]
+                pieces = split("".join(document.pieces()))[:MAX_SNIPPETS_PER_FILE]
                 files[parts[0]].append([(piece, parts[0]) for piece in pieces])
-    every = itertools.chain.from_iterable(files.values())
-    seen = collections.Counter(text for pairs in every for text, _ in pairs)
-    kept = sorted(files, key=lambda name: (-sum(map(bool, files[name])), name))[:NUM_PACKAGES]
-    found: dict[str, list[tuple[str, str]]] = {s: [] for s in SPLITS}
-    for name in kept:
+    all_pairs = itertools.chain.from_iterable(files.values())
+    counts = collections.Counter(text for pairs in all_pairs for text, _ in pairs)
+    packages = sorted(files, key=lambda name: (-sum(map(bool, files[name])), name))[:NUM_PACKAGES]
+    snippets: dict[str, list[tuple[str, str]]] = {s: [] for s in SPLITS}
+    for name in packages:
         for i, pairs in enumerate(filter(None, files[name])):
-            found[{0: "validation", 1: "test"}.get(i % 6, "train")] += [p for p in pairs if seen[p[0]] == 1]
-    return found
+            snippets[{0: "validation", 1: "test"}.get(i % 6, "train")] += [p for p in pairs if counts[p[0]] == 1]
+    return snippets
 
 
 def _split_lines(text: str) -> list[str]:
-    found, piece = [], ""
+    pieces, piece = [], ""
     for line in text.splitlines(keepends=True):
         piece += line
         if len(piece) >= SNIPPET_LENGTH:
-            found.append(piece)
+            pieces.append(piece)
             piece = ""
-    return found
+    return pieces
 
 
 def label_characters(document: corpus.Document) -> tuple[str, list[str]] | None:

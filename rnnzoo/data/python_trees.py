@@ -23,7 +23,7 @@ def extract_functions(source: str) -> list[str]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for body in bodies for node in body if isinstance(node, kinds)]
     spans = (lines[node.lineno - 1 : node.end_lineno] for node in nodes)
-    # the body stays indented more than its first line, as it must be
+    # only the first line is stripped, so that the body stays indented
     return ["\n".join([first.lstrip(), *rest]) for first, *rest in spans]
 
 
@@ -32,8 +32,8 @@ def parse_python(source: str, nary: bool = False) -> Tree:
 
     Args:
         source: one statement or several.
-        nary: whether the kind of a node is its token, above as many children as Python gives it. False: the kind is
-            the first child of the node, and the tree is binary and left-branching.
+        nary: whether a node has its kind as token, and any number of children. False: the kind is the first child of
+            the node, and the tree is binary and left-branching.
 
     Raises:
         UserError: the source is not valid Python; the message names line and column.
@@ -49,7 +49,7 @@ def parse_python(source: str, nary: bool = False) -> Tree:
         where = f"line {error.lineno}, column {error.offset}: " if error.lineno else ""
         raise UserError(f"{where}invalid Python: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UserError(f"this Python cannot be parsed: {str(error) or type(error).__name__}") from None
+        raise UserError(f"the Python source cannot be parsed: {str(error) or type(error).__name__}") from None
     if not module.body:
         raise UserError("column 1: no statement")
     return _to_tree(module.body[0] if len(module.body) == 1 else module, nary)

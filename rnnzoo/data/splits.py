@@ -72,8 +72,8 @@ def hold_out_splits(
 def check_fractions(fractions: dict[str, float]) -> None:
     """Raises `UserError` if the held-out fractions leave nothing to train on."""
     if sum(fractions.values()) >= 1:
-        given = " and ".join(f"--{split}_fraction={fraction:g}" for split, fraction in fractions.items())
-        raise UserError(f"{given} leave nothing to train on; their sum must be below 1")
+        flags = " and ".join(f"--{split}_fraction={fraction:g}" for split, fraction in fractions.items())
+        raise UserError(f"{flags} leave nothing to train on; their sum must be below 1")
 
 
 def check_not_empty(splits: dict[str, list], origin: str) -> None:

@@ -1,4 +1,4 @@
-"""Trees: parsed from s-expressions, and as the arrays that models read."""
+"""Trees: parsing of s-expressions, and conversion to the input arrays of models."""
 
 import re
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ class _TreeParser:
         self.expects_label = False
 
     def read(self, column: int, word: str) -> None:
-        """Reads a parenthesis, a label or a token. Raises `UserError` if it may not stand there."""
+        """Reads a parenthesis, a label or a token. Raises `UserError` if it is out of place."""
         if self.expects_label and word in "()":
             raise UserError(f"column {column}: a label must follow the opening parenthesis, got '{word}'")
         if self.expects_label:
@@ -151,7 +151,7 @@ def format_tree(tree: Tree) -> str:
     return texts[-1]
 
 
-def tree_example(tree: Tree, vocabulary: tuple[str, ...], targets: Any, flat: bool = False) -> Example:
+def tree_to_example(tree: Tree, vocabulary: tuple[str, ...], targets: Any, flat: bool = False) -> Example:
     """Converts a tree to an `Example` of `[nodes, 4]` (token id and structure), or `flat` of the ids of its tokens."""
     token = np.where([bool(t) for t in tree.tokens], encode(tree.tokens, vocabulary), PAD)
     if flat:

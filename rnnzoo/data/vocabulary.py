@@ -40,9 +40,9 @@ _tables: dict[int, tuple[tuple[str, ...], dict[str, int]]] = {}  # by the identi
 
 
 def _id_table(vocabulary: tuple[str, ...]) -> dict[str, int]:
-    """Ids by token, cached: to hash the vocabulary for each text would take most of the time."""
-    held, table = _tables.get(id(vocabulary), (None, {}))
-    if held is not vocabulary:
+    """Returns the ids by token, cached, because hashing the vocabulary for each text takes most of the time."""
+    cached, table = _tables.get(id(vocabulary), (None, {}))
+    if cached is not vocabulary:
         if len(_tables) >= MAX_CACHED_TABLES:
             _tables.clear()
         table = {token: i for i, token in enumerate(vocabulary) if i >= len(SPECIAL_TOKENS)}

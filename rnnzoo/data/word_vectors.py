@@ -26,11 +26,11 @@ def read_word_vectors(name: str, vocabulary: tuple[str, ...]) -> WordVectors:
     vector size) is skipped, and so are words with spaces.
 
     Raises:
-        UserError: the file does not exist, a line has another length or holds something else than numbers, or the file
-            has no word of the vocabulary.
+        UserError: the file does not exist, a line has a different number of values or a value that is not a number, or
+            the file has no word of the vocabulary.
     """
     path = check_file(name, "vectors")
-    wanted = {token: i for i, token in enumerate(vocabulary) if i >= len(SPECIAL_TOKENS)}
+    token_ids = {token: i for i, token in enumerate(vocabulary) if i >= len(SPECIAL_TOKENS)}
     size = 0
     vectors: dict[int, np.ndarray] = {}
     for number, line in _read_lines(path):
@@ -43,8 +43,8 @@ def read_word_vectors(name: str, vocabulary: tuple[str, ...]) -> WordVectors:
             raise UserError(
                 f"{path}, line {number}: expected {size or 'some'} numbers separated by spaces, got {count}"
             )
-        if count == size and word in wanted:
-            vectors.setdefault(wanted[word], _parse_vector(rest, path, number))
+        if count == size and word in token_ids:
+            vectors.setdefault(token_ids[word], _parse_vector(rest, path, number))
     if not vectors:
         raise UserError(f"--vectors: {path} has no word of the data; if its words are in lower case, try --lowercase")
     return WordVectors(np.array(list(vectors), "int32"), np.stack(list(vectors.values())))
@@ -54,7 +54,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         yield from read_lines(path, "utf-8")
     except UserError as error:
-        if "--encoding" in str(error):  # which is the encoding of the data
+        if "--encoding" in str(error):  # --encoding applies to the data, not to this file
             raise UserError(f"--vectors: {path} is not utf-8 text; convert it") from None
         raise
 

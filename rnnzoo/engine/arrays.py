@@ -49,7 +49,7 @@ def stack_array(array: Any, batch: Any, size: Any) -> tf.Tensor:
         return array
     inner = array.element_shape[1:]
     if in_xla():
-        return array.stack()[:size]  # which has one element at least
+        return array.stack()[:size]  # the array has at least one element
     if tf.executing_eagerly():
         return array.stack() if int(size) else tf.zeros([0, batch, *inner], array.dtype)
     # the shape of an element is needed only where there is none

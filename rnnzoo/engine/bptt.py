@@ -75,7 +75,7 @@ def step_values(cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor |
 def _prepare_inputs(
     cell: Cell, x: Any, state: tuple, consts: Any, mask: tf.Tensor | None
 ) -> tuple[LoopInputs, CellTrace]:
-    weights = cast_weights(cell)  # once
+    weights = cast_weights(cell)  # once, not at every time step
     trace = trace_cell(cell, x, state, consts, weights)
     return LoopInputs(x, tuple(state), consts, weights, () if mask is None else mask), trace
 
@@ -155,6 +155,6 @@ def _weight_gradients(
 
 
 def _align(gradients: list, nest: Any) -> list:
-    """Returns a gradient for each tensor of a nest, None for those that have none."""
+    """Returns a gradient for each tensor of a nest, None for tensors that are not floating point."""
     remaining = iter(gradients)
     return [next(remaining) if t.dtype.is_floating else None for t in tree.flatten(nest)]

@@ -113,7 +113,7 @@ def _masked_outputs(outputs: Any, final: tuple, output_state: int | None, mask: 
 def apply_mask(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Sets masked steps of `values [batch, time, ...]` to zero, so that their contents have no effect.
 
-    Integers are returned unchanged, and so are embeddings that are looked up in the product of their table.
+    Integers are returned unchanged, and so are embeddings whose table is multiplied instead (`EmbeddingLookup`).
     """
     lookup = get_lookup(values)
     if not values.dtype.is_floating or (lookup is not None and lookup.is_cheaper()):

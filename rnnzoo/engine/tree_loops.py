@@ -94,7 +94,7 @@ def _run_downward(
     pairs = zip(composition.weights, weights, strict=True)
     transposed = {id(variable): tf.transpose(w) for variable, w in pairs if w.shape.rank == 2}
     with bind_weights(composition, weights), pretransposed(transposed):
-        buffers = tuple(tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(d)) for d in d_states)  # which others may read
+        buffers = tuple(tf.raw_ops.DeepCopy(x=tf.convert_to_tensor(d)) for d in d_states)  # others may read d_states
         loop_vars = (tf.size(schedule.node_offsets) - 1, buffers)
         _, d_states = tf.while_loop(lambda level, _: level >= 2, body, loop_vars)
     return d_states

@@ -7,7 +7,7 @@ from keras import tree
 
 
 class TruncatedGradient:
-    """Gradients of the state grouped by age, the number of steps ago at which they were injected.
+    """Gradients of the state grouped by age, the number of time steps since they were injected.
 
     The groups are concatenated along the batch axis, `[steps * batch, ...]`, youngest first. A gradient older than
     `steps` is dropped.

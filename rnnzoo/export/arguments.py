@@ -20,7 +20,7 @@ def broadcast_rows(values: tf.Tensor, batch: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def check_values(values: tf.Tensor, condition: tf.Tensor, message: str) -> tf.Tensor:
-    """Returns the values; answers the request with an invalid argument and the message if the condition fails."""
+    """Returns the values; a request for which the condition fails gets an `InvalidArgumentError` with the message."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(condition), [message])]):
         return tf.identity(values)
 
@@ -46,7 +46,7 @@ def row_seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
 def sample_uniform(seeds: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Samples uniform numbers in [0, 1), `[steps or more, n]`, for each row from its own seed in `seeds [n, 2]`.
 
-    The numbers are sampled in blocks of fixed size, so that they do not depend on how many are asked for.
+    The numbers are sampled in blocks of fixed size, so that they do not depend on the number of steps.
     """
     blocks, rows = (steps + BLOCK - 1) // BLOCK, tf.shape(seeds)[0]
     block = tf.tile(tf.range(blocks, dtype=tf.int64), [rows])

@@ -27,7 +27,7 @@ class ImportGuard:
 
 def read_probes(path):
     """Reads the probes: `{(signature, i): {"in": {name: array}, "out": {name: array}}}`."""
-    found: dict = defaultdict(lambda: {"in": {}, "out": {}})
+    probes: dict = defaultdict(lambda: {"in": {}, "out": {}})
     with np.load(path, allow_pickle=False) as stored:
         for key in stored.files:
             signature, number, side, name = key.split("/")
@@ -36,8 +36,8 @@ def read_probes(path):
                 value = np.array([text.removesuffix(END).encode() for text in value.ravel()], object).reshape(
                     value.shape
                 )
-            found[signature, number][side][name] = value
-    return found
+            probes[signature, number][side][name] = value
+    return probes
 
 
 def difference(got, expected):
@@ -70,12 +70,12 @@ def session_loader(path):
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
 
     def answer(signature, inputs):
-        found = signatures[signature]
+        signature_def = signatures[signature]
         feed = {}
         for name, value in inputs.items():
-            tensor = session.graph.get_tensor_by_name(found.inputs[name].name)
+            tensor = session.graph.get_tensor_by_name(signature_def.inputs[name].name)
             feed[tensor] = value if value.dtype == object else value.astype(tensor.dtype.as_numpy_dtype)
-        return session.run({name: info.name for name, info in found.outputs.items()}, feed)
+        return session.run({name: info.name for name, info in signature_def.outputs.items()}, feed)
 
     return answer
 

@@ -7,7 +7,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 
 def shorten_names(folder: Path) -> None:
-    """Renames the nodes of every function of a SavedModel by their operation and number, `MatMul_7`.
+    """Renames the nodes of every function of a SavedModel to their operation and number, such as `MatMul_7`.
 
     The name of a node repeats the names of its layers, and every input repeats the name of its node; these names,
     and the shapes that loaders infer again, are half of the file. The names of functions, arguments and results, and
@@ -31,7 +31,7 @@ def _rename_nodes(function: Any) -> None:
             name += "_"
         names[node.name] = name
 
-    def renamed(reference: str) -> str:
+    def rename(reference: str) -> str:
         """Renames a reference: `node:output:0`, `^node` or the name of an argument."""
         mark = "^" if reference.startswith("^") else ""
         name, colon, rest = reference.removeprefix("^").partition(":")
@@ -39,9 +39,9 @@ def _rename_nodes(function: Any) -> None:
 
     for node in function.node_def:
         node.name = names[node.name]
-        node.input[:] = [renamed(reference) for reference in node.input]
+        node.input[:] = [rename(reference) for reference in node.input]
         node.attr.pop("_class", None)  # colocation constraints by node name
         node.attr.pop("_output_shapes", None)
     for results in (function.ret, function.control_ret):
         for key in list(results):
-            results[key] = renamed(results[key])
+            results[key] = rename(results[key])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.errors import UserError, refuse_pattern
+from rnnzoo.errors import UserError, refuse_glob_pattern
 from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
 from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 
@@ -21,7 +21,7 @@ TEMPORARY_FILES = {LOCK, OWNER, OLD, "saved_model", "probes.npz"}  # in a tempor
 
 @contextlib.contextmanager
 def locked_folder(path: Path) -> Iterator[Path]:
-    """Creates a locked temporary folder beside an export; without its lock, it is a leftover and swept."""
+    """Creates a locked temporary folder beside an export; one without a lock is a leftover of a killed process."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True) as name:
         lock = FolderLock(Path(name))
         lock.acquire()
@@ -40,7 +40,7 @@ def sweep_leftovers(path: Path) -> None:
         temporary = re.fullmatch(rf"\.{re.escape(path.name)}-(old-)?[a-z0-9_]{{8}}", folder.name)
         if temporary is None or folder.is_symlink() or not folder.is_dir() or is_locked(folder):
             continue
-        old = folder if temporary[1] else folder / OLD  # the former by versions before 0.3
+        old = folder if temporary[1] else folder / OLD  # versions before 0.3 moved it to a folder of its own
         moved_aside = (old / GRAPH).is_file()
         ours = moved_aside if temporary[1] else {file.name for file in folder.iterdir()} <= TEMPORARY_FILES
         if moved_aside and not (path / GRAPH).is_file():
@@ -50,7 +50,7 @@ def sweep_leftovers(path: Path) -> None:
 
 
 def _move_back(old: Path, path: Path) -> bool:
-    """Gives an export its name back, the graph last; returns False if something else has the name."""
+    """Moves an export back to `path`, the graph last; returns False if `path` holds other files."""
     path.mkdir(exist_ok=True)  # it may exist with a lock, or be partly moved back
     if not {file.name for file in path.iterdir()} <= OTHER_FILES:
         return False
@@ -61,7 +61,7 @@ def _move_back(old: Path, path: Path) -> bool:
 
 
 def replace_export(written: Path, path: Path) -> None:
-    """Gives a folder its name; an earlier export of that name is removed afterwards."""
+    """Moves a written export to `path`; moves an earlier export to the temporary folder, which is removed."""
     old = written.with_name(OLD)
     if path.exists():
         path.rename(old)
@@ -81,22 +81,19 @@ def read_export_config(path: Path) -> dict[str, Any]:
         return {}
 
 
-def refuse_export(path: Path, overwrite: bool) -> None:
-    """Raises `UserError` for a folder that an export cannot have, or that is not empty.
-
-    A SavedModel may be in it if it may be overwritten.
-    """
-    refuse_pattern(path)
+def check_export_path(path: Path, overwrite: bool) -> None:
+    """Raises `UserError` unless `path` can hold an export: a new or empty folder, or a SavedModel to overwrite."""
+    refuse_glob_pattern(path)
     if Path.cwd().is_relative_to(path.resolve()):
-        raise UserError(f"{path} is the folder that this runs in, or one above it; choose another for the export")
+        raise UserError(f"{path} is the current folder or a parent of it; choose another folder for the export")
     refuse_non_empty(path, overwrite)
     if path.is_dir() and not is_empty(path) and not (path / GRAPH).is_file():
         raise UserError(
-            f"{path} holds something that is not a SavedModel; it will not be replaced, choose another name"
+            f"{path} holds files that are not of a SavedModel and will not be replaced; choose another name"
         )
 
 
 def refuse_non_empty(path: Path, overwrite: bool) -> None:
     """Raises `UserError` if a folder that must not be overwritten is not empty."""
     if (path.exists() and not path.is_dir()) or (path.is_dir() and not is_empty(path) and not overwrite):
-        raise UserError(f"{path} holds something already; choose another name or add --overwrite")
+        raise UserError(f"{path} exists and is not empty; choose another name or add --overwrite")

@@ -41,9 +41,9 @@ class LanguageModelServing(SequenceServing):
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
         values = {"length": 20, "temperature": 0.7, "top_k": 5, "seed": 1}
         one_each = {key: tf.constant([value]) for key, value in values.items()}
-        found = super().probes()
-        texts = [(batch, inputs["text"]) for name, batch, inputs in found if name == "serving_default"]
-        return found + [("generate", batch, {"prompt": text, **one_each}) for batch, text in texts]
+        probes = super().probes()
+        texts = [(batch, inputs["text"]) for name, batch, inputs in probes if name == "serving_default"]
+        return probes + [("generate", batch, {"prompt": text, **one_each}) for batch, text in texts]
 
     def _read_text(self, text: tf.Tensor) -> tuple:
         """Returns the ids beginning with BOS, their lengths without it, the logits after each, and the final states."""
@@ -54,8 +54,8 @@ class LanguageModelServing(SequenceServing):
     def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths, logits, _ = self._read(text)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids[:, 1:], logits=logits[:, :-1])
-        real = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
-        nats = tf.reduce_sum(losses * real, 1)
+        valid = tf.sequence_mask(lengths, tf.shape(losses)[1], losses.dtype)
+        nats = tf.reduce_sum(losses * valid, 1)
         mean = tf.math.divide_no_nan(nats, tf.cast(lengths, nats.dtype))
         if self.spec.level == "char":
             return {"log_probability": -nats, "bits_per_char": mean / math.log(2)}

@@ -1,4 +1,4 @@
-"""Writing of a SavedModel: to a temporary folder, checked in a fresh process, then renamed."""
+"""Export to a SavedModel, which is written to a temporary folder, checked in a fresh process, then renamed."""
 
 import json
 import os
@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.errors import RunError, UserError, name_file
+from rnnzoo.errors import RunError, UserError, name_file_in_errors
 from rnnzoo.export import check
 from rnnzoo.export.compact import shorten_names
-from rnnzoo.export.folders import locked_folder, refuse_export, replace_export, sweep_leftovers
+from rnnzoo.export.folders import check_export_path, locked_folder, replace_export, sweep_leftovers
 from rnnzoo.export.language_model_serving import LanguageModelServing
 from rnnzoo.export.seq2seq_serving import Seq2SeqServing
 from rnnzoo.export.sequence_serving import SequenceServing
@@ -24,7 +24,7 @@ from rnnzoo.models import EncoderDecoder, TreeNetwork, ZooModel
 
 
 class ExportError(RunError):
-    """The written SavedModel does not answer as the model does; it was not kept."""
+    """The written SavedModel gives other results than the model in memory; it was discarded."""
 
 
 def export_saved_model(
@@ -32,9 +32,9 @@ def export_saved_model(
 ) -> Path:
     """Exports a model as a SavedModel that needs neither this package nor its data.
 
-    The signatures are documented by the classes of `rnnzoo.export`. The SavedModel gets its name only after a fresh
-    process without this package has loaded it, as Python and as servers do, and has given the same answers as the
-    model. Loaded by `tf.saved_model.load` it has `weights`, a dictionary of variables by their path.
+    The signatures are documented by the classes of `rnnzoo.export`. The SavedModel is moved to `path` only after a
+    fresh process without this package has loaded it, as Python and as servers do, and has given the same answers as
+    the model. Loaded by `tf.saved_model.load` it has `weights`, a dictionary of variables by their path.
 
     Args:
         model: a model of `rnnzoo.create_model`.
@@ -56,15 +56,15 @@ def export_saved_model(
     if not isinstance(model, ZooModel):
         raise UserError(f"export_saved_model exports models of rnnzoo.create_model, got {type(model).__name__}")
     path = Path(path)
-    refuse_export(path, overwrite)
+    check_export_path(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_leftovers(path)
-    with locked_folder(path) as folder, name_file(path):
+    with locked_folder(path) as folder, name_file_in_errors(path):
         serving, written = make_serving(model), folder / "saved_model"
         config = {**(config or {}), **model.get_config(), "rnnzoo": rnnzoo.__version__}
         _write(serving, config, written)
         _verify(serving, written, folder)
-        refuse_export(path, overwrite)  # another process may have written one meanwhile
+        check_export_path(path, overwrite)  # another process may have written one meanwhile
         replace_export(written, path)
     return path
 
@@ -103,7 +103,7 @@ def _verify(serving: ServedModel, written: Path, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     lines = done.stderr.strip().splitlines() or ["no message"]
     if done.returncode == check.DIFFERENT:
-        raise ExportError(f"the exported model does not answer as the model does: {lines[-1]}")
+        raise ExportError(f"the exported model gives other results than the model in memory: {lines[-1]}")
     if done.returncode:
         raise ExportError(f"the exported model could not be checked in a fresh process: {lines[-1]}")
 

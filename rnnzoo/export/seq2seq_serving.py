@@ -50,13 +50,15 @@ class Seq2SeqServing(ServedModel):
         self.vocabulary = {side: tokenizer for side, tokenizer in sides.items() if tokenizer is not None}
         state, constants = model.encode(model.example_inputs()[0])
         self._states = state
-        self._constants = {key: value for key, value in _flat(constants).items() if value is not None}
+        self._constants = {key: value for key, value in _flatten_constants(constants).items() if value is not None}
         self.functions = self._make_functions()
 
     def _make_functions(self) -> dict[str, Any]:
         source = self._source_spec()
         # in functions of their own, so that they are stored once
-        self._encoded = tf.function(lambda given: self._model.encode(self._source(given)), input_signature=[source])
+        self._encoded = tf.function(
+            lambda given: self._model.encode(self._prepare_source(given)), input_signature=[source]
+        )
         ids = tf.TensorSpec([None, None], tf.int32)
         self._join = tf.function(lambda ids: self._target_tokenizer.join_tokens(ids), input_signature=[ids])
         if self.spec.outputs != "token":
@@ -83,26 +85,26 @@ class Seq2SeqServing(ServedModel):
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
         spec, rng = self.spec, np.random.default_rng(0)
-        found: list[tuple[str, int, dict[str, Any]]] = []
+        probes: list[tuple[str, int, dict[str, Any]]] = []
         for batch, length in ((1, 5), (3, 17)):
             if spec.source == "tokens":
                 source = {"text": random_texts(rng, spec.source_vocabulary, spec.source_level, batch, length)}
             else:
                 time = [] if spec.source_length == 1 else [length]
                 source = {"features": tf.constant(rng.normal(size=(batch, *time, spec.input_size)).astype("float32"))}
-            found.append(("serving_default", batch, source))
+            probes.append(("serving_default", batch, source))
             if "translate" not in self.functions:
                 continue
             numbers = {"beam_size": tf.constant([3]), "length_penalty": tf.constant([0.6])}
-            found += [("translate", batch, {**source, **numbers}), ("encode", batch, source)]
+            probes += [("translate", batch, {**source, **numbers}), ("encode", batch, source)]
             start = self.functions["encode"](*source.values())
             ordered = {
                 name: start[name] for name in (*(f"state_{i}" for i in range(len(self._states))), *self._constants)
             }
-            found.append(("decode_step", batch, {"inputs": tf.fill([batch], BOS), **ordered}))
+            probes.append(("decode_step", batch, {"inputs": tf.fill([batch], BOS), **ordered}))
             if "align" in self.functions:
-                found.append(("align", batch, source))
-        return found
+                probes.append(("align", batch, source))
+        return probes
 
     def _source_spec(self) -> tf.TensorSpec:
         if self._source_tokenizer is not None:
@@ -110,13 +112,13 @@ class Seq2SeqServing(ServedModel):
         time = [] if self.spec.source_length == 1 else [None]
         return tf.TensorSpec([None, *time, self.spec.input_size], tf.float32, "features")
 
-    def _source(self, given: tf.Tensor) -> tf.Tensor:
+    def _prepare_source(self, source: tf.Tensor) -> tf.Tensor:
         if self._source_tokenizer is not None:
-            return self._source_tokenizer.encode_source(given)
-        return given[:, None] if self.spec.source_length == 1 else given
+            return self._source_tokenizer.encode_source(source)
+        return source[:, None] if self.spec.source_length == 1 else source
 
     def _generate_vectors(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"predictions": self._model.generate_vectors(self._source(source))}
+        return {"predictions": self._model.generate_vectors(self._prepare_source(source))}
 
     def _greedy(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, score = self._model.greedy(source, encoded=self._encoded(source))
@@ -142,7 +144,7 @@ class Seq2SeqServing(ServedModel):
 
     def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         state, constants = self._encoded(source)
-        kept = {key: tf.identity(value) for key, value in _flat(constants).items() if value is not None}
+        kept = {key: tf.identity(value) for key, value in _flatten_constants(constants).items() if value is not None}
         return {**name_states(state), **kept}
 
     def _decode_step(self, inputs: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -163,7 +165,7 @@ class Seq2SeqServing(ServedModel):
         longest = tf.reduce_max(tf.concat([tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1), [0]], 0))
         begin = tf.fill([tf.shape(ids)[0], 1], BOS)
         attention = self._model.attention_weights(source, tf.concat([begin, ids], 1)[:, : longest + 1], encoded=encoded)
-        given = self._source(source)
+        given = self._prepare_source(source)
         if self._source_tokenizer is not None:
             tokens = self._source_tokenizer.tokens(given)
         else:
@@ -176,7 +178,7 @@ class Seq2SeqServing(ServedModel):
         }
 
 
-def _flat(constants: dict[str, Any]) -> dict[str, Any]:
+def _flatten_constants(constants: dict[str, Any]) -> dict[str, Any]:
     """Returns the constants of the decoder by name, None for those that the model lacks."""
     memory = constants["memory"] or (None,) * len(MEMORY)
     context = constants["context"]

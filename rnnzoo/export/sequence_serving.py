@@ -68,12 +68,12 @@ class SequenceServing(ServedModel):
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
         spec, rng = self.spec, np.random.default_rng(0)
-        found: list[tuple[str, int, dict[str, Any]]] = []
+        probes: list[tuple[str, int, dict[str, Any]]] = []
         for batch, time in ((1, 5), (3, 17)):
             if "step" in self.functions:
                 rows = tf.zeros([batch], tf.int32)
                 state = self.functions["initial_state"](rows)
-                found.append(("initial_state", batch, {"rows": rows}))
+                probes.append(("initial_state", batch, {"rows": rows}))
                 if spec.inputs == "tokens":
                     step_inputs: Any = rng.integers(len(SPECIAL_TOKENS), spec.input_size, batch).astype("int32")
                     if spec.word_length:
@@ -81,16 +81,16 @@ class SequenceServing(ServedModel):
                         step_inputs = np.concatenate([step_inputs[:, None], chars], 1).astype("int32")
                 else:
                     step_inputs = rng.normal(size=(batch, spec.input_size)).astype("float32")
-                found.append(("step", batch, {"inputs": tf.constant(step_inputs), **state}))
+                probes.append(("step", batch, {"inputs": tf.constant(step_inputs), **state}))
             if spec.inputs == "tokens":
                 text = random_texts(rng, spec.vocabulary, spec.level, batch, time)
-                found.append(("serving_default", batch, {"text": text}))
+                probes.append(("serving_default", batch, {"text": text}))
             if spec.inputs == "features":
                 features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
-                found.append(("serving_default", batch, {"features": tf.constant(features)}))
+                probes.append(("serving_default", batch, {"features": tf.constant(features)}))
                 lengths = tf.constant(time - np.arange(batch), tf.int32)
-                found.append(("padded", batch, {"features": tf.constant(features), "lengths": lengths}))
-        return found
+                probes.append(("padded", batch, {"features": tf.constant(features), "lengths": lengths}))
+        return probes
 
     def _initial_state(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         return name_states(self._model.initial_state(tf.shape(rows)[0]))
@@ -101,39 +101,39 @@ class SequenceServing(ServedModel):
             sizes = [spec.input_size] + [len(spec.char_vocabulary)] * spec.word_length
             inputs = check_ids(inputs, sizes if spec.word_length else spec.input_size)
         inputs = check_rows(inputs, states)
-        outputs, new = self._model.step(self._scaled(inputs), list(states))
-        return {"outputs": self._unscaled(outputs), **name_states(new)}
+        outputs, new = self._model.step(self._scale_inputs(inputs), list(states))
+        return {"outputs": self._unscale_outputs(outputs), **name_states(new)}
 
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._with_labels(self._model(self._scaled(features)))
+        return self._add_labels(self._model(self._scale_inputs(features)))
 
     def _predict_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._tokenizer.encode(text)
         # an empty text is one step of padding
         ids = tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.zeros_like(ids))
         mask = tf.sequence_mask(lengths, tf.shape(ids)[1])
-        return self._with_labels(self._model(ids, mask=mask), mask)
+        return self._add_labels(self._model(ids, mask=mask), mask)
 
     def _predict_padded(self, features: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         time = tf.shape(features)[1]
         lengths = broadcast_rows(lengths, tf.shape(features)[0], "lengths")
         rule = "lengths must be at least 0 and at most the steps of the features"
         mask = tf.sequence_mask(check_values(lengths, (lengths >= 0) & (lengths <= time), rule), time)
-        return self._with_labels(self._model(self._scaled(features), mask=mask), mask)
+        return self._add_labels(self._model(self._scale_inputs(features), mask=mask), mask)
 
-    def _with_labels(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    def _add_labels(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Returns the predictions, and the names of classes that have names."""
         if self.spec.outputs != "class" or not self.spec.labels:
-            return {"predictions": self._unscaled(outputs)}
+            return {"predictions": self._unscale_outputs(outputs)}
         return {"predictions": outputs, "label": label_names(self.spec, outputs, mask)}
 
-    def _scaled(self, features: tf.Tensor) -> tf.Tensor:
+    def _scale_inputs(self, features: tf.Tensor) -> tf.Tensor:
         if not self.spec.input_scale:
             return features
         mean, deviation = (tf.constant(values) for values in self.spec.input_scale)
         return (features - mean) / deviation
 
-    def _unscaled(self, outputs: tf.Tensor) -> tf.Tensor:
+    def _unscale_outputs(self, outputs: tf.Tensor) -> tf.Tensor:
         if not self.spec.output_scale:
             return outputs
         mean, deviation = (tf.constant(values) for values in self.spec.output_scale)

@@ -17,7 +17,7 @@ class ServedModel:
     """Base class of the signatures of an exported model.
 
     Every input and output has the batch as its first dimension, so that a server can send rows one by one and batch
-    requests; a value that could serve all rows is `[n]` or `[1]`.
+    requests; an argument that all rows may share is `[n]` or `[1]`.
 
     Attributes:
         functions: traced functions by the name of their signature.

@@ -13,8 +13,7 @@ LOCALE_DEPENDENT = "IJÌÍĨĮİ"  # letters with another lower case in Turkish,
 
 
 class Tokenizer(tf.Module):
-    """Converts strings to ids and back, for characters, words, words and punctuation, or lines, by graph operations
-    only.
+    """Converts strings to ids and back by graph operations: characters, words, words and punctuation, or lines.
 
     Args:
         vocabulary: the tokens by id.
@@ -117,7 +116,7 @@ def _split_words_and_punctuation(text: tf.Tensor) -> tf.RaggedTensor:
 
 
 class Table(tf.Module):
-    """Ids of tokens of any shape; UNKNOWN for tokens that the vocabulary lacks.
+    """Lookup table from tokens to ids; UNKNOWN for tokens that the vocabulary lacks.
 
     The values of the table are int64, which LiteRT and ONNX convert, unlike int32.
     """

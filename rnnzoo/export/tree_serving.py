@@ -36,7 +36,7 @@ class TreeServing(ServedModel):
         self.functions = {"serving_default": make_function(self._predict, specs)}
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
-        rng, found = np.random.default_rng(0), []
+        rng, probes = np.random.default_rng(0), []
         for batch, leaves in ((1, 2), (3, 5)):
             children: list[tuple[int, ...]] = [(), (), (0, 1)]
             for leaf in range(3, 2 * leaves - 1, 2):
@@ -45,8 +45,8 @@ class TreeServing(ServedModel):
             token = rng.choice(self.spec.vocabulary[len(SPECIAL_TOKENS) :], arrays.shape[:2])
             token = np.where(arrays[..., 2] == 1, token, "")
             given = dict(zip(COLUMNS, tf.unstack(tf.constant(arrays), axis=2), strict=True))
-            found.append(("serving_default", batch, {"token": tf.constant(token), **given}))
-        return found
+            probes.append(("serving_default", batch, {"token": tf.constant(token), **given}))
+        return probes
 
     def _predict(self, token: tf.Tensor, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = tf.where(tf.equal(token, ""), PAD, self._tokenizer.ids(token))

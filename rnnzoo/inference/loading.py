@@ -9,12 +9,12 @@ import keras
 import tensorflow as tf
 
 import rnnzoo
-from rnnzoo.errors import UserError, refuse_pattern
+from rnnzoo.errors import UserError, refuse_glob_pattern
 from rnnzoo.inference.safety.keras_file_check import check_keras_file
 from rnnzoo.inference.safety.saved_model_check import check_saved_model
 from rnnzoo.utils.json_files import first_line, read_json
 
-FIRST_VERSION = (0, 2)  # whose exports can be loaded
+FIRST_VERSION = (0, 2)  # the first one whose exports can be loaded
 WEIGHTS_ONLY = (".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy")
 
 
@@ -28,11 +28,11 @@ def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
 
     Args:
         path: a folder or a `.keras` file.
-        allow_ops: further operations that signatures may use, for a cell of your own; when the file is loaded,
-            nothing may run but the functions that fill tables.
+        allow_ops: additional operations to allow in signatures, for cells of your own. When the file is loaded, only
+            the functions that fill tables may run.
 
     Raises:
-        UserError: the file does not exist, is of another kind, damaged, or holds something that is refused.
+        UserError: the file does not exist, is of another kind, damaged, or holds something that is not allowed.
 
     >>> load("model.h5")
     Traceback (most recent call last):
@@ -61,7 +61,7 @@ def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
 def _load_saved_model(path: Path, allow_ops: Iterable[str]) -> Any:
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} is not a SavedModel: it holds no saved_model.pb")
-    refuse_pattern(path)
+    refuse_glob_pattern(path)
     _refuse_special_files(path)
     _refuse_earlier_version(path)
     try:

@@ -9,11 +9,13 @@ from rnnzoo.config import option
 class PredictOptions:
     """Options of `python -m rnnzoo.predict`."""
 
-    input: str | None = option(None, "file of lines; default: standard input")
-    output: str | None = option(None, "file for the answers, one line for each; default: standard output")
+    input: str | None = option(None, "file of inputs, one on each line; default: standard input")
+    output: str | None = option(None, "file for the predictions, one on each line; default: standard output")
     encoding: str = option("utf-8", "encoding of the lines")
     batch_size: int = option(64, "lines in a batch", minimum=1, maximum=100_000)
-    beam: int = option(1, "number of beams; 1: greedy decoding", minimum=1, below=1001)
+    beam: int = option(1, "beam size; 1: greedy decoding", minimum=1, below=1001)
     nbest: int = option(1, "results for each line, best first: line number, score, text", minimum=1)
-    length_penalty: float = option(0.0, "with --beam: exponent of the length in the ranking", minimum=0, below=10)
+    length_penalty: float = option(
+        0.0, "with --beam: exponent of the length by which scores are divided", minimum=0, below=10
+    )
     attention_plot: str | None = option(None, "file for a plot of the attention weights of the first line (.png)")

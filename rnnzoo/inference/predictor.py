@@ -20,17 +20,19 @@ from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
 from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
-GRADES = "01234"  # labels before `--binary`
-TEXT_RESULTS = {"text", "label", "log_probability"}  # results that are written to a line
+GRADES = "01234"  # labels of the treebank, which `--binary` merges
+TEXT_RESULTS = {"text", "label", "log_probability"}  # outputs of signatures that can be printed
 
 
 class Predictor:
-    """Predictions of an export of this package, loaded safely, for lines of text, or of trees in parentheses.
+    """Predicts lines of text, or of trees in parentheses, with an export of this package, which is loaded safely.
 
-    The answer of a seq2seq model is its text (with `nbest`, as many lines of line number, score and text), of a
-    classifier the label, of a tagger the label of each token, of a model of labelled trees the label of the root
-    and, if it labels every node, the labelled tree, of a language model the log-probability (nats) and the bits per
-    character or perplexity.
+    The prediction for a line depends on the model:
+        seq2seq: the generated text; with `nbest`, lines of line number, score and text.
+        classifier: the label.
+        tagger: the label of each token.
+        labelled trees: the label of the root and, if the model labels every node, the labelled tree.
+        language model: the log-probability (nats), and the bits per character or the perplexity.
 
     Args:
         path: the folder of the export.
@@ -45,7 +47,7 @@ class Predictor:
         options = options or PredictOptions()
         self.loaded = load(path)
         self.signatures: Any = getattr(self.loaded, "signatures", {})
-        self.options, self.spec = options, _spec(Path(path))
+        self.options, self.spec = options, _read_spec(Path(path))
         self.is_seq2seq = "translate" in self.signatures
         inputs = self.signatures["serving_default"].structured_input_signature[1]
         self.reads_trees = "parent" in inputs
@@ -63,37 +65,37 @@ class Predictor:
         if options.attention_plot and "align" not in self.signatures:
             raise UserError("--attention_plot: this model has no attention")
         if options.attention_plot:
-            _check_picture(Path(options.attention_plot))
-        self.encoding = _encoding(options.encoding)
+            _check_figure_path(Path(options.attention_plot))
+        self.encoding = _check_line_encoding(options.encoding)
         tokens = self.spec.source_vocabulary[len(SPECIAL_TOKENS) :]
         self._labels = set(tokens) if self.is_seq2seq and self.spec.source_level == "line" else None
 
-    def refuse(self, text: str) -> str:
-        """Returns why a line cannot be answered; empty if it can."""
+    def find_problem(self, text: str) -> str:
+        """Returns the reason why a line cannot be read; empty if it can."""
         if self.reads_trees:
-            return self._refuse_tree(text)
+            return self._find_tree_problem(text)
         label = text.strip().lower() if self.spec.lowercase else text.strip()
         return "" if self._labels is None or label in self._labels else f"the model has no label {label!r}"
 
-    def answer(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
-        """Returns the answers to non-empty lines; `numbers` are their line numbers."""
+    def predict_lines(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
+        """Returns the predictions for non-empty lines; `numbers` are their line numbers."""
         trees = [self._parse(line) for line in lines] if self.reads_trees else []
-        given = trees_to_arrays(trees) if trees else {"text": tf.constant(list(lines))}
+        inputs = trees_to_arrays(trees) if trees else {"text": tf.constant(list(lines))}
         if self.is_seq2seq and self.options.beam > 1:
-            return self._search(numbers, given["text"])
-        found = {name: value.numpy() for name, value in self.signatures["serving_default"](**given).items()}
+            return self._beam_search(numbers, inputs["text"])
+        outputs = {name: value.numpy() for name, value in self.signatures["serving_default"](**inputs).items()}
         if self.is_seq2seq and self.options.nbest == 1:
-            return [t.decode() for t in found["text"]]
-        if "label" in found:
-            labels = found["label"]
+            return [t.decode() for t in outputs["text"]]
+        if "label" in outputs:
+            labels = outputs["label"]
             if trees and labels.ndim == 2:
                 rows = [[label.decode() for label in row if label] for row in labels]
-                named = (tree._replace(labels=row) for tree, row in zip(trees, rows, strict=True))
-                return [f"{tree.labels[-1]}\t{format_tree(tree)}" for tree in named]
+                labelled = (tree._replace(labels=row) for tree, row in zip(trees, rows, strict=True))
+                return [f"{tree.labels[-1]}\t{format_tree(tree)}" for tree in labelled]
             rows = labels if labels.ndim == 2 else labels[:, None]
             return [" ".join(label.decode() for label in row if label) for row in rows]
-        per_token = found["bits_per_char"] if "bits_per_char" in found else found["perplexity"]
-        return [f"{total:.4f}\t{each:.4f}" for total, each in zip(found["log_probability"], per_token, strict=True)]
+        per_token = outputs["bits_per_char"] if "bits_per_char" in outputs else outputs["perplexity"]
+        return [f"{total:.4f}\t{mean:.4f}" for total, mean in zip(outputs["log_probability"], per_token, strict=True)]
 
     def _parse(self, line: str) -> Tree:
         if self.spec.syntax == "python":
@@ -106,21 +108,21 @@ class Predictor:
                 return tree
         return parse_tree(line, bare_words=False)
 
-    def _refuse_tree(self, text: str) -> str:
+    def _find_tree_problem(self, text: str) -> str:
         try:
-            widest = max(map(len, self._parse(text).children))
+            count = max(map(len, self._parse(text).children))
         except UserError as error:
             return str(error)
-        most = self.spec.arity
-        return f"a node has {widest} children, and the model combines at most {most}" if most and widest > most else ""
+        limit = self.spec.arity
+        return f"a node has {count} children, and the model combines at most {limit}" if 0 < limit < count else ""
 
-    def _search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
+    def _beam_search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
         sizes = {
             "beam_size": tf.constant([self.options.beam]),
             "length_penalty": tf.constant([float(self.options.length_penalty)]),
         }
-        found = self.signatures["translate"](text=text, **sizes)
-        texts, scores = found["text"].numpy(), found["score"].numpy()
+        outputs = self.signatures["translate"](text=text, **sizes)
+        texts, scores = outputs["text"].numpy(), outputs["score"].numpy()
         if self.options.nbest == 1:
             return [row[0].decode() for row in texts]
         best = slice(0, self.options.nbest)
@@ -135,12 +137,12 @@ class Predictor:
 
     def plot(self, line: str, path: Path) -> None:
         """Plots the attention weights for a line."""
-        found = {name: value.numpy()[0] for name, value in self.signatures["align"](text=tf.constant([line])).items()}
-        source, target = ([token.decode() for token in found[side]] for side in ("source", "target"))
-        draw_attention(found["attention"], source, target, path)
+        outputs = {name: value.numpy()[0] for name, value in self.signatures["align"](text=tf.constant([line])).items()}
+        source, target = ([token.decode() for token in outputs[side]] for side in ("source", "target"))
+        draw_attention(outputs["attention"], source, target, path)
 
 
-def _encoding(name: str) -> str:
+def _check_line_encoding(name: str) -> str:
     """Returns the name of an encoding of lines. Raises `UserError` if it is unknown or encodes newlines differently."""
     known = check_encoding(name).removesuffix("-sig")
     if "\n".encode(known) != b"\n":
@@ -148,8 +150,8 @@ def _encoding(name: str) -> str:
     return known
 
 
-def _check_picture(path: Path) -> None:
-    """Raises `UserError` for a figure that cannot be written, before anything is answered."""
+def _check_figure_path(path: Path) -> None:
+    """Raises `UserError` for a figure that cannot be written, before the first prediction."""
     if path.suffix.lower() not in FIGURE_SUFFIXES:
         raise UserError(f"--attention_plot: the name of a figure must end with {', '.join(FIGURE_SUFFIXES)}")
     if not path.parent.is_dir():
@@ -158,7 +160,7 @@ def _check_picture(path: Path) -> None:
         raise UserError("--attention_plot needs matplotlib: pip install 'rnnzoo[plot]'")
 
 
-def _spec(path: Path) -> TaskSpec:
+def _read_spec(path: Path) -> TaskSpec:
     try:
         return TaskSpec.from_json(read_json(path / "assets.extra" / "config.json", EXPORT_CONFIG)["spec"])
     except UserError as error:

@@ -1,4 +1,4 @@
-"""`python -m rnnzoo.inspect RUN_DIR [RUN_DIR ...] [--what=gradients,gates --out=DIR --text=TEXT]`."""
+"""Command `python -m rnnzoo.inspect RUN_DIR [RUN_DIR ...] [--what=gradients,gates --out=DIR --text=TEXT]`."""
 
 import dataclasses
 import sys
@@ -21,7 +21,7 @@ RENAMED_REPORTS = {"reach": "effective_context"}
 class InspectOptions:
     """Options of the inspection."""
 
-    what: str = option("", f"some of {', '.join(REPORTS)}; default: all that apply")
+    what: str = option("", f"reports, comma-separated: {', '.join(REPORTS)}; default: all that apply")
     out: str | None = option(None, "folder for WHAT.png and WHAT.json; default: inspect in the first run's folder")
     text: str | None = option(
         None, "text to read (for seq2seq models one source on each line); default: the first test sequences"
@@ -34,15 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(options: InspectOptions, runs: list[str]) -> None:
-    wanted = [name.strip() for name in options.what.split(",") if name.strip()]
-    for name in wanted:
+    reports = [name.strip() for name in options.what.split(",") if name.strip()]
+    for name in reports:
         if name in RENAMED_REPORTS:
             raise UserError(f"--what={name} was renamed to --what={RENAMED_REPORTS[name]}")
         if name not in REPORTS:
             raise UserError(f"--what={name} is unknown; choose from {', '.join(REPORTS)}")
     trained_models = [open_run(run) for run in runs]
     out = Path(options.out) if options.out else Path(runs[0]) / "inspect"
-    for line in write_report(trained_models, out, wanted, options.text):
+    for line in write_report(trained_models, out, reports, options.text):
         print(line)
 
 

@@ -28,15 +28,15 @@ def measure(trained: TrainedModel, sequences: InputSequences) -> dict[str, Any]:
     for layer in trace(trained.model, sequences):
         gates = {n: v for n, v in layer.gates.items() if n not in NOT_GATES}
         if gates:
-            layers[layer.name] = {name: _gate(values, layer.valid) for name, values in gates.items()}
+            layers[layer.name] = {name: _summarize_gate(values, layer.valid) for name, values in gates.items()}
             go_backwards = layer.go_backwards
             layers[layer.name] = {"backward": go_backwards, "gates": layers[layer.name]}
     if not layers:
-        raise UserError(f"gates do not apply: the cells of {trained.name} have none; those of lstm and gru have")
+        raise UserError(f"gates do not apply: the cells of {trained.name} have none; train lstm or gru")
     return {"tokens": list(sequences.tokens[0]) if sequences.tokens else [], "layers": layers}
 
 
-def _gate(values: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
+def _summarize_gate(values: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
     """Summarizes the values `[batch, time, units]` of a gate."""
     every = values[valid]
     closed, opened = (every < CLOSED).mean(0), (every > OPEN).mean(0)
@@ -53,17 +53,17 @@ def _gate(values: np.ndarray, valid: np.ndarray) -> dict[str, Any]:
     }
 
 
-def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
+def draw(results: dict[str, dict[str, Any]], figure: Figure) -> None:
     """Draws a heat map for each gate of each layer, with a row for each of the most selective units."""
     maps = [
         (f"{name}, {layer}, {gate}", part, layers["backward"], [] if layer.startswith("decoder") else run["tokens"])
-        for name, run in found.items()
+        for name, run in results.items()
         for layer, layers in run["layers"].items()
         for gate, part in layers["gates"].items()
     ]
     columns = max(len(part["values"][0]) for _, part, *_ in maps)
     figure.set_size_inches(min(18, max(9, 3 + 0.14 * columns)), 0.6 + 2.2 * len(maps))
-    for axes, (title, part, backward, units) in zip(np.ravel(figure.subplots(len(maps))), maps, strict=True):
+    for axes, (title, part, backward, tokens) in zip(np.ravel(figure.subplots(len(maps))), maps, strict=True):
         values = np.array(part["values"])
         values = values[:, ::-1] if backward else values
         image = draw_heat_map(axes, values, 0, 100)
@@ -71,15 +71,15 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
         axes.set_yticks(range(len(names)), names, fontsize=6)
         axes.set_ylabel("unit")
         axes.set_title(f"{figures.label_text(title)} gate: {part['mean']:.0f} % open on average", fontsize=9)
-        label_time_axis(axes, units, values.shape[1])
+        label_time_axis(axes, tokens, values.shape[1])
     axes.set(xlabel="step")
     figure.colorbar(image, ax=figure.axes, label="open, %", shrink=0.6)
 
 
-def summary_lines(found: dict[str, Any]) -> list[str]:
+def summary_lines(results: dict[str, Any]) -> list[str]:
     """Returns the lines to print."""
     lines = []
-    for layer, layers in found["layers"].items():
+    for layer, layers in results["layers"].items():
         for gate, part in layers["gates"].items():
             units = [s for s in part["selective"][:NUM_LISTED] if s["closed"] and s["open"]]
             best = ", ".join(f"{s['unit']} ({s['closed']:.0f} % and {s['open']:.0f} %)" for s in units)

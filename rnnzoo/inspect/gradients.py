@@ -42,21 +42,25 @@ def measure(trained: TrainedModel, sequences: InputSequences) -> dict[str, Any]:
 
 
 def _measure_layers(model: ZooModel, sequences: InputSequences) -> list[tuple[str, dict[str, Any]]]:
-    found: list[tuple[str, dict[str, Any]]] = []
+    results: list[tuple[str, dict[str, Any]]] = []
     go_backwards = False
     for end in ("last", "first"):
         steps = _loss_steps(model, sequences, end)
         if end == "first" and not go_backwards:
             break
-        layers = trace(model, sequences, lambda outputs, p=steps: _loss(model, sequences, outputs, p), NUM_JACOBIANS)
+        layers = trace(
+            model, sequences, lambda outputs, p=steps: _sum_losses(model, sequences, outputs, p), NUM_JACOBIANS
+        )
         go_backwards = any(layer.go_backwards for layer in layers)
-        found += [(la.name, _layer(model, la, steps)) for la in layers if la.go_backwards == (end == "first")]
-    decoder_norms = [part["norm"][0] for name, part in found if name.startswith("decoder")]
-    for name, part in found:
+        results += [
+            (la.name, _summarize_layer(model, la, steps)) for la in layers if la.go_backwards == (end == "first")
+        ]
+    decoder_norms = [part["norm"][0] for name, part in results if name.startswith("decoder")]
+    for name, part in results:
         first = decoder_norms[-1] if decoder_norms and name.startswith("encoder") else part["norm"][0]
         part["norm_at_loss"] = first or max(part["norm"])
         part["summary"] = _describe(np.array(part["norm"]), part["norm_at_loss"])
-    return found
+    return results
 
 
 def _loss_steps(model: ZooModel, sequences: InputSequences, end: str) -> np.ndarray | None:
@@ -71,14 +75,14 @@ def _loss_steps(model: ZooModel, sequences: InputSequences, end: str) -> np.ndar
     return first if end == "first" else valid.shape[1] - 1 - valid[:, ::-1].argmax(1)
 
 
-def _loss(model: ZooModel, sequences: InputSequences, outputs: tf.Tensor, steps: np.ndarray | None) -> tf.Tensor:
+def _sum_losses(model: ZooModel, sequences: InputSequences, outputs: tf.Tensor, steps: np.ndarray | None) -> tf.Tensor:
     losses = metrics.losses(model.spec, outputs, tf.convert_to_tensor(sequences.targets))
     if steps is None:
         return tf.reduce_sum(losses)
     return tf.reduce_sum(tf.gather(losses, tf.constant(steps), batch_dims=1))
 
 
-def _layer(model: ZooModel, layer: LayerTrace, steps: np.ndarray | None) -> dict[str, Any]:
+def _summarize_layer(model: ZooModel, layer: LayerTrace, steps: np.ndarray | None) -> dict[str, Any]:
     norms = np.sqrt(sum((g.astype("float64") ** 2).sum(-1) for g in layer.gradients))  # [batch, time]
     rows = []
     for i, valid in enumerate(layer.valid):
@@ -93,11 +97,11 @@ def _layer(model: ZooModel, layer: LayerTrace, steps: np.ndarray | None) -> dict
         padded[i, : len(row)] = row
     with np.errstate(over="ignore", invalid="ignore"):  # of a gradient that explodes
         mean = np.nanmean(padded, 0)
-    found: dict[str, Any] = {"distance": list(range(longest)), "norm": mean.tolist()}
+    results: dict[str, Any] = {"distance": list(range(longest)), "norm": mean.tolist()}
     if len(layer.jacobians):
-        found["jacobian_norm"] = float(np.mean(np.linalg.norm(layer.jacobians, 2, (1, 2))))
-        found["spectral_radius"] = float(np.mean(np.abs(np.linalg.eigvals(layer.jacobians)).max(1)))
-    return found
+        results["jacobian_norm"] = float(np.mean(np.linalg.norm(layer.jacobians, 2, (1, 2))))
+        results["spectral_radius"] = float(np.mean(np.abs(np.linalg.eigvals(layer.jacobians)).max(1)))
+    return results
 
 
 def _describe(norms: np.ndarray, at_loss: float) -> str:
@@ -106,34 +110,34 @@ def _describe(norms: np.ndarray, at_loss: float) -> str:
     if not np.isfinite(norms).all() or not np.isfinite(at_loss):
         return f"explodes: not a finite number within {steps} steps"
     if at_loss == 0 or steps == 0:
-        return "is none, or there is no step before the loss"
+        return "is zero, or there is no step before the loss"
     if norms[-1] == 0:
         last = int(np.flatnonzero(norms)[-1])
         small = norms[last] < MIN_NORM * 1e3
         return f"vanishes: after {last} steps " + (
             "it is smaller than single precision can hold" if small else "there is none"
         )
-    left = norms[-1] / at_loss
-    course = f"{left:.2g} of it is left after {steps} steps (a factor {left ** (1 / steps):.2f} a step)"
-    if left < 1 / VANISHED_FACTOR:
-        return f"vanishes: {left:.0e}{course[course.index(' ') :]}"
-    if left > VANISHED_FACTOR:
-        return f"explodes: {left:.0e} times as large{course[course.index(' after') :]}"
-    return f"{'fades' if left < 1 / KEPT_FACTOR else 'grows' if left > KEPT_FACTOR else 'is kept'}: {course}"
+    ratio = norms[-1] / at_loss
+    course = f"{ratio:.2g} of it is left after {steps} steps (a factor {ratio ** (1 / steps):.2f} a step)"
+    if ratio < 1 / VANISHED_FACTOR:
+        return f"vanishes: {ratio:.0e}{course[course.index(' ') :]}"
+    if ratio > VANISHED_FACTOR:
+        return f"explodes: {ratio:.0e} times as large{course[course.index(' after') :]}"
+    return f"{'fades' if ratio < 1 / KEPT_FACTOR else 'grows' if ratio > KEPT_FACTOR else 'is kept'}: {course}"
 
 
-def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
+def draw(results: dict[str, dict[str, Any]], figure: Figure) -> None:
     """Draws a line for each layer of one run, or for the lowest layer of each of several runs."""
     figure.set_size_inches(8, 5)
     axes = figure.subplots()
-    lines = [(name, layer) for name, run in found.items() for layer in run["after"]]
-    if len(found) > 1:
-        lines = [(name, next(iter(run["after"]))) for name, run in found.items()]
+    lines = [(name, layer) for name, run in results.items() for layer in run["after"]]
+    if len(results) > 1:
+        lines = [(name, next(iter(run["after"]))) for name, run in results.items()]
     for i, (name, layer) in enumerate(lines):
         style = LINES[i % len(LINES)]
-        label = figures.label_text(name if len(found) > 1 else layer)
+        label = figures.label_text(name if len(results) > 1 else layer)
         for when, more in (("after", {"lw": 1.8}), ("before", {"lw": 0.8, "alpha": 0.7})):
-            part = found[name][when][layer]
+            part = results[name][when][layer]
             norms = np.array(part["norm"])
             plotted = np.where((norms > MIN_NORM) & np.isfinite(norms), norms / (part["norm_at_loss"] or 1), np.nan)
             every = max(1, len(norms) // 8)
@@ -141,8 +145,8 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     axes.set_yscale("log")
     title = (
         "Gradient norm by distance from the loss"
-        if len(found) > 1
-        else f"Gradient norm by distance from the loss: {figures.label_text(next(iter(found)))}"
+        if len(results) > 1
+        else f"Gradient norm by distance from the loss: {figures.label_text(next(iter(results)))}"
     )
     source = any(layer.startswith("encoder") for _, layer in lines)
     where = "the loss; in an encoder, from the end of its source" if source else "the loss"
@@ -151,10 +155,10 @@ def draw(found: dict[str, dict[str, Any]], figure: Figure) -> None:
     axes.legend(fontsize="small")
 
 
-def summary_lines(found: dict[str, Any]) -> list[str]:
+def summary_lines(results: dict[str, Any]) -> list[str]:
     """Returns the lines to print."""
     return [
         f"{layer}, {when} training: the gradient {part['summary']}"
-        for when in found
-        for layer, part in found[when].items()
+        for when in results
+        for layer, part in results[when].items()
     ]

@@ -1,4 +1,4 @@
-"""Shared parts of the figures: line styles without colour, token labels, heat maps, dendrograms."""
+"""Drawing functions shared by the reports: line styles without colour, token labels, heat maps, dendrograms."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -19,22 +19,22 @@ LINES: list[dict[str, Any]] = [
 MAX_LABELS = 120  # along an axis
 
 
-def save(draw: Callable[[Figure], None], path: Path) -> None:
+def save_figure(draw: Callable[[Figure], None], path: Path) -> None:
     """Draws a new figure and writes it. Raises `UserError` without matplotlib (extra `plot`)."""
     with figures.figure_file(path, dpi=110) as figure:
         draw(figure)
 
 
-def token_label(unit: str) -> str:
+def token_label(token: str) -> str:
     """Returns the label of a token."""
-    return figures.label_text({" ": "␣", "\n": "↵", "\t": "⇥"}.get(unit, unit))
+    return figures.label_text({" ": "␣", "\n": "↵", "\t": "⇥"}.get(token, token))
 
 
-def label_time_axis(axes: Any, units: Sequence[str], steps: int) -> None:
+def label_time_axis(axes: Any, tokens: Sequence[str], steps: int) -> None:
     """Labels the horizontal axis with the tokens of a text, or with numbers."""
-    if units and len(units) <= MAX_LABELS:
-        shown = [token_label(u) for u in units]
-        axes.set_xticks(range(len(shown)), shown, rotation=90 if max(map(len, shown)) > 3 else 0, fontsize=7)
+    if tokens and len(tokens) <= MAX_LABELS:
+        labels = [token_label(token) for token in tokens]
+        axes.set_xticks(range(len(labels)), labels, rotation=90 if max(map(len, labels)) > 3 else 0, fontsize=7)
     else:
         axes.locator_params(axis="x", integer=True)
     axes.set_xlim(-0.5, steps - 0.5)
@@ -45,7 +45,7 @@ def draw_heat_map(axes: Any, values: np.ndarray, low: float, high: float) -> Any
     return axes.imshow(values, cmap="Greys", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
 
 
-def cluster_averages(points: np.ndarray) -> list[tuple[int, int, float]]:
+def average_linkage(points: np.ndarray) -> list[tuple[int, int, float]]:
     """Clusters points by average linkage; returns the joined pairs in their order, with their distance.
 
     Points are numbered from 0, joined pairs from the number of points.
@@ -69,11 +69,11 @@ def cluster_averages(points: np.ndarray) -> list[tuple[int, int, float]]:
 def draw_dendrogram(axes: Any, names: Sequence[str], joined: list[tuple[int, int, float]]) -> None:
     """Draws the tree of clusters, its leaves along the vertical axis."""
     order = _leaves(len(names) + len(joined) - 1, len(names), joined)
-    at: dict[int, tuple[float, float]] = {leaf: (0.0, float(i)) for i, leaf in enumerate(order)}
+    positions: dict[int, tuple[float, float]] = {leaf: (0.0, float(i)) for i, leaf in enumerate(order)}
     for number, (a, b, height) in enumerate(joined, len(names)):
-        (xa, ya), (xb, yb) = at[a], at[b]
+        (xa, ya), (xb, yb) = positions[a], positions[b]
         axes.plot([xa, height, height, xb], [ya, ya, yb, yb], color="black", linewidth=0.9)
-        at[number] = (height, (ya + yb) / 2)
+        positions[number] = (height, (ya + yb) / 2)
     axes.set_yticks(range(len(order)), [token_label(names[leaf]) for leaf in order], fontsize=8)
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.invert_xaxis()
@@ -82,11 +82,11 @@ def draw_dendrogram(axes: Any, names: Sequence[str], joined: list[tuple[int, int
 
 
 def _leaves(root: int, count: int, joined: list[tuple[int, int, float]]) -> list[int]:
-    found, left = [], [root]
-    while left:
-        node = left.pop()
+    leaves, stack = [], [root]
+    while stack:
+        node = stack.pop()
         if node < count:
-            found.append(node)
+            leaves.append(node)
         else:
-            left += [joined[node - count][1], joined[node - count][0]]
-    return found
+            stack += [joined[node - count][1], joined[node - count][0]]
+    return leaves

@@ -23,10 +23,12 @@ REPORTS: dict[str, Any] = {
 def write_report(
     trained_models: Sequence[TrainedModel], out: Path, names: Sequence[str] = (), text: str | None = None
 ) -> Iterator[str]:
-    """Writes `NAME.json` and (with matplotlib) `NAME.png` for each report on all runs into `out`; yields the lines
-    to print.
+    """Writes reports on trained models as JSON and figures, and yields the lines to print.
 
-    Without `names`, all reports that apply are written, and the others are mentioned.
+    Args:
+        out: folder for `NAME.json` and, with matplotlib, `NAME.png` of each report.
+        names: names of the reports. Default: all that apply; the lines to print mention the others.
+        text: text to read, instead of the first test sequences.
 
     Raises:
         UserError: a report of `names` applies to none of the runs, or two runs have the same name.
@@ -36,38 +38,38 @@ def write_report(
     runs = [trained.name for trained in trained_models]
     if len(set(runs)) < len(runs):
         raise UserError(f"two runs have the same name ({', '.join(runs)}): rename their folders")
-    sequences = {trained.name: read_sequences(trained, _texts(trained, text)) for trained in trained_models}
+    sequences = {trained.name: read_sequences(trained, _split_text(trained, text)) for trained in trained_models}
     has_plots = importlib.util.find_spec("matplotlib") is not None
     out.mkdir(parents=True, exist_ok=True)
     for name in names or REPORTS:
-        found: dict[str, Any] = {}
-        refused: dict[str, UserError] = {}
+        results: dict[str, Any] = {}
+        errors: dict[str, UserError] = {}
         for trained in trained_models:
             try:
-                found[trained.name] = REPORTS[name].measure(trained, sequences[trained.name])
+                results[trained.name] = REPORTS[name].measure(trained, sequences[trained.name])
             except UserError as error:
-                refused[trained.name] = error
-        if not found and names:
-            raise next(iter(refused.values()))
-        yield from (f"{run}: {error}" for run, error in refused.items())
-        if not found:
+                errors[trained.name] = error
+        if not results and names:
+            raise next(iter(errors.values()))
+        yield from (f"{run}: {error}" for run, error in errors.items())
+        if not results:
             continue
-        _json(out / f"{name}.json", found)
+        _write_json(out / f"{name}.json", results)
         if has_plots:
-            plots.save(lambda figure, n=name, f=found: REPORTS[n].draw(f, figure), out / f"{name}.png")
-        for run, values in found.items():
+            plots.save_figure(lambda figure, n=name, f=results: REPORTS[n].draw(f, figure), out / f"{name}.png")
+        for run, values in results.items():
             yield from (f"{run}: {line}" for line in REPORTS[name].summary_lines(values))
-    yield f"written to {out}" + ("" if has_plots else "; for figures too: pip install 'rnnzoo[plot]'")
+    yield f"written to {out}" + ("" if has_plots else "; for figures, pip install 'rnnzoo[plot]'")
 
 
-def _texts(trained: TrainedModel, text: str | None) -> list[str]:
+def _split_text(trained: TrainedModel, text: str | None) -> list[str]:
     """Returns the sources of a seq2seq model, one on each line, or the whole text for other models."""
     if text is None:
         return []
     return [line for line in text.splitlines() if line.strip()] or [text] if trained.spec.inputs == "pair" else [text]
 
 
-def _json(path: Path, value: Any) -> None:
+def _write_json(path: Path, value: Any) -> None:
     temporary = path.with_name(path.name + ".part")
     text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
     temporary.write_text(text + "\n", encoding="utf-8")

@@ -48,22 +48,22 @@ def name_layers(model: ZooModel) -> dict[int, str]:
     parts = [("", getattr(model, "core", None))]
     if isinstance(model, EncoderDecoder):
         parts = [("encoder, ", model.encoder), ("decoder, ", model.decoder)]
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for prefix, part in parts:
         number = 0
-        for layer, pair in _layers(part, False) if part is not None else ():
-            number += not (pair and layer.go_backwards)
-            direction = ", backward" if layer.go_backwards else ", forward" if pair else ""
-            found[id(layer.cell)] = f"{prefix}layer {number}{direction}"
-    return found
+        for layer, bidirectional in _layers(part, False) if part is not None else ():
+            number += not (bidirectional and layer.go_backwards)
+            direction = ", backward" if layer.go_backwards else ", forward" if bidirectional else ""
+            names[id(layer.cell)] = f"{prefix}layer {number}{direction}"
+    return names
 
 
-def _layers(layer: Any, pair: bool) -> Iterator[tuple[RNN, bool]]:
+def _layers(layer: Any, bidirectional: bool) -> Iterator[tuple[RNN, bool]]:
     if isinstance(layer, RNN):
-        yield layer, pair
+        yield layer, bidirectional
         return
     for part in layer.recurrent_layers:
-        yield from _layers(part, pair or hasattr(layer, "merge_mode"))
+        yield from _layers(part, bidirectional or hasattr(layer, "merge_mode"))
 
 
 def trace(
@@ -76,7 +76,7 @@ def trace(
 
     Args:
         model: the model.
-        sequences: the sequences.
+        sequences: the input sequences.
         loss: a function from the outputs to a loss, or None.
         jacobians: the number of steps whose Jacobian is computed.
     """
@@ -85,21 +85,21 @@ def trace(
 
     @tf.function
     def run() -> list:
-        with tf.GradientTape() as tape, recording(tape) as seen:
+        with tf.GradientTape() as tape, recording(tape) as recorded:
             outputs, _ = model.run(inputs, model.initial_state(sequences.rows), mask=mask)
             total = tf.zeros([]) if loss is None else loss(outputs)
-        kept = [w for w in seen if id(w.cell) in names]
-        cells.extend((w.cell, w.go_backwards) for w in kept)
-        perturbations = [w.state_perturbation for w in kept]
+        loops = [loop for loop in recorded if id(loop.cell) in names]
+        cells.extend((loop.cell, loop.go_backwards) for loop in loops)
+        perturbations = [loop.state_perturbation for loop in loops]
         zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(kept)
-        return [_collect_values(w, g, jacobians) for w, g in zip(kept, gradients, strict=True)]
+        gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(loops)
+        return [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
 
     cells: list[tuple[Cell, bool]] = []
-    found = tree.map_structure(lambda t: t.numpy(), run())
+    values = tree.map_structure(lambda t: t.numpy(), run())
     layers = [
         LayerTrace(names[id(cell)], cell, go_backwards, *parts)
-        for (cell, go_backwards), parts in zip(cells, found, strict=True)
+        for (cell, go_backwards), parts in zip(cells, values, strict=True)
     ]
     if model.spec.inputs != "pair" or sequences.weights is None:
         return layers
@@ -109,35 +109,35 @@ def trace(
 
 def _collect_values(loop: RecordedLoop, gradients: Any, jacobians: int) -> list:
     cell = loop.cell
-    r, before, after = loop.step_values()
-    gates = cell.gates(loop.x, r, before, loop.consts) if hasattr(cell, "gates") else {}
-    output, _ = cell.step(loop.x, r, before, loop.consts)
-    batch_first = tree.map_structure(_swap, (output, [*after], gates, [*gradients]))
-    time, batch = tf.shape(after[0])[0], tf.shape(after[0])[1]
+    r, prev_state, new_state = loop.step_values()
+    gates = cell.gates(loop.x, r, prev_state, loop.consts) if hasattr(cell, "gates") else {}
+    output, _ = cell.step(loop.x, r, prev_state, loop.consts)
+    batch_first = tree.map_structure(_to_batch_major, (output, [*new_state], gates, [*gradients]))
+    time, batch = tf.shape(new_state[0])[0], tf.shape(new_state[0])[1]
     valid = tf.ones([batch, time], tf.bool) if loop.mask is None else tf.transpose(loop.mask)
-    size = sum(s.shape[-1] for s in after)
-    wanted = jacobians if size <= MAX_STATES else 0
-    return [*batch_first, valid, _jacobians(loop, before, wanted) if wanted else tf.zeros([0, size, size])]
+    size = sum(s.shape[-1] for s in new_state)
+    count = jacobians if size <= MAX_STATES else 0
+    return [*batch_first, valid, _jacobians(loop, prev_state, count) if count else tf.zeros([0, size, size])]
 
 
-def _swap(tensor: tf.Tensor) -> tf.Tensor:
+def _to_batch_major(tensor: tf.Tensor) -> tf.Tensor:
     tensor = tf.cast(tensor, tf.float32) if tensor.dtype.is_floating else tensor
     return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
 
 
-def _jacobians(loop: RecordedLoop, before: tuple, count: int) -> tf.Tensor:
+def _jacobians(loop: RecordedLoop, prev_state: tuple, count: int) -> tf.Tensor:
     """Computes Jacobians of the first sequence at evenly spaced steps, `[steps, states, states]`."""
-    cell, time = loop.cell, tf.shape(before[0])[0]
+    cell, time = loop.cell, tf.shape(prev_state[0])[0]
     if loop.mask is not None:
         time = tf.reduce_sum(tf.cast(loop.mask[:, 0], tf.int32))
     steps = tf.unique(tf.cast(tf.linspace(0.0, tf.cast(tf.maximum(time - 1, 0), tf.float32), count), tf.int32))[0]
-    x, state = tree.map_structure(lambda t: tf.gather(t[:, 0], steps), (loop.x, before))
+    x, state = tree.map_structure(lambda t: tf.gather(t[:, 0], steps), (loop.x, prev_state))
     consts = tree.map_structure(lambda t: tf.repeat(t[:1], tf.size(steps), 0), loop.consts)
     sizes = [s.shape[-1] for s in state]
     whole = tf.concat([tf.cast(s, tf.float32) for s in state], -1)
     with tf.GradientTape() as tape:
         tape.watch(whole)
         parts = tuple(tf.cast(p, s.dtype) for p, s in zip(tf.split(whole, sizes, -1), state, strict=True))
-        _, new = cell.step(x, cell.recurrent(parts, consts), parts, consts)
-        after = tf.concat([tf.cast(s, tf.float32) for s in new], -1)
-    return tape.batch_jacobian(after, whole)
+        _, parts_after = cell.step(x, cell.recurrent(parts, consts), parts, consts)
+        new_state = tf.concat([tf.cast(s, tf.float32) for s in parts_after], -1)
+    return tape.batch_jacobian(new_state, whole)

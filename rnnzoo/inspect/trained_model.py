@@ -22,14 +22,24 @@ from rnnzoo.renames import apply_renames, apply_value_rename
 from rnnzoo.spec import BOS, PAD, TaskSpec
 from rnnzoo.tasks.base.task import Task
 from rnnzoo.utils.json_files import RUN_CONFIG, read_json
-from rnnzoo.utils.memory import refuse_sizes
+from rnnzoo.utils.memory import check_sizes_fit
 
 MAX_SEQUENCES = 32
 FIELDS = ("inputs", "mask", "targets", "weights")
 
 
 class TrainedModel:
-    """A model with its name and its task: the task itself, a function that creates it, or None."""
+    """A trained model with its name and task.
+
+    Args:
+        name: name of the model in reports.
+        model: the model.
+        task: its task, a function that creates it, or None.
+        seed: seed of the initial weights.
+
+    Raises:
+        UserError: the model reads trees.
+    """
 
     def __init__(self, name: str, model: ZooModel, task: Any = None, seed: int = 0):
         if isinstance(model, TreeNetwork):
@@ -54,7 +64,7 @@ class TrainedModel:
 
 @dataclasses.dataclass(frozen=True)
 class InputSequences:
-    """Sequences to read.
+    """Input sequences on which a model is inspected.
 
     Attributes:
         inputs: as in `Batch`.
@@ -94,37 +104,39 @@ def open_run(folder: str | Path) -> TrainedModel:
 
     model = load(folder / "model.keras")
 
-    def make() -> Task:
-        chosen = config.create_options(config.options_class(TASKS[name]), options, f"task '{name}'")
-        refuse_sizes(chosen)
-        task = TASKS[name](chosen)
+    def create_task() -> Task:
+        task_options = config.create_options(config.options_class(TASKS[name]), options, f"task '{name}'")
+        check_sizes_fit(task_options)
+        task = TASKS[name](task_options)
         if task.spec != model.spec:
-            raise UserError(f"{folder}: its model is not of the task '{name}' as in config.json, or the data changed")
+            raise UserError(
+                f"{folder}: model.keras does not fit task '{name}' of config.json; its data may have changed"
+            )
         return task
 
-    return TrainedModel(folder.name, model, make, seed)
+    return TrainedModel(folder.name, model, create_task, seed)
 
 
 def read_sequences(trained: TrainedModel, texts: Sequence[str] = ()) -> InputSequences:
     """Returns the sequences of given texts, or the first test sequences.
 
     Raises:
-        UserError: texts for a model that does not read text, or an empty one.
+        UserError: texts for a model that does not read text, or an empty text.
     """
     if texts:
-        return _texts(trained, texts)
+        return _tokenize_texts(trained, texts)
     batch = next(iter(trained.task.evaluation("test")))
     keep = np.flatnonzero(_real_rows(batch))[:MAX_SEQUENCES]
-    part = {name: _rows(getattr(batch, name), keep) for name in FIELDS}
+    part = {name: _select_rows(getattr(batch, name), keep) for name in FIELDS}
     return InputSequences(part["inputs"], part["mask"], part["targets"], part["weights"], _tokens(trained.spec, part))
 
 
-def _rows(value: Any, keep: np.ndarray) -> Any:
+def _select_rows(value: Any, keep: np.ndarray) -> Any:
     return tree.map_structure(lambda t: None if t is None else np.asarray(t)[keep], value)
 
 
 def _real_rows(batch: Batch) -> np.ndarray:
-    """Returns which rows do not only fill up the batch."""
+    """Returns a mask of the rows that hold an example, and do not only fill up the batch."""
     rows = len(tree.flatten(batch.inputs)[0])
     if batch.weights is None:
         return np.ones(rows, bool)
@@ -141,7 +153,7 @@ def _tokens(spec: TaskSpec, batch: dict[str, Any]) -> tuple[tuple[str, ...], ...
     return tuple(tuple(symbols[i] for i in row[valid]) for row, valid in zip(ids, mask, strict=True))
 
 
-def _texts(trained: TrainedModel, texts: Sequence[str]) -> InputSequences:
+def _tokenize_texts(trained: TrainedModel, texts: Sequence[str]) -> InputSequences:
     """Tokenizes texts; language models predict their tokens, seq2seq models generate their outputs."""
     spec = trained.spec
     if not all(text.strip() for text in texts):

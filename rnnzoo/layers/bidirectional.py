@@ -60,10 +60,10 @@ class Bidirectional(RecurrentWrapper):
         self.initial_weights = weights
         if merge_mode not in MERGE_FUNCTIONS:
             raise ValueError(f"merge_mode must be one of {', '.join(map(str, MERGE_FUNCTIONS))}, got {merge_mode!r}")
-        for given in (layer, backward_layer):
-            if given is not None and not is_recurrent_layer(given):
-                raise ValueError(f"Bidirectional needs a recurrent layer of rnnzoo.layers, got {given!r}")
-            if given is not None and not _is_unidirectional(given):
+        for part in (layer, backward_layer):
+            if part is not None and not is_recurrent_layer(part):
+                raise ValueError(f"Bidirectional needs a recurrent layer of rnnzoo.layers, got {part!r}")
+            if part is not None and not _is_unidirectional(part):
                 raise ValueError("the layer is bidirectional already: stack Bidirectional layers instead")
         self.forward_layer = self._arguments["layer"] = _clone_layer(layer, "forward_")
         if backward_layer is None:
@@ -72,16 +72,16 @@ class Bidirectional(RecurrentWrapper):
         self.recurrent_layers = [self.forward_layer, self.backward_layer]
         self.merge_mode = merge_mode
         self.num_outputs = 2 if merge_mode is None else 1
-        self._check()
+        self._check_directions()
         self.return_sequences, self.return_state = layer.return_sequences, layer.return_state
 
-    def _check(self) -> None:
+    def _check_directions(self) -> None:
         forward, backward = self.recurrent_layers
         if forward.go_backwards == backward.go_backwards:
-            raise ValueError("the forward and the backward layer read in the same direction: set go_backwards of one")
+            raise ValueError("both layers read in the same direction: set go_backwards=True in one of them")
         for name in SHARED_ATTRIBUTES:
             if getattr(forward, name) != getattr(backward, name):
-                raise ValueError(f"the forward and the backward layer differ in {name}: give both the same")
+                raise ValueError(f"the forward and the backward layer differ in {name}: give both the same value")
 
     @property
     def causal(self) -> bool:

@@ -52,7 +52,7 @@ class Decoder(RecurrentWrapper):
 
     @property
     def state_sizes(self) -> list[list[int]]:
-        """The sizes of the states that a context may set, for each layer."""
+        """The sizes of the states that the context initializes, for each layer."""
         if not self.has_input_feeding:
             return [get_state_sizes(part) for part in getattr(self.layer, "recurrent_layers", [self.layer])]
         return [get_state_sizes(cell) for cell in self.layer.cell.cells]
@@ -106,16 +106,16 @@ class Decoder(RecurrentWrapper):
         return self._run(sequences, prepared, state, training, True)
 
     def _run(self, sequences: Any, prepared: Any, state: Any, training: Any, return_state: bool) -> tuple:
-        given = {"memory": prepared} if self.has_input_feeding else {}
+        kwargs = {"memory": prepared} if self.has_input_feeding else {}
         with override_attributes(self.layer, return_sequences=True, return_state=return_state):
-            returned = self.layer(sequences, initial_state=state, training=training, **given)
+            returned = self.layer(sequences, initial_state=state, training=training, **kwargs)
         output, *states = returned if return_state else (returned,)
         return self._attend(output, prepared)[0], states
 
     def step(self, inputs: Any, states: Any, prepared: Any = ()) -> tuple[Any, list]:
         """Runs one step of `[batch, features]`, or of n hypotheses of each row, `[n, batch, features]`."""
-        given = {"memory": prepared} if self.has_input_feeding else {}
-        output, states = self.layer.step(inputs, states, **given)
+        kwargs = {"memory": prepared} if self.has_input_feeding else {}
+        output, states = self.layer.step(inputs, states, **kwargs)
         return (
             output
             if self.has_input_feeding or self.attention is None
@@ -142,7 +142,7 @@ class Bridge(SignatureConfig, keras.layers.Layer):
     """Bridge: computes the initial states of a decoder from the final states of an encoder.
 
     States that match in number and size are passed unchanged. Otherwise each is an affine map of the states of the
-    encoder layer at the same height, or of all of them if the numbers of layers differ: `s = [states] B + b`.
+    corresponding encoder layer, or of all layers if their numbers differ: `s = [states] B + b`.
 
     Args:
         state_sizes: the sizes of the decoder's states, for each of its layers.
@@ -157,12 +157,12 @@ class Bridge(SignatureConfig, keras.layers.Layer):
         self.state_sizes = [list(sizes) for sizes in state_sizes]
 
     def build(self, states_shape: Any) -> None:
-        given = [[int(shape[-1]) for shape in layer] for layer in states_shape]
+        input_sizes = [[int(shape[-1]) for shape in layer] for layer in states_shape]
         self.maps: list[list[Any]] = []
-        if given == self.state_sizes:
+        if input_sizes == self.state_sizes:
             return
         for k, sizes in enumerate(self.state_sizes):
-            width = sum(given[k]) if len(given) == len(self.state_sizes) else sum(map(sum, given))
+            width = sum(input_sizes[k]) if len(input_sizes) == len(self.state_sizes) else sum(map(sum, input_sizes))
             self.maps.append([keras.layers.Dense(size, dtype=self.dtype_policy) for size in sizes])
             for dense in self.maps[-1]:
                 dense.build((None, width))

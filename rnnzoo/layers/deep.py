@@ -19,7 +19,7 @@ def make_hidden_layers(units: int, depth: int, activation: Any, dtype: Any = Non
     return [keras.layers.Dense(units, activation, dtype=dtype) for _ in range(depth)]
 
 
-def _check(depth: int) -> None:
+def _check_depth(depth: int) -> None:
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth!r}")
 
@@ -47,7 +47,7 @@ class DeepInput(Stack):
     {PAPER}"""
 
     def __init__(self, layer: Any, units: int, depth: int = 2, activation: Any = "tanh", **kwargs):
-        _check(depth)
+        _check_depth(depth)
         super().__init__([*make_hidden_layers(units, depth - 1, activation, kwargs.get("dtype")), layer], **kwargs)
 
 
@@ -75,7 +75,7 @@ class DeepOutput(Stack):
     {PAPER}"""
 
     def __init__(self, layer: Any, units: int, depth: int = 2, activation: Any = "tanh", **kwargs):
-        _check(depth)
+        _check_depth(depth)
         super().__init__([layer, *make_hidden_layers(units, depth - 1, activation, kwargs.get("dtype"))], **kwargs)
 
 

@@ -6,7 +6,7 @@ import keras
 
 from rnnzoo.cells import Cell
 from rnnzoo.layers.rnn import RNN
-from rnnzoo.serialization import parameters, set_constructor, signature_of
+from rnnzoo.serialization import create_signature, parameters, set_constructor
 
 IGNORED = ("use_cudnn", "implementation")  # they select an implementation in Keras and change no result
 
@@ -25,16 +25,16 @@ class NamedRNN(RNN):
             return
         cls.cell_class = cell_class
         own = {name: p for name, p in parameters(RNN).items() if name != "cell"}
-        signature = signature_of({**parameters(cell_class), **own}, like)
+        signature = create_signature({**parameters(cell_class), **own}, like)
 
         def __init__(self, *args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments
-            given.update(given.pop("kwargs", {}))
-            use_cudnn = given.get("use_cudnn", "auto")
-            given = {name: value for name, value in given.items() if name not in IGNORED}
-            shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
-            for_layer = {name: given.pop(name) for name in list(given) if name not in parameters(cell_class)}
-            super(cls, self).__init__(cell_class(**given, **shared), **for_layer)
+            arguments = signature.bind(*args, **kwargs).arguments
+            arguments.update(arguments.pop("kwargs", {}))
+            use_cudnn = arguments.get("use_cudnn", "auto")
+            arguments = {name: value for name, value in arguments.items() if name not in IGNORED}
+            shared = {name: arguments[name] for name in ("dtype", "trainable") if name in arguments}
+            for_layer = {name: arguments.pop(name) for name in list(arguments) if name not in parameters(cell_class)}
+            super(cls, self).__init__(cell_class(**arguments, **shared), **for_layer)
             if "use_cudnn" in signature.parameters:
                 self.use_cudnn = use_cudnn
 

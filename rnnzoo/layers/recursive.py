@@ -15,7 +15,7 @@ from rnnzoo.serialization import SignatureConfig
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
 class Recursive(CheckedInputs, SignatureConfig, keras.layers.Layer):
-    """Recursive network: a composition applied along trees, from the leaves to the root.
+    """Recursive network: a composition applied to trees, from the leaves to the root.
 
     Call it with `inputs [batch, nodes, features]`, one vector for each node (zeros at nodes without input), and
     `structure [batch, nodes, 3]` with three integers for each node:
@@ -38,9 +38,8 @@ class Recursive(CheckedInputs, SignatureConfig, keras.layers.Layer):
     Raises:
         ValueError: unknown outputs, inputs and structure that do not match, or a graph under `jit_compile=True`.
         tf.errors.InvalidArgumentError: an invalid structure: a parent that is not in the tree, a node with more
-        children
-            than the composition supports or with two of the same child index, a level that is not above those of the
-            children, or above 1 without children.
+            children than the composition supports or with two of the same child index, a level that is not above
+            those of the children, or above 1 without children.
 
     >>> import tensorflow as tf, rnnzoo
     >>> layer = Recursive(rnnzoo.compositions.ChildSumTreeLSTM(4), outputs="nodes")

@@ -32,8 +32,8 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         return_state: whether the final states are returned too.
         go_backwards: whether the sequence is read from its end; outputs are in the order of reading.
         stateful: whether the final states of a batch are the initial states of the next.
-        unroll: accepted for compatibility. The loop is not unrolled, which changes no result; but the graph of an
-            inference can be converted by LiteRT, as that of Keras's layers with this option.
+        unroll: accepted for compatibility; the loop is not unrolled, and results do not change. With this option, as
+            with Keras's own layers, LiteRT can convert the inference graph.
         zero_output_for_mask: with `return_sequences`, whether masked steps return zeros instead of the previous output.
         truncate: how many time steps the gradient of each step's loss goes back, the step itself included (truncated
             back-propagation through time); 1 is the learning rule of Elman (1990). None: no truncation. The cost of the
@@ -163,18 +163,19 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         state = self._initial_state(inputs, initial_state)
         return compute_gates(self.cell, inputs, state, mask, self.go_backwards, memory)
 
-    def _initial_state(self, sequences: Any, given: Any) -> list[tf.Tensor]:
+    def _initial_state(self, sequences: Any, initial_state: Any) -> list[tf.Tensor]:
         zeros = tree.flatten(self.get_initial_state(batch_size=tf.shape(sequences)[0]))
-        if given is None and not self.stateful:
+        if initial_state is None and not self.stateful:
             return zeros
-        given = [tf.convert_to_tensor(g) for g in flatten_states(self.states if given is None else given)]
-        check_states(self.name, given, zeros)
+        states = flatten_states(self.states if initial_state is None else initial_state)
+        states = [tf.convert_to_tensor(state) for state in states]
+        check_states(self.name, states, zeros)
         if not (self.stateful or in_export_mode() or in_xla()):  # XLA ignores assertions with a warning
-            for state in given:
+            for state in states:
                 tf.debugging.assert_equal(
                     tf.shape(state)[0], tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"
                 )
-        return [tf.cast(g, z.dtype) for g, z in zip(given, zeros, strict=True)]
+        return [tf.cast(s, z.dtype) for s, z in zip(states, zeros, strict=True)]
 
 
 def _to_list(state_size: Any) -> list:
@@ -192,5 +193,5 @@ def _as_single_cell(cell: Any) -> Cell:
     if isinstance(cell, keras.layers.RNN):
         hint = f"it is a layer already: use it directly, or use its cell, {cell.name}.cell"
     if isinstance(cells, (list, tuple)):
-        hint = "a list must hold cells alone; to stack layers use rnnzoo.layers.Stack"
+        hint = "a list must contain cells only; to stack layers use rnnzoo.layers.Stack"
     raise ValueError(f"rnnzoo.layers.RNN needs a cell of rnnzoo.cells, got {cell!r:.200}; {hint}")

@@ -19,7 +19,7 @@ class Stack(RecurrentWrapper):
         h_t^l = cell_l(h_t^{l-1}, h_{t-1}^l) + h_t^{l-1}   for l > 1           with `residual`
 
     Call it like an `RNN`; its states are those of the layers, from bottom to top. Layers without states (Dense,
-    LayerNormalization, ...) may stand among the recurrent ones; they are applied to each time step, and make the
+    LayerNormalization, ...) may be among the recurrent ones; they are applied to each time step, and make the
     input or output function deep. A stack of one layer equals that layer.
 
     Args:
@@ -65,7 +65,7 @@ class Stack(RecurrentWrapper):
         if any(part.go_backwards for part in self.recurrent_layers):
             raise ValueError("set go_backwards of the Stack, not of its layers")
         if any(getattr(part, "num_outputs", 1) > 1 for part in self.recurrent_layers):
-            raise ValueError("a layer in a stack must have one output; merge_mode=None makes two")
+            raise ValueError("a layer in a stack must have one output; merge_mode=None gives two")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
         self.residual = residual
@@ -110,14 +110,14 @@ class Stack(RecurrentWrapper):
                 sequences = layer(sequences)
                 continue
             i = self.recurrent_layers.index(layer)
-            whole = self.return_sequences or i + 1 < len(self.recurrent_layers)
-            with override_attributes(layer, return_sequences=whole, return_state=self.return_state):
+            return_sequences = self.return_sequences or i + 1 < len(self.recurrent_layers)
+            with override_attributes(layer, return_sequences=return_sequences, return_state=self.return_state):
                 returned = layer(sequences, initial_state=states_of_layer[i], mask=mask, training=training)
             sequences, *states = returned if self.return_state else (returned,)
             final += states
             if self._has_residual(layer):
                 sequences = sequences + tf.cast(
-                    layer_inputs if whole else select_last_output(layer, layer_inputs, mask), sequences.dtype
+                    layer_inputs if return_sequences else select_last_output(layer, layer_inputs, mask), sequences.dtype
                 )
         if self.zero_output_for_mask and self.return_sequences and mask is not None:
             sequences = apply_mask(sequences, mask)
@@ -141,7 +141,7 @@ class Stack(RecurrentWrapper):
         return self.residual and is_recurrent_layer(layer) and layer is not self.recurrent_layers[0]
 
     def _sequence_shape(self, layer: Any, shape: tuple) -> tuple:
-        """The shape of the sequence that a layer returns."""
+        """Returns the shape of the sequence that a layer returns."""
         if not is_recurrent_layer(layer):
             return tuple(layer.compute_output_shape(shape))
         with override_attributes(layer, return_sequences=True, return_state=False):

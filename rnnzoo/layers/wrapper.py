@@ -31,7 +31,7 @@ def is_recurrent_layer(layer: Any) -> bool:
         raise ValueError(f"{layer!r:.80} is a cell: use the layer rnnzoo.layers.RNN(cell)")
     keras_layers = (keras.layers.RNN, keras.layers.Bidirectional)
     if isinstance(layer, keras_layers) and not isinstance(layer, RNN):
-        raise ValueError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers; use the one of that name there")
+        raise ValueError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers: use the layer of that name there")
     return isinstance(layer, (RNN, RecurrentWrapper))
 
 
@@ -116,7 +116,7 @@ class RecurrentWrapper(CheckedInputs, SignatureConfig, keras.layers.Layer):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def select_last_output(self, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-        """Selects the values of a sequence `[batch, time, size]`, of the size of the outputs, at the last output."""
+        """Returns the values of `sequence`, shaped as the outputs, at the time step of the last output."""
         return select_last_output(self.recurrent_layers[-1], sequence, mask)
 
     def cast_output(self, output: tf.Tensor) -> tf.Tensor:
@@ -147,7 +147,7 @@ def get_state_sizes(layer: Any) -> list[int]:
 
 
 def select_last_output(layer: Any, sequence: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Selects the values of a sequence, of the size of a layer's outputs, at the layer's last output."""
+    """Returns the values of `sequence`, shaped as the outputs of `layer`, at the time step of its last output."""
     return (
         layer.select_last_output(sequence, mask) if isinstance(layer, RecurrentWrapper) else select_last(sequence, mask)
     )

@@ -13,22 +13,22 @@ from rnnzoo.serialization import parameters
 from rnnzoo.spec import TaskSpec
 
 Fields = list[tuple[str, Any, Any]]
-DEPTH = "Pascanu, Gulcehre, Cho & Bengio (2013), arXiv 1312.6026."
+PAPER = "Pascanu, Gulcehre, Cho & Bengio (2013), arXiv 1312.6026."
 MODELS_OF_ANY_CELL: dict[str, tuple[str, dict[str, Any]]] = {
     "stacked": (
-        f"Stacked RNN: each recurrent layer reads the hidden states of the layer below.\n\n{DEPTH}",
+        f"Stacked RNN: each recurrent layer reads the hidden states of the layer below.\n\n{PAPER}",
         {"layers": 2},
     ),
     "deep-input": (
-        f"Deep input-to-hidden RNN: hidden layers between the input and the hidden state.\n\n{DEPTH}",
+        f"Deep input-to-hidden RNN: hidden layers between the input and the hidden state.\n\n{PAPER}",
         {"input_depth": 2},
     ),
     "deep-transition": (
-        f"Deep transition RNN: layers between two hidden states (DT-RNN; with a shortcut DT(S)-RNN).\n\n{DEPTH}",
+        f"Deep transition RNN: layers between two hidden states (DT-RNN; with a shortcut DT(S)-RNN).\n\n{PAPER}",
         {"transition_depth": 2},
     ),
     "deep-output": (
-        f"Deep output RNN: hidden layers between the hidden state and the output (DO-RNN).\n\n{DEPTH}",
+        f"Deep output RNN: hidden layers between the hidden state and the output (DO-RNN).\n\n{PAPER}",
         {"output_depth": 2},
     ),
     "bidirectional": (
@@ -41,7 +41,7 @@ MERGE = option("concat", "how the outputs of both directions are merged", choice
 
 
 def any_cell_options(name: str, fields: Fields) -> type:
-    """Creates options: `fields`, those of every recurrent model, and those of every cell, which are None by default."""
+    """Creates an options class: `fields`, the options of recurrent models, and those of every cell, by default None."""
     options: dict[str, Any] = {}
     for cell in CELLS:
         for key, kind, own in cell_options(CELLS[cell]):
@@ -61,14 +61,14 @@ def check_cell_options(options: Any, fields: Fields) -> None:
             raise UserError(f"cell '{options.cell}' has no option '{key}'; its options are: {', '.join(own) or 'none'}")
 
 
-def register_any_cell(name: str, text: str, fields: Fields, make: Callable[[TaskSpec, Any], Any]) -> None:
-    """Registers a model of any cell, `make(spec, options)`; its options grow with the registered cells."""
+def register_any_cell(name: str, doc: str, fields: Fields, create: Callable[[TaskSpec, Any], Any]) -> None:
+    """Registers a model of any cell, made by `create(spec, options)`; it has the options of all registered cells."""
 
     def build(spec: TaskSpec, options: Any) -> Any:
         check_cell_options(options, fields)
-        return make(spec, options)
+        return create(spec, options)
 
-    build.__doc__ = text
+    build.__doc__ = doc
     MODELS.register(name)(build)
 
     def update_options(cell_name: str, cell_class: type[Cell]) -> None:
@@ -78,7 +78,7 @@ def register_any_cell(name: str, text: str, fields: Fields, make: Callable[[Task
 
 
 def _fields(defaults: dict[str, Any]) -> Fields:
-    """The option `cell`, and the common options with another default."""
+    """Returns the option `cell`, and the common options whose defaults differ."""
     fields: Fields = [("cell", str, option("elman" if "merge_mode" not in defaults else "lstm", "name of the cell"))]
     for field in RecurrentOptions.__dataclass_fields__.values():
         if field.name in defaults:
@@ -88,10 +88,10 @@ def _fields(defaults: dict[str, Any]) -> Fields:
 
 
 def _register(name: str, text: str, defaults: dict[str, Any]) -> None:
-    def make(spec: TaskSpec, options: Any) -> Network:
+    def create(spec: TaskSpec, options: Any) -> Network:
         return build_network(name, options.cell, spec, options, getattr(options, "merge_mode", ""))
 
-    register_any_cell(name, text, _fields(defaults), make)
+    register_any_cell(name, text, _fields(defaults), create)
 
 
 for _name, (_text, _defaults) in MODELS_OF_ANY_CELL.items():

@@ -39,13 +39,13 @@ class ZooModel(keras.Model):
         return self.run(inputs, None, mask=mask, training=training)[0]
 
     def weights_by_path(self) -> dict[str, Any]:
-        """Returns the weights by their path in the model, `{path: variable}`, independent of other models in the
-        process.
+        """Returns the weights by their path in the model, `{path: variable}`.
 
-        The paths are those of `variable.path`, but with the numbers of equal names counted within a layer.
+        The paths are those of `variable.path`, but with the numbers of equal names counted within a layer, so that
+        they do not depend on other models in the process.
         """
         names: dict[str, dict[str, str]] = {}
-        found = {}
+        weights = {}
         for variable in self.weights:
             path = ""
             for part in variable.path.split("/"):
@@ -54,10 +54,10 @@ class ZooModel(keras.Model):
                     number = sum(re.sub(r"_\d+$", "", other) == base for other in known)
                     known[part] = f"{base}_{number}" if number else base
                 path = f"{path}/{known[part]}" if path else known[part]
-            found[path] = variable
-        if len(found) != len(self.weights):
+            weights[path] = variable
+        if len(weights) != len(self.weights):
             raise RuntimeError(f"two weights of {self.name} have the same path")
-        return found
+        return weights
 
     def get_config(self) -> dict[str, Any]:
         name, options = self._recipe
@@ -92,7 +92,7 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def create_model(name: str, spec: TaskSpec, **options: Any) -> keras.Model:
-    """Creates the model of a name for a task.
+    """Creates a registered model for a task.
 
     Args:
         name: a registered name, see `list_models`.

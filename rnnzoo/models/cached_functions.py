@@ -1,4 +1,4 @@
-"""Eager calls that run as traced graphs."""
+"""Cache of traced functions for eager calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class CachedFunctions:
-    """Runs functions that are called eagerly as graphs, each traced once for its key."""
+    """Runs eagerly called functions as graphs, each traced once for its key."""
 
     def __init__(self) -> None:
         self._traced: dict[tuple, Any] = {}

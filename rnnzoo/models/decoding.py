@@ -44,21 +44,21 @@ def decode_sampled(
         Ids `[batch, max_length]`, padded after EOS, and scores `[batch]`, which are those at temperature 1.
     """
 
-    def choose(logits: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
+    def select_token(logits: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
         uniform = tf.random.stateless_uniform([batch], tf.stack([seed, t]))
         return sample_token(logits, uniform, temperature, top_k, top_p, NEVER_GENERATED)
 
-    return decode(step, state, batch, max_length, choose)
+    return decode(step, state, batch, max_length, select_token)
 
 
 def decode(
-    step: Step, state: list, batch: Any, max_length: Any, choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    step: Step, state: list, batch: Any, max_length: Any, select_token: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Generates the tokens that `choose(logits [batch, symbols], t)` returns, until all sequences have ended."""
+    """Generates the tokens that `select_token(logits [batch, symbols], t)` returns, until all sequences have ended."""
 
     def body(t: Any, last: Any, state: list, ended: Any, scores: Any, output: Any) -> tuple:
         logits, state = step(last, state)
-        token = tf.where(ended, PAD, choose(logits, t))
+        token = tf.where(ended, PAD, select_token(logits, t))
         log_probability = tf.gather(tf.nn.log_softmax(logits), token, batch_dims=1)
         scores += tf.where(ended, tf.zeros_like(log_probability), log_probability)
         visible = tf.where(token == EOS, PAD, token)
@@ -164,7 +164,7 @@ def mix_samples(step: Step, state: list, previous: tf.Tensor, replace: tf.Tensor
     def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
         logits, state = step(mixed[t], state)
         uniform = tf.random.stateless_uniform(tf.shape(previous)[:1], seed + tf.stack([t, 0]))
-        sampled = sample_token(logits, uniform, never=NEVER_GENERATED)
+        sampled = sample_token(logits, uniform, forbidden=NEVER_GENERATED)
         token = tf.where(replace[:, t + 1], sampled, columns[t + 1])
         return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], token[None])
 

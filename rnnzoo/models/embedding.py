@@ -21,8 +21,8 @@ def make_embedding(spec: TaskSpec, size: int, char_units: int) -> keras.layers.L
 
 
 def make_table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
-    # with Keras's small default values the first layer learns nothing for hundreds of steps
     """Creates an embedding table with values of unit variance."""
+    # with Keras's small default values the first layer learns nothing for hundreds of steps
     return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
 
 
@@ -80,8 +80,8 @@ class SpelledEmbedding(keras.layers.Layer):
         self.reader.build((None, None, self.characters.output_dim))
 
     def call(self, ids: Any) -> Any:
-        word, letters = self.words(ids[..., 0]), ids[..., 1:]
-        rows = tf.reshape(letters, [-1, letters.shape[-1]])
-        read = self.reader(self.characters(rows), mask=rows != PAD)
-        read = tf.reshape(read, tf.concat([tf.shape(word)[:-1], [read.shape[-1]]], 0))
-        return tf.concat([word, tf.ensure_shape(read, [*word.shape[:-1], read.shape[-1]])], -1)
+        word, chars = self.words(ids[..., 0]), ids[..., 1:]
+        rows = tf.reshape(chars, [-1, chars.shape[-1]])
+        spelling = self.reader(self.characters(rows), mask=rows != PAD)
+        spelling = tf.reshape(spelling, tf.concat([tf.shape(word)[:-1], [spelling.shape[-1]]], 0))
+        return tf.concat([word, tf.ensure_shape(spelling, [*word.shape[:-1], spelling.shape[-1]])], -1)

@@ -156,13 +156,13 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         return self._compute_outputs(hidden, False), state
 
     def _embed_sequence(self, previous: Any, constants: dict[str, Any], training: Any = False) -> tf.Tensor:
-        """The inputs of all decoder steps, `[batch, time, size]`."""
+        """Returns the inputs of all decoder steps, `[batch, time, size]`."""
         if self.context is not None:
             constants = {"context": constants["context"][:, None]}
         return self._embed_step(previous, constants, training)
 
     def _embed_step(self, previous: Any, constants: dict[str, Any], training: Any = False) -> tf.Tensor:
-        """The inputs of one decoder step: the embedded previous token, and the context if every step has it."""
+        """Returns the inputs of one decoder step: the embedded previous token, and the context if every step has it."""
         inputs = previous if self.target_embedding is None else embed(self.target_embedding, previous)
         inputs = self._apply_dropout(self._cast(inputs), training)
         if self.context is None:
@@ -182,8 +182,8 @@ class EncoderDecoder(GenerationMixin, ZooModel):
     def _schedule_sampling(self, source: tf.Tensor, previous: tf.Tensor) -> tf.Tensor:
         """Replaces input tokens of the decoder by sampled ones with a probability that rises in training.
 
-        Tokens are sampled step by step in a loop of their own, without dropout and without gradient; training then runs
-        over them as over any others.
+        Tokens are sampled step by step in a loop of their own, without dropout and without gradient; training then uses
+        them like any other tokens.
         """
         self.trained.assign_add(1)
         progress = tf.minimum(1.0, tf.cast(self.trained, tf.float32) / max(1, self.sampling_steps))

@@ -87,7 +87,7 @@ class GenerationMixin:
         return self.decoder.attention_weights(self._embed_sequence(previous, constants), constants["memory"], state)
 
     def generate_vectors(self, source: Any, length: Any = None) -> tf.Tensor:
-        """Generates the output vectors of a task of vectors, `[batch, length, size]`."""
+        """Generates output vectors `[batch, length, size]`, for a task whose outputs are vectors."""
         previous = tf.zeros([tf.shape(source)[0], self._max_length(length), 0])
         return self((source, previous))  # type: ignore[operator]
 

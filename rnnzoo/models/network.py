@@ -75,8 +75,7 @@ class Network(ZooModel):
         return self.core.causal
 
     def step(self, inputs: Any, state: Any) -> tuple[Any, list]:
-        """Runs one step of a stream: `inputs [batch]` (ids) or `[batch, features]`, and states, to `(outputs,
-        new_states)`.
+        """Runs one step of a stream, for ids `[batch]` or features `[batch, features]`: `(outputs, new_states)`.
 
         Raises:
             UserError: the model is not causal.

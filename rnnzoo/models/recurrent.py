@@ -77,8 +77,8 @@ def cell_options(cell_class: type[Cell]) -> list[tuple[str, Any, Any]]:
 
 def _help(cell_class: type, name: str) -> str:
     for cls in cell_class.__mro__:
-        if found := re.search(rf"^ *{name}: (.*)$", inspect.getdoc(cls) or "", re.MULTILINE):
-            return found[1].rstrip(".;")
+        if match := re.search(rf"^ *{name}: (.*)$", inspect.getdoc(cls) or "", re.MULTILINE):
+            return match[1].rstrip(".;")
     return name
 
 
@@ -91,9 +91,9 @@ def make_cell_factory(name: str, cell_name: str, options: Any) -> Callable[[], A
     """Returns a function that creates a cell from options; an option of None means the cell's own default."""
     cell_class = CELLS[cell_name]
     check_activation(options.activation)
-    given = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
+    values = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
     defaults = {key: parameter.default for key, parameter in parameters(cell_class).items()}
-    arguments = {key: defaults[key] if value is None else value for key, value in given.items()}
+    arguments = {key: defaults[key] if value is None else value for key, value in values.items()}
     if options.hidden_units and options.input_depth == options.output_depth == 1:
         raise UserError("--hidden_units needs hidden layers: give --input_depth or --output_depth too")
 
@@ -116,7 +116,7 @@ def check_activation(name: str | None) -> None:
 
 
 @contextlib.contextmanager
-def name_model(name: str) -> Iterator[None]:
+def name_model_in_errors(name: str) -> Iterator[None]:
     """Context in which a `ValueError` of a layer becomes a `UserError` that names the model."""
     try:
         yield
@@ -128,7 +128,7 @@ def name_model(name: str) -> Iterator[None]:
 
 def build_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
     """Builds the model `name`, unidirectional or (with a merge mode) bidirectional."""
-    with name_model(name):
+    with name_model_in_errors(name):
         core = build_core(make_cell_factory(name, cell_name, options), options, merge_mode)
     embedding = make_embedding(spec, options.embedding, options.char_units)
     return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.output_dropout)

@@ -110,7 +110,7 @@ def _make_composition(spec: TaskSpec, options: RecursiveOptions) -> Composition:
         raise UserError(f"--embedding must equal --units with {flag}; or leave it out")
     if spec.inner_tokens and not cls.uses_inner_inputs:
         raise UserError(
-            f"{flag} reads tokens at the leaves alone, and this task has tokens at inner nodes; the tree LSTMs and "
+            f"{flag} reads tokens only at the leaves, and this task has tokens at inner nodes; the tree LSTMs and "
             "tree-gru read them"
         )
     children = f"{spec.arity} children" if spec.arity else "any number of children"

@@ -16,7 +16,7 @@ def sample_token(
     temperature: Any = 1.0,
     top_k: Any = 0,
     top_p: Any = 1.0,
-    never: tuple[int, ...] = (0, 1, 2),
+    forbidden: tuple[int, ...] = (0, 1, 2),
 ) -> tf.Tensor:
     """Samples a token `[batch]` from logits `[batch, symbols]`; at temperature 0 the most probable one.
 
@@ -26,14 +26,14 @@ def sample_token(
         temperature: divisor of the logits; one value or one for each row, as the following arguments.
         top_k: sample from the `top_k` most probable tokens; 0: all.
         top_p: sample from the fewest most probable tokens whose probabilities sum to `top_p`.
-        never: ids that are not generated.
+        forbidden: ids that are never generated.
     """
     symbols = logits.shape[-1]
     temperature, top_k, top_p = (
         tf.reshape(tf.cast(value, dtype), [-1, 1])
         for value, dtype in ((temperature, logits.dtype), (top_k, tf.int32), (top_p, logits.dtype))
     )
-    ordered, index = tf.math.top_k(logits + forbidden_mask(symbols, never), symbols)  # the most probable first
+    ordered, index = tf.math.top_k(logits + forbidden_mask(symbols, forbidden), symbols)  # the most probable first
     p = tf.nn.softmax(ordered / tf.maximum(temperature, 1e-6))
     rank = tf.range(symbols)
     kept = (top_k <= 0) | (rank < top_k)
@@ -46,6 +46,6 @@ def sample_token(
     return tf.gather(index, chosen, batch_dims=1)
 
 
-def forbidden_mask(symbols: int, never: tuple[int, ...] = NEVER_GENERATED) -> tf.Tensor:
+def forbidden_mask(symbols: int, forbidden: tuple[int, ...] = NEVER_GENERATED) -> tf.Tensor:
     """Returns -inf for tokens that are never generated, 0 for others."""
-    return tf.constant([-math.inf if i in never else 0.0 for i in range(symbols)])
+    return tf.constant([-math.inf if i in forbidden else 0.0 for i in range(symbols)])

@@ -9,7 +9,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN, Decoder
 from rnnzoo.models.any_cell import Fields, register_any_cell
 from rnnzoo.models.encoder_decoder import EncoderDecoder
-from rnnzoo.models.recurrent import build_core, make_cell_factory, name_model
+from rnnzoo.models.recurrent import build_core, make_cell_factory, name_model_in_errors
 from rnnzoo.spec import TaskSpec
 
 SCORES = ("none", "dot", "general", "additive")
@@ -63,7 +63,7 @@ def _build_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
     decoder_options = dataclasses.replace(
         options, units=options.decoder_units or options.units, layers=options.decoder_layers or options.layers
     )
-    with name_model("seq2seq"):
+    with name_model_in_errors("seq2seq"):
         merge = "concat" if options.bidirectional_encoder else ""
         make_encoder = make_cell_factory("seq2seq", options.cell, options)
         encoder = build_core(make_encoder, options, merge, go_backwards=options.reverse_source, return_sequences=True)
@@ -91,12 +91,12 @@ def _make_decoder(options: Any, memory_size: int) -> Decoder:
 
 
 def _memory_size(encoder: Any, options: Any) -> int:
-    """The number of features of the encoder outputs."""
+    """Returns the number of features of the encoder outputs."""
     return encoder.compute_output_shape((None, None, options.embedding))[-1]
 
 
 def _build_decoder(spec: TaskSpec, options: Any) -> EncoderDecoder:
-    with name_model("decoder"):
+    with name_model_in_errors("decoder"):
         decoder = Decoder(build_core(make_cell_factory("decoder", options.cell, options), options), name="decoder")
         return _build_model("decoder", None, decoder, spec, options, options.units)
 

@@ -27,8 +27,8 @@ def load() -> Catalogue:
     if "rnnzoo.api" in sys.modules:  # everything is imported already, and more may be registered
         return build_catalogue()
     try:
-        written = FILE.stat().st_mtime + CHECKOUT_SECONDS
-        if all(path.stat().st_mtime <= written for path in PACKAGE.rglob("*.py")):
+        latest = FILE.stat().st_mtime + CHECKOUT_SECONDS
+        if all(path.stat().st_mtime <= latest for path in PACKAGE.rglob("*.py")):
             return json.loads(FILE.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         pass  # the file is missing or damaged
@@ -41,10 +41,10 @@ def build_catalogue() -> Catalogue:
     from rnnzoo.api import CELLS, MODELS, TASKS
     from rnnzoo.run.settings import RunOptions
 
-    def entries(found: registry.Registry) -> dict[str, Any]:
-        return {name: {"summary": _summary(found[name])} for name in found}
+    def summarize(members: registry.Registry) -> dict[str, Any]:
+        return {name: {"summary": _summary(members[name])} for name in members}
 
-    models, tasks, cells = map(entries, (MODELS, TASKS, CELLS))
+    models, tasks, cells = map(summarize, (MODELS, TASKS, CELLS))
     for name, entry in models.items():
         entry["options"] = _options(config.options_class(MODELS[name]))
     for name, entry in tasks.items():
@@ -54,7 +54,7 @@ def build_catalogue() -> Catalogue:
     return {"models": models, "tasks": tasks, "cells": cells, **general}
 
 
-def write() -> None:
+def write_catalogue() -> None:
     """Writes the catalogue to its file."""
     FILE.write_text(json.dumps(build_catalogue(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -112,5 +112,5 @@ def _group(title: str, options: list[dict[str, Any]], defaults: dict[str, Any]) 
 
 
 if __name__ == "__main__":
-    write()
+    write_catalogue()
     sys.exit()

@@ -10,7 +10,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.run import catalogue
 from rnnzoo.utils import command_line, startup
 
-USAGE = """x
+USAGE = """Trains a recurrent network, evaluates it, and exports it as a SavedModel.
 
   python train.py                                     an LSTM on the Python standard library's source
   python train.py --model=elman --data=book.txt       another model, on your own text
@@ -28,42 +28,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: list[str], verbose: bool) -> int:
-    with startup.suppress_notices(not verbose):
-        found = catalogue.load()
-    given, switches, rest = parse(argv, found)
+    with startup.suppress_import_messages(not verbose):
+        entries = catalogue.load()
+    options, switches, rest = parse(argv, entries)
     if rest:
         raise UserError(f"there is no argument '{rest[0]}'; options have the form --name=value")
     if "help" in switches:
-        print(usage(found, **{name: given[name] for name in ("model", "task") if name in given}))
+        print(usage(entries, **{name: options[name] for name in ("model", "task") if name in options}))
     elif "list" in switches:
-        print("\n".join(catalogue.list_lines(found)))
+        print("\n".join(catalogue.list_lines(entries)))
     else:
-        return train(given, verbose)
+        return train(options, verbose)
     return 0
 
 
-def parse(argv: Sequence[str], found: catalogue.Catalogue | None = None) -> tuple[dict[str, Any], set[str], list[str]]:
+def parse(
+    argv: Sequence[str], entries: catalogue.Catalogue | None = None
+) -> tuple[dict[str, Any], set[str], list[str]]:
     """Parses a command line into options, switches and other arguments. Raises `flags.Error`."""
-    return command_line.parse(argv, catalogue.flags_of(found or catalogue.load()), SWITCHES)
+    return command_line.parse(argv, catalogue.flags_of(entries or catalogue.load()), SWITCHES)
 
 
-def usage(found: catalogue.Catalogue, model: str | None = None, task: str | None = None) -> str:
+def usage(entries: catalogue.Catalogue, model: str | None = None, task: str | None = None) -> str:
     """Returns the text of `--help`: the options of one model and one task in groups, with their defaults."""
-    defaults = {option["name"]: option["default"] for option in found["run"]}
+    defaults = {option["name"]: option["default"] for option in entries["run"]}
     model, task = model or defaults["model"], task or defaults["task"]
-    return "\n".join([USAGE, *catalogue.help_lines(found, model, task)])
+    return "\n".join([USAGE, *catalogue.help_lines(entries, model, task)])
 
 
-def train(given: dict[str, Any], verbose: bool = False) -> int:
-    """Trains as the options say and returns the exit status; TensorFlow's notices are shown if `verbose`."""
-    with startup.suppress_notices(not verbose):
+def train(options: dict[str, Any], verbose: bool = False) -> int:
+    """Trains a model with these options and returns the exit status; shows TensorFlow's notices if `verbose`."""
+    with startup.suppress_import_messages(not verbose):
         from rnnzoo import api  # noqa: F401  (registers everything)
         from rnnzoo.run.console import ConsoleLogger
         from rnnzoo.run.settings import make_settings
         from rnnzoo.run.stages import execute
         from rnnzoo.training import Interrupted
 
-    settings = make_settings(given)
+    settings = make_settings(options)
     with StopSignal() as stop:
         try:
             execute(settings, ConsoleLogger(settings.run.verbosity), stop)
@@ -79,21 +81,21 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.signal = 0
-        self._before: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def __call__(self) -> bool:
         return bool(self.signal)
 
     def __enter__(self) -> "StopSignal":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in self.signals}
+            self._previous_handlers = {number: signal.signal(number, self._request_stop) for number in self.signals}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: Any) -> None:
+    def _request_stop(self, number: int, frame: Any) -> None:
         if self.signal:
             raise KeyboardInterrupt
         self.signal = number

@@ -111,7 +111,7 @@ class ConsoleLogger(Logger):
 
 
 def format_table(header: list[str], rows: Iterable[list]) -> list[str]:
-    """Formats lines of aligned columns; numbers to four decimals, None as blank."""
+    """Formats a table as lines of aligned columns, with numbers to four decimals and None as blank."""
     texts = [header] + [[_format(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in texts) for i in range(len(header))]
     return [

@@ -7,7 +7,7 @@ from typing import Any
 from rnnzoo.config import check_text
 from rnnzoo.data.file_recorder import describe_changes
 from rnnzoo.errors import UserError
-from rnnzoo.export.folders import read_export_config, refuse_export, refuse_non_empty, sweep_leftovers
+from rnnzoo.export.folders import check_export_path, read_export_config, refuse_non_empty, sweep_leftovers
 from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
 from rnnzoo.run.settings import REMOVED, RunSettings, changed_options
 from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
@@ -65,7 +65,7 @@ class RunDirectory:
         self.release()
 
     def check_data(self, data: dict[str, Any], files: list[Path]) -> str:
-        """Checks the data against those of the resumed run; returns a warning if they are not known.
+        """Checks the data against those of the resumed run; returns a warning if the run did not record them.
 
         Raises:
             UserError: the data changed, or lie in a folder that this run writes to.
@@ -76,19 +76,19 @@ class RunDirectory:
                     raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
         before = self._recorded.get("data")
         if before is None:
-            known = "warning: the run does not record its data: they are assumed to be the same"
-            return known if self._recorded else ""
+            warning = "warning: the run does not record its data: they are assumed to be the same"
+            return warning if self._recorded else ""
         check_schema(before, DATA, f"{self.run_dir / 'config.json'}: data")
         changed = describe_changes(before, data)
         if changed and not self.run.allow_changed_data:
             raise UserError(
                 f"--resume: the data changed since {self.run_dir} began: {changed}; start a new run, or give "
-                "--allow_changed_data to go on with what is there now"
+                "--allow_changed_data to continue with the current data"
             )
         if before["vocabulary"] != data["vocabulary"]:
             raise UserError(
                 f"--resume: the data changed since {self.run_dir} began, and with them the vocabulary, which the "
-                "weights are made for: start a new run"
+                "weights depend on; start a new run"
             )
         return ""
 
@@ -118,7 +118,7 @@ class RunDirectory:
                 f"--resume: {self.export_dir} holds something that this run did not write; name another folder with "
                 "--export_dir, or add --overwrite to replace it"
             )
-        refuse_export(self.export_dir, self.run.overwrite)
+        check_export_path(self.export_dir, self.run.overwrite)
 
     def release(self) -> None:
         """Releases the locks, and removes the folder of the export if it is empty."""
@@ -147,7 +147,7 @@ class RunDirectory:
                     f"--resume: {self.run_dir} has {name}={was}, which is no longer an option; start a new run"
                 )
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
-                raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give what it was")
+                raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give the old value")
         for name in ("export_dir", "run_dir"):
             check_text(f"{path}: {name}", self._recorded.get(name, ""))
         if not self._is_copy():
@@ -156,7 +156,7 @@ class RunDirectory:
             self.export_dir, self._named = Path(self._recorded["export_dir"]), True
 
     def _is_copy(self) -> bool:
-        """Whether the run is a copy of one that still exists, so that the recorded export is not its own."""
+        """Returns whether the run is a copy of a run that still exists, to which the recorded export then belongs."""
         first = Path(self._recorded.get("run_dir", self.run_dir))
         if first.resolve() == self.run_dir.resolve() or not (first / "config.json").is_file():
             return False
@@ -166,7 +166,7 @@ class RunDirectory:
             return False
 
     def _is_own(self, folder: Path) -> bool:
-        """Whether a folder is an export that this run wrote."""
+        """Returns whether a folder is an export that this run wrote."""
         return self.run.resume and read_export_config(folder).get("run_id") == self.run_id
 
     def _check_nesting(self) -> None:
@@ -184,8 +184,8 @@ class RunDirectory:
         return path
 
     def _lock(self, folder: Path, existing_only: bool = False) -> None:
-        held = {lock.folder.resolve() for lock in self._locks}
-        if folder.resolve() in held or (existing_only and not (folder / LOCK).exists()):
+        locked = {lock.folder.resolve() for lock in self._locks}
+        if folder.resolve() in locked or (existing_only and not (folder / LOCK).exists()):
             return
         lock = FolderLock(folder)
         lock.acquire()

@@ -9,7 +9,7 @@ RUN_FILES = ("config.json", "log.jsonl", "result.json", "model.keras", "curve.pn
 
 
 def make_folder(folder: Path, named: bool) -> Path:
-    """Creates a folder; a named one may exist. Otherwise creates the first of NAME, NAME-2, ... that does not exist.
+    """Creates a folder: `folder`, which may exist, if `named`, else the first of NAME, NAME-2, ... that does not exist.
 
     Raises:
         UserError: a file, or a broken link, is in its place or above it.
@@ -31,15 +31,15 @@ def make_folder(folder: Path, named: bool) -> Path:
 
 
 def find_newest_run(root: Path, name: str) -> Path:
-    """Returns the run of a name with the highest number. Raises `UserError` if there is none."""
-    found = {
+    """Returns the run with this name and the highest number. Raises `UserError` if there is none."""
+    runs = {
         int(m[1] or 1): p
         for p in root.glob(f"{name}*")
         if (m := re.fullmatch(rf"{re.escape(name)}(?:-(\d+))?", p.name))
     }
-    if not found:
+    if not runs:
         raise UserError(f"--resume: there is no run {root / name}; name one with --run_dir")
-    return found[max(found)]
+    return runs[max(runs)]
 
 
 def clear_run(run_dir: Path) -> None:

@@ -34,7 +34,7 @@ def draw_loss_curve(run_dir: Path) -> Path | None:
 
 
 def _plottable(loss: float) -> float:
-    """Returns a loss, or NaN (a gap in the curve) for one beyond any axis."""
+    """Returns a loss, or NaN (a gap in the curve) if it is too large to plot."""
     return loss if abs(loss) < MAX_LOSS else float("nan")
 
 
@@ -58,11 +58,11 @@ def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path |
     path = run_dir / "forecast.png"
     with figures.figure_file(path, figsize=(9, 1 + 2.5 * count)) as figure:
         for i, axes in enumerate(np.ravel(figure.subplots(count, sharex=True))):
-            now = np.arange(len(truth))
+            steps = np.arange(len(truth))
             scaled = [values[:, i] * deviation[i] + mean[i] for values in (window, truth, forecasts)]
             axes.plot(np.arange(-len(window), 0), scaled[0], color="0.6", label="window of the first forecast")
-            axes.plot(now, scaled[1], "k-", label="true values")
-            axes.plot(now, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
+            axes.plot(steps, scaled[1], "k-", label="true values")
+            axes.plot(steps, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
             axes.set(ylabel=figures.label_text(spec.labels[i]))
             axes.grid(alpha=0.3)
         axes.set(xlabel="steps since the beginning of the test")

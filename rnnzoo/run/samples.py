@@ -30,23 +30,25 @@ def sample_outputs(export_dir: Path, model: Any, task: Task) -> str | None:
         return None
     batch = next(iter(task.evaluation("test")))
     rows = zip(batch.inputs[0][:NUM_EXAMPLES], np.asarray(model.greedy(batch.inputs[0][:NUM_EXAMPLES])[0]), strict=True)
-    between = ["" if level == "char" else " " for level in (task.spec.source_level, task.spec.level)]
+    separators = ["" if level == "char" else " " for level in (task.spec.source_level, task.spec.level)]
     pairs = ([[s[i] for i in row if i != PAD] for s, row in _sides(task.spec, *pair)] for pair in rows)
-    return "\n".join(f"{between[0].join(source)}  ->  {between[1].join(text)}" for source, text in pairs if source)
+    return "\n".join(
+        f"{separators[0].join(source)}  ->  {separators[1].join(text)}" for source, text in pairs if source
+    )
 
 
 def sample_texts(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int = SAMPLE_LENGTH) -> list[str]:
     """Generates text from an exported language model, one sample for each prompt.
 
-    Of `NUM_TRIES` samples the one with most lines is returned; one that repeats a character, such as spaces, comes
-    last.
+    Returns the best of `NUM_TRIES` samples: the one with the most lines, among those that do not repeat a character
+    for long, such as a space.
     """
     generate = tf.saved_model.load(str(export_dir)).signatures["generate"]
     values = {"length": length, "temperature": TEMPERATURE, "top_k": 0}
     constants = {name: tf.constant([value]) for name, value in values.items()}
     rows = [prompt for prompt in prompts for _ in range(NUM_TRIES)]
-    found = generate(prompt=tf.constant(rows), seed=tf.range(1, len(rows) + 1), **constants)["text"].numpy()
-    texts = [_shorten(text.decode("utf-8", "replace"), spec) for text in found]
+    outputs = generate(prompt=tf.constant(rows), seed=tf.range(1, len(rows) + 1), **constants)["text"].numpy()
+    texts = [_shorten(text.decode("utf-8", "replace"), spec) for text in outputs]
     return [min(texts[i : i + NUM_TRIES], key=_rank) for i in range(0, len(texts), NUM_TRIES)]
 
 

@@ -1,4 +1,4 @@
-"""The settings of a run: every option in its final value."""
+"""The settings of a run: all options with their final values."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "ea
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """What to train, and where the files go."""
+    """Options of a run: model, task, folders and output."""
 
     model: str = option("lstm", "name of the model")
     task: str = option("char_lm", "name of the task")
@@ -36,7 +36,7 @@ class RunOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """Every option of a run, in its final value."""
+    """All options of a run, with their final values."""
 
     run: RunOptions
     model: Any

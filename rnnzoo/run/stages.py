@@ -10,7 +10,7 @@ import tensorflow as tf
 from rnnzoo import inspect
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.file_recorder import record_files
-from rnnzoo.errors import RunError, UserError, name_file
+from rnnzoo.errors import RunError, UserError, name_file_in_errors
 from rnnzoo.export import export_saved_model
 from rnnzoo.models.embedding import initialize_embedding
 from rnnzoo.registry import MODELS, TASKS
@@ -24,7 +24,7 @@ from rnnzoo.run.settings import RunSettings
 from rnnzoo.run.state import Run
 from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint
 from rnnzoo.utils.json_files import write_json
-from rnnzoo.utils.memory import check_run_fits, refuse_sizes
+from rnnzoo.utils.memory import check_run_fits, check_sizes_fit
 
 
 class RunLost(RunError):
@@ -32,7 +32,7 @@ class RunLost(RunError):
 
 
 def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """Runs all stages.
+    """Runs all stages of a training run.
 
     Args:
         settings: the settings of the run.
@@ -51,7 +51,7 @@ def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = la
     if settings.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(settings.training.seed)
-    refuse_sizes(settings.model, settings.task)
+    check_sizes_fit(settings.model, settings.task)
     with RunDirectory(settings) as directory:
         run = Run(settings, directory, LoggerList(logger), stop, started)
         try:
@@ -119,12 +119,12 @@ def evaluate(run: Run) -> None:
     draw_outputs(run.directory.run_dir, run.model, run.task)
     run.metrics = {split: run.session.trainer.evaluate(split) for split in SPLITS}
     path = run.directory.run_dir / "model.keras"
-    with name_file(path):
+    with name_file_in_errors(path):
         run.model.save(path)
 
 
 def inspect_model(run: Run) -> None:
-    """Writes what `python -m rnnzoo.inspect` writes, with `--inspect`."""
+    """Writes the reports of `python -m rnnzoo.inspect`, if `--inspect` is given."""
     if not run.settings.run.inspect:
         return
     run_dir = run.directory.run_dir

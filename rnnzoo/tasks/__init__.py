@@ -53,11 +53,11 @@ def list_tasks(pattern: str = "*") -> list[str]:
 
 
 def create_task(name: str, **options: Any) -> Task:
-    """Creates the task of a name.
+    """Creates a task by name.
 
     Args:
         name: a registered name, see `list_tasks`.
-        **options: options of the task, as its flags.
+        **options: options of the task, named like its flags.
 
     Raises:
         UserError: an unknown name or option, or bad data.

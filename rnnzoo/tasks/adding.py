@@ -17,7 +17,7 @@ MAX_ERROR = 0.04  # of a correct output, as in Hochreiter & Schmidhuber (1997)
 class AddingOptions:
     """Options of the task `adding`."""
 
-    seq_length: int = option(100, "length of the sequences (hs97: of the min_length)", minimum=10, size="time")
+    seq_length: int = option(100, "length of the sequences (hs97: of the shortest ones)", minimum=10, size="time")
     batch_size: int = option(50, "sequences in a batch", minimum=1, size="batch")
     variant: str = option("bai2018", "bai2018 (values in [0, 1]) or hs97", choices=("bai2018", "hs97"))
     eval_size: int = option(2560, "sequences in each held-out split", minimum=1, maximum=10_000_000)

@@ -8,7 +8,7 @@ from rnnzoo.config import option
 from rnnzoo.data import python_source
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.python_trees import extract_functions, parse_python
-from rnnzoo.data.trees import tree_example
+from rnnzoo.data.trees import tree_to_example
 from rnnzoo.data.vocabulary import build_vocabulary
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
@@ -45,7 +45,7 @@ class SyntaxTreeClassification(ClassificationTask):
     def __init__(self, options: SyntaxTreeOptions):
         if options.flat and options.nary:
             raise UserError("--flat makes sequences and --nary makes trees; give only one of them")
-        functions = python_source.sample_snippets(extract_functions)
+        functions = python_source.read_snippets(extract_functions)
         trees = {s: [(parse_python(text, options.nary), label) for text, label in functions[s]] for s in SPLITS}
         trees = {s: [(t, label) for t, label in trees[s] if len(t.tokens) <= options.max_length] for s in SPLITS}
         vocabulary = build_vocabulary(
@@ -64,7 +64,7 @@ class SyntaxTreeClassification(ClassificationTask):
             syntax="brackets" if options.flat else "python",
         )
         examples = {
-            s: [tree_example(t, vocabulary, np.int32(labels.index(label)), options.flat) for t, label in trees[s]]
+            s: [tree_to_example(t, vocabulary, np.int32(labels.index(name)), options.flat) for t, name in trees[s]]
             for s in SPLITS
         }
         super().__init__(options, examples, spec)

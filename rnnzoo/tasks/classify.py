@@ -50,12 +50,12 @@ class Classify(ClassificationTask):
         check_data_given(options, "text_column", "label_column")
         self.origin = options.data or "snippets of the Python standard library"
         texts = (
-            read_splits(options, lambda path: _read(path, options)) if options.data else python_source.sample_snippets()
+            read_splits(options, lambda path: _read(path, options)) if options.data else python_source.read_snippets()
         )
         split: Callable[[str], list[str]] = list if options.level == "char" else split_words_and_punctuation
         tokens = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
-        symbols = build_vocabulary(tokens["train"], options.vocabulary_size, options.min_count)
-        check_vocabulary(symbols, options.min_count)
+        vocabulary = build_vocabulary(tokens["train"], options.vocabulary_size, options.min_count)
+        check_vocabulary(vocabulary, options.min_count)
         labels = tuple(sorted({label for s in SPLITS for _, label in texts[s]}))
         if len(labels) < 2:
             raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to classify")
@@ -63,15 +63,15 @@ class Classify(ClassificationTask):
             labels,
             ("accuracy", "macro_f1"),
             inputs="tokens",
-            input_size=len(symbols),
-            vocabulary=symbols,
+            input_size=len(vocabulary),
+            vocabulary=vocabulary,
             level="char" if options.level == "char" else "token",
         )
         examples = {
             s: [
-                Example(encode(found, symbols), np.int32(labels.index(label)))
-                for found, (_, label) in zip(tokens[s], texts[s], strict=True)
-                if found
+                Example(encode(text_tokens, vocabulary), np.int32(labels.index(label)))
+                for text_tokens, (_, label) in zip(tokens[s], texts[s], strict=True)
+                if text_tokens
             ]
             for s in SPLITS
         }
@@ -83,13 +83,13 @@ class Classify(ClassificationTask):
 
 def _read(path: Path, options: ClassifyOptions) -> list[LabelledText]:
     rows = read_table(path, options.encoding)
-    given = {"text_column": options.text_column, "label_column": options.label_column}
-    text, label = (find_column(rows[0], name, flag, path) for flag, name in given.items())
-    headed = not all(map(is_column_number, given.values()))
-    if not headed and len(rows) > 2 and rows[0][label] not in {row[label] for row in rows[1:]}:
+    columns = {"text_column": options.text_column, "label_column": options.label_column}
+    text, label = (find_column(rows[0], name, flag, path) for flag, name in columns.items())
+    has_header = not all(map(is_column_number, columns.values()))
+    if not has_header and len(rows) > 2 and rows[0][label] not in {row[label] for row in rows[1:]}:
         raise UserError(f"{path}: the first line looks like a header; give the columns by their names")
-    found = [(row[text], row[label].strip()) for row in rows[1 if headed else 0 :]]
-    found = [(words, name) for words, name in found if words.strip() and name]
-    if not found:
+    texts = [(row[text], row[label].strip()) for row in rows[1 if has_header else 0 :]]
+    texts = [(words, name) for words, name in texts if words.strip() and name]
+    if not texts:
         raise UserError(f"{path} holds no text with a label")
-    return found
+    return texts

@@ -1,4 +1,4 @@
-"""The task `dates`: write dates in ISO 8601."""
+"""The task `dates`: convert English dates to ISO 8601."""
 
 import dataclasses
 import datetime
@@ -103,7 +103,7 @@ class Dates(SyntheticSeq2SeqTask):
 
 
 def _format_date(date: datetime.date, date_format: str) -> str:
-    """Formats a date in one of the formats."""
+    """Formats a date; `date_format` is one of `FORMATS`."""
     last = date.day % 10
     ending = "th" if last not in (1, 2, 3) or date.day in (11, 12, 13) else ("st", "nd", "rd")[last - 1]
     month, day = MONTHS[date.month - 1], DAYS[date.weekday()]

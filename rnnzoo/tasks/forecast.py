@@ -62,14 +62,14 @@ class Forecast(Task):
         names, series = (("x",), signals.mackey_glass(5000)[:, None]) if options.data is None else _read(options)
         self.names = names
         self.ranges = _split_ranges(len(series), options)
-        known = series[: self.ranges["train"][1] + options.horizon - 1]  # the training data
-        mean, deviation = signals.moments(known)
-        constant = known.min(0) == known.max(0)
+        train_series = series[: self.ranges["train"][1] + options.horizon - 1]
+        mean, deviation = signals.moments(train_series)
+        constant = train_series.min(0) == train_series.max(0)
         if constant.any():
-            flat = names[int(np.argmax(constant))]
-            raise UserError(f"--data: column '{flat}' is constant in the training data; leave it out with --columns")
+            column = names[int(np.argmax(constant))]
+            raise UserError(f"--data: column '{column}' is constant in the training data; leave it out with --columns")
         self.series = signals.standardize(series, mean, deviation, self.origin)
-        self.seasonal_period = options.seasonal_period or signals.find_seasonal_period(known[:, 0])
+        self.seasonal_period = options.seasonal_period or signals.find_seasonal_period(train_series[:, 0])
         scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
         self.spec = TaskSpec(
             inputs="features",
@@ -104,20 +104,20 @@ class Forecast(Task):
             yield self._window_batch(np.resize(part, rows))._replace(weights=weights)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """Returns the errors of repeating the last value, and the values of one seasonal period before."""
+        """Returns the errors of repeating the last value, and of repeating the values of the last seasonal period."""
         starts, horizon = self._starts("test"), self.options.horizon
         steps = starts[:, None] + np.arange(horizon)
         lags = self.seasonal_period * (1 + np.arange(horizon) // self.seasonal_period)
         seasonal = np.maximum(steps - lags, 0)
-        found = {}
+        baselines = {}
         for name, source in (
             ("last value", np.repeat(starts[:, None] - 1, horizon, 1)),
             (f"last season ({self.seasonal_period})", seasonal),
         ):
             error = self.series[source] - self.series[steps]
             mse, mae = float(np.mean(error**2)), float(np.mean(np.abs(error)))
-            found[name] = {"loss": mse, "mse": mse, "mae": mae}
-        return found
+            baselines[name] = {"loss": mse, "mse": mse, "mae": mae}
+        return baselines
 
     def summary(self) -> str:
         names = ", ".join(self.names[:5]) + (" ..." if len(self.names) > 5 else "")
@@ -125,7 +125,7 @@ class Forecast(Task):
         return f"{self.origin}: {len(self.series):,} steps of {names}; {horizon} forecast from {window}"
 
     def _starts(self, split: str) -> np.ndarray:
-        """The first forecast step of each window; of "train" the last ones, as many as for validation."""
+        """Returns the first forecast step of each window; for "train" only the last ones, as many as for validation."""
         first, last = self.ranges[split]
         if split == "train":
             first = max(first, last - (self.ranges["validation"][1] - self.ranges["validation"][0]))
@@ -156,40 +156,40 @@ def _split_ranges(length: int, options: ForecastOptions) -> dict[str, tuple[int,
 def _read(options: ForecastOptions) -> tuple[tuple[str, ...], np.ndarray]:
     path = check_file(options.data or "")
     rows = read_table(path, options.encoding)
-    headed = _is_header(rows)
-    header = rows[0] if headed else [str(i) for i in range(len(rows[0]))]
-    body = rows[1:] if headed else rows
+    has_header = _is_header(rows)
+    header = rows[0] if has_header else [str(i) for i in range(len(rows[0]))]
+    body = rows[1:] if has_header else rows
     if not body:
         raise UserError(f"{path} has a header but no rows")
     if options.columns:
-        chosen = [find_column(header, name.strip(), "columns", path) for name in options.columns.split(",")]
+        columns = [find_column(header, name.strip(), "columns", path) for name in options.columns.split(",")]
     else:
-        dated = sum(_number(row[0]) is None for row in body) > len(body) / 2
-        chosen = list(range(1 if dated else 0, len(header)))
-    if not chosen:
+        has_dates = sum(_parse_number(row[0]) is None for row in body) > len(body) / 2
+        columns = list(range(1 if has_dates else 0, len(header)))
+    if not columns:
         raise UserError(f"{path} has no numeric column")
-    values = np.empty((len(body), len(chosen)))
+    values = np.empty((len(body), len(columns)))
     for i, row in enumerate(body):
-        for j, at in enumerate(chosen):
-            number = _number(row[at])
+        for j, column in enumerate(columns):
+            number = _parse_number(row[column])
             if number is None:
                 raise UserError(
-                    f"{path}, row {i + 1 + headed}, column '{header[at]}': {row[at]!r} is not a number; "
-                    "fill in what is missing, or leave the column out with --columns"
+                    f"{path}, row {i + 1 + has_header}, column '{header[column]}': {row[column]!r} is not a number; "
+                    "fill in missing values, or leave the column out with --columns"
                 )
             values[i, j] = number
-    return tuple(header[at] for at in chosen), values
+    return tuple(header[column] for column in columns), values
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Whether the first row has column names: a word without digits comes first, or stands above a number."""
+    """Returns whether the first row is a header: it begins with a word without digits, or has a word above a number."""
     first, second = rows[0], rows[min(1, len(rows) - 1)]
-    words = [_number(cell) is None and cell.strip().lower() not in MISSING for cell in first]
+    words = [_parse_number(cell) is None and cell.strip().lower() not in MISSING for cell in first]
     named = words[0] and not any(c.isdigit() for c in first[0])
-    return named or any(word and _number(cell) is not None for word, cell in zip(words, second, strict=True))
+    return named or any(word and _parse_number(cell) is not None for word, cell in zip(words, second, strict=True))
 
 
-def _number(cell: str) -> float | None:
+def _parse_number(cell: str) -> float | None:
     try:
         value = float(cell)
     except ValueError:

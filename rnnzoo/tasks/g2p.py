@@ -55,10 +55,10 @@ class G2P(Seq2SeqTask):
             if name := getattr(options, FILE_OPTIONS[split]):
                 lexicons[split] = _read(check_file(name, FILE_OPTIONS[split]), options)
         lexicons = _split(lexicons, {"validation": options.validation_fraction, "test": options.test_fraction})
-        pairs = {"train": [pair for w, spoken in lexicons["train"].items() for pair in _make_pairs(w, spoken)]}
+        pairs = {"train": [pair for entry in lexicons["train"].items() for pair in _make_pairs(*entry)]}
         for split in SPLITS[1:]:
             pairs[split] = [
-                SequencePair(list(w), spoken[0], tuple(spoken[1:])) for w, spoken in lexicons[split].items()
+                SequencePair(list(word), first, tuple(others)) for word, (first, *others) in lexicons[split].items()
             ]
         vocabularies = [build_vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
         max_length = max(len(pair.target) for split in SPLITS for pair in pairs[split])
@@ -94,12 +94,12 @@ def _read(path: Path, options: G2POptions) -> Lexicon:
             continue
         word, *phonemes = line.split()
         word = re.sub(r"\(\d+\)$", "", word).lower()
-        said = phonemes if options.stress else [phoneme.rstrip("012") for phoneme in phonemes]
-        if not (word and said and all(said)):
+        pronunciation = phonemes if options.stress else [phoneme.rstrip("012") for phoneme in phonemes]
+        if not (word and pronunciation and all(pronunciation)):
             raise UserError(f"{path}, line {number}: expected a word and its phonemes, such as: hello HH AH0 L OW1")
-        if (options.data or re.fullmatch("[a-z][a-z']*", word)) and said not in lexicon[word]:
-            lexicon[word].append(said)
-    lexicon = {word: spoken for word, spoken in lexicon.items() if spoken}
+        if (options.data or re.fullmatch("[a-z][a-z']*", word)) and pronunciation not in lexicon[word]:
+            lexicon[word].append(pronunciation)
+    lexicon = {word: pronunciations for word, pronunciations in lexicon.items() if pronunciations}
     if not lexicon:
         raise UserError(f"{path} holds no word with phonemes")
     return lexicon

@@ -11,7 +11,7 @@ from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.files import check_file
 from rnnzoo.data.splits import FILE_OPTIONS, FileOptions, hold_out_splits
 from rnnzoo.data.tables import read_lines
-from rnnzoo.data.trees import Tree, parse_tree, tree_example
+from rnnzoo.data.trees import Tree, parse_tree, tree_to_example
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL_TOKENS
@@ -27,7 +27,7 @@ OPERATORS: dict[str, Callable[[list[int]], int]] = {
 END = "]"
 SYMBOLS = (*SPECIAL_TOKENS, *DIGITS, *OPERATORS, END)
 NESTING_PROBABILITY, NUM_ELEMENTS, MAX_DEPTH = 0.25, (2, 5), 19
-MAX_REJECTED = 10_000  # expressions in a row that are known already or too long
+MAX_REJECTED = 10_000  # samples in a row that are duplicates or too long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ListOps(ClassificationTask):
     training_defaults = {"steps": 3000, "learning_rate": 3e-3}
 
     def __init__(self, options: ListOpsOptions):
-        found = _read_all(options)
+        data = _read_all(options)
         spec = classification_spec(
             DIGITS,
             inputs="tokens" if options.flat else "tree",
@@ -67,7 +67,7 @@ class ListOps(ClassificationTask):
             arity=0 if options.flat else 2,
         )
         examples = {
-            s: [tree_example(tree, SYMBOLS, np.int32(result), options.flat) for tree, result in found[s].values()]
+            s: [tree_to_example(tree, SYMBOLS, np.int32(result), options.flat) for tree, result in data[s].values()]
             for s in SPLITS
         }
         super().__init__(options, examples, spec)
@@ -82,45 +82,47 @@ Expressions = dict[str, tuple[Tree, int]]  # by their text: tree and value
 
 def _read_all(options: ListOpsOptions) -> dict[str, Expressions]:
     """Reads or generates the expressions of each split; none is in two splits."""
-    found = {
+    expressions = {
         s: _read(check_file(path, name), options.encoding)
         for s, name in FILE_OPTIONS.items()
         if (path := getattr(options, name))
     }
     rng = np.random.default_rng(0)
-    if "train" in found:
-        listed = {s: list(part.items()) for s, part in found.items()}
+    if "train" in expressions:
+        listed = {s: list(part.items()) for s, part in expressions.items()}
         listed = hold_out_splits(listed, options.validation_fraction, options.test_fraction)
-        found = {s: dict(part) for s, part in listed.items()}
+        expressions = {s: dict(part) for s, part in listed.items()}
     known: set[str] = set()
-    for split in SPLITS[::-1]:  # the test first: its expressions are removed from the others
+    for split in SPLITS[::-1]:  # the test split first: its expressions are removed from the other splits
         size = options.train_size if split == "train" else options.eval_size
-        part = found[split] if split in found else generate(rng, size, options.max_length, known)
-        found[split] = {text: value for text, value in part.items() if text not in known}
+        part = (
+            expressions[split] if split in expressions else generate_expressions(rng, size, options.max_length, known)
+        )
+        expressions[split] = {text: value for text, value in part.items() if text not in known}
         known |= set(part)
-    return found
+    return expressions
 
 
-def generate(rng: np.random.Generator, size: int, max_length: int, known: set[str]) -> Expressions:
+def generate_expressions(rng: np.random.Generator, size: int, max_length: int, known: set[str]) -> Expressions:
     """Generates expressions that are not in `known`, of at most `max_length` symbols.
 
     Raises:
         UserError: there are too few different expressions of that length.
     """
-    found: Expressions = {}
+    expressions: Expressions = {}
     failed = 0
-    while len(found) < size:
+    while len(expressions) < size:
         text = _sample(rng, max_length)
-        if text and text not in known and text not in found:
+        if text and text not in known and text not in expressions:
             tree = parse_tree(text)
-            found[text] = tree, evaluate(tree)
+            expressions[text] = tree, evaluate_expression(tree)
             failed = 0
         elif (failed := failed + 1) > MAX_REJECTED:
             raise UserError(
-                f"--max_length={max_length} leaves too few different expressions: {len(found):,} of {size:,} were "
-                "found; give a larger --max_length, or a smaller --train_size and --eval_size"
+                f"--max_length={max_length} leaves too few different expressions: {len(expressions):,} of {size:,}; "
+                "give a larger --max_length, or a smaller --train_size and --eval_size"
             )
-    return found
+    return expressions
 
 
 def _sample(rng: np.random.Generator, max_length: int) -> str:
@@ -150,10 +152,10 @@ def _sample(rng: np.random.Generator, max_length: int) -> str:
         lists[-1].append(text)
 
 
-def evaluate(tree: Tree) -> int:
+def evaluate_expression(tree: Tree) -> int:
     """Evaluates an expression. Raises `UserError` if it is invalid."""
     lists: list[list] = []
-    last = None
+    result = None
     for token in filter(None, tree.tokens):
         if token in OPERATORS:
             lists.append([token])
@@ -161,20 +163,20 @@ def evaluate(tree: Tree) -> int:
         if token == END and lists and len(lists[-1]) > 1:
             operator, *values = lists.pop()
             token = str(OPERATORS[operator](values))
-        if token not in DIGITS or (last is not None and not lists):
+        if token not in DIGITS or (result is not None and not lists):
             raise UserError(f"'{token}' is out of place: a list is [OPERATOR, then digits or lists, then ]")
         if lists:
             lists[-1].append(int(token))
         else:
-            last = int(token)
-    if last is None or lists:
+            result = int(token)
+    if result is None or lists:
         raise UserError("a list is not closed by ]")
-    return last
+    return result
 
 
 def _read(path: Path, encoding: str) -> Expressions:
     """Reads a TSV file of results and expressions."""
-    found: Expressions = {}
+    expressions: Expressions = {}
     for number, line in read_lines(path, encoding):
         if not line.strip():
             continue
@@ -190,7 +192,7 @@ def _read(path: Path, encoding: str) -> Expressions:
             raise UserError(
                 f"{path}, line {number}: {unknown or 'a node with more than two children'} is not allowed in ListOps"
             )
-        found[" ".join(text.split())] = tree, int(result)
-    if not found:
+        expressions[" ".join(text.split())] = tree, int(result)
+    if not expressions:
         raise UserError(f"{path} holds no expression")
-    return found
+    return expressions

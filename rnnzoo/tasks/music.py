@@ -112,7 +112,7 @@ def _read_mat(path: Path) -> dict[str, list[np.ndarray]]:
     from scipy.io import loadmat
 
     stored = loadmat(str(path))
-    return {split: [_roll(roll) for roll in stored[key].ravel()] for split, key in KEYS.items()}
+    return {split: [_to_roll(roll) for roll in stored[key].ravel()] for split, key in KEYS.items()}
 
 
 def _read_npz(path: Path) -> dict[str, list[np.ndarray]]:
@@ -126,11 +126,11 @@ def _read_npz(path: Path) -> dict[str, list[np.ndarray]]:
             ends = np.cumsum(lengths)
             if ends[-1] != len(stored[name]):
                 raise UserError(f"--data: {path}: {name}_lengths add up to {ends[-1]}, not {len(stored[name])} frames")
-            rolls[split] = [_roll(roll) for roll in np.split(stored[name], ends[:-1])]
+            rolls[split] = [_to_roll(roll) for roll in np.split(stored[name], ends[:-1])]
     return rolls
 
 
-def _roll(values: Any) -> np.ndarray:
+def _to_roll(values: Any) -> np.ndarray:
     if np.asarray(values).dtype.kind not in "fiub":
         raise ValueError("a roll is [time, notes] of zeros and ones")
     roll = np.asarray(values, "float32")
@@ -141,22 +141,22 @@ def _roll(values: Any) -> np.ndarray:
 
 def _generate() -> dict[str, list[np.ndarray]]:
     rng = np.random.default_rng(0)
-    return {split: [_piece(rng) for _ in range(count)] for split, count in SIZES.items()}
+    return {split: [_sample_piece(rng) for _ in range(count)] for split, count in SIZES.items()}
 
 
-def _piece(rng: np.random.Generator) -> np.ndarray:
+def _sample_piece(rng: np.random.Generator) -> np.ndarray:
     """Samples a repeated chord progression in one key; each chord is held for some frames, or played as an arpeggio."""
     key = 39 + rng.integers(-6, 6)
     chords = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
-    held, broken = rng.integers(2, 5), rng.integers(4) == 0
+    chord_length, is_arpeggio = rng.integers(2, 5), rng.integers(4) == 0
     frames = []
     for degree in chords * int(rng.integers(2, 5)):
         root = key + (degree if degree < 7 else degree - 12)
         third = root + (3 if degree in MINOR else 4)
         chord = [root - 12, root, third, root + 7]
-        for t in range(held):
+        for t in range(chord_length):
             frame = np.zeros(NOTES, "float32")
-            frame[[chord[0], chord[1 + t % 3]] if broken else chord] = 1
+            frame[[chord[0], chord[1 + t % 3]] if is_arpeggio else chord] = 1
             if rng.integers(8) == 0:
                 frame[root + 12] = 1  # the root doubled an octave above, at random
             frames.append(frame)

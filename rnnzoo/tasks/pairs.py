@@ -38,7 +38,7 @@ class PairsOptions(FileOptions):
 
 @TASKS.register("pairs")
 class Pairs(Seq2SeqTask):
-    """Pairs of texts: translate, transcribe or rewrite a source text, as `--data` shows.
+    """Text pairs: translate, transcribe or rewrite a source text, as in the pairs of `--data`.
 
     A file has one pair on each line, source and target separated by a tab, and no header. `error_rate`, which
     selects the best model, is the edit distance between greedy output and target, per target token.
@@ -66,7 +66,7 @@ class Pairs(Seq2SeqTask):
         super().__init__(options, pairs, spec)
 
     def _read(self, path: Path, options: PairsOptions, levels: tuple[Level, Level]) -> list[SequencePair]:
-        found, dropped = [], 0
+        pairs, dropped = [], 0
         for number, line in read_lines(path, options.encoding):
             cells = line.rstrip("\r").split("\t")
             if not line.strip():
@@ -79,14 +79,14 @@ class Pairs(Seq2SeqTask):
             if len(pair.source) > options.max_source_length or len(pair.target) > options.max_target_length:
                 dropped += 1
             else:
-                found.append(pair)
-        if not found:
+                pairs.append(pair)
+        if not pairs:
             reason = (
                 f"all {dropped} are longer than --max_source_length, --max_target_length" if dropped else "it is empty"
             )
             raise UserError(f"{path} holds no pair to train on: {reason}")
         self.dropped += dropped
-        return found
+        return pairs
 
     def summary(self) -> str:
         dropped = (

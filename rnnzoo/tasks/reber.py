@@ -69,8 +69,8 @@ class Reber(SyntheticTask):
             ids = [SYMBOLS.index(symbol) for symbol, _ in steps]
             inputs[row, : len(ids)] = [BOS, *ids[:-1]]
             targets[row, : len(ids)] = ids
-            for t, (_, others) in enumerate(steps):
-                allowed[row, t, [SYMBOLS.index(symbol) for symbol in others]] = True
+            for t, (_, legal) in enumerate(steps):
+                allowed[row, t, [SYMBOLS.index(symbol) for symbol in legal]] = True
         return Batch(inputs, targets, weights=(targets != PAD).astype("float32"), allowed_outputs=allowed)
 
 

@@ -62,21 +62,23 @@ def generate_pairs() -> list[SequencePair]:
     """Generates all commands and their actions."""
     verbs: dict[str, list[str]] = {verb: [f"I_{verb.upper()}"] for verb in ACTIONS}
     phrases = dict(verbs)
-    for verb, does in [*verbs.items(), ("turn", [])]:
+    for verb, actions in [*verbs.items(), ("turn", [])]:
         for side in ("left", "right"):
             turn = [f"I_TURN_{side.upper()}"]
-            phrases[f"{verb} {side}"] = turn + does
-            phrases[f"{verb} opposite {side}"] = turn * 2 + does
-            phrases[f"{verb} around {side}"] = (turn + does) * 4
+            phrases[f"{verb} {side}"] = turn + actions
+            phrases[f"{verb} opposite {side}"] = turn * 2 + actions
+            phrases[f"{verb} around {side}"] = (turn + actions) * 4
     sentences = {
-        f"{p}{often}": d * n for p, d in phrases.items() for often, n in (("", 1), (" twice", 2), (" thrice", 3))
+        f"{phrase}{adverb}": actions * count
+        for phrase, actions in phrases.items()
+        for adverb, count in (("", 1), (" twice", 2), (" thrice", 3))
     }
-    found = dict(sentences)
-    for first, does in sentences.items():
-        for second, then in sentences.items():
-            found[f"{first} and {second}"] = does + then
-            found[f"{first} after {second}"] = then + does
-    return [SequencePair(command.split(), actions) for command, actions in found.items()]
+    commands = dict(sentences)
+    for first, first_actions in sentences.items():
+        for second, second_actions in sentences.items():
+            commands[f"{first} and {second}"] = first_actions + second_actions
+            commands[f"{first} after {second}"] = second_actions + first_actions
+    return [SequencePair(command.split(), actions) for command, actions in commands.items()]
 
 
 def generate_splits(name: str) -> dict[str, list[SequencePair]]:
@@ -94,23 +96,23 @@ def generate_splits(name: str) -> dict[str, list[SequencePair]]:
     rest = [pair for i, pair in enumerate(pairs) if i not in test]
     isolated = [pair for pair in rest if name in ("add-jump", "turn-left") and pair.source == word]
     rest = [pair for pair in rest if pair not in isolated]
-    found = hold_out_splits(
+    splits = hold_out_splits(
         {"train": rest, "test": [pairs[i] for i in sorted(test)]}, VALIDATION_FRACTION, VALIDATION_FRACTION
     )
     # the isolated word is never held out, and makes up a tenth of the training data
-    found["train"] = found["train"] + isolated * (1 + (len(rest) + 1) // 9)
-    return found
+    splits["train"] = splits["train"] + isolated * (1 + (len(rest) + 1) // 9)
+    return splits
 
 
 def _read(path: Path, options: ScanOptions) -> list[SequencePair]:
-    found = []
+    pairs = []
     for number, line in read_lines(path, options.encoding):
         if not line.strip():
             continue
         match = re.fullmatch(r"IN: (.+) OUT: (.+)", line.strip())
         if not match:
             raise UserError(f"{path}, line {number}: expected the form 'IN: command OUT: actions'")
-        found.append(SequencePair(match[1].split(), match[2].split()))
-    if not found:
+        pairs.append(SequencePair(match[1].split(), match[2].split()))
+    if not pairs:
         raise UserError(f"{path} is empty")
-    return found
+    return pairs

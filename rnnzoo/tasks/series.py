@@ -31,7 +31,7 @@ class SeriesOptions(FileOptions):
 
 @TASKS.register("series")
 class Series(ClassificationTask):
-    """Series classification: one label for each numeric series, of one dimension or many, of equal length or not.
+    """Series classification: one label for each numeric series, univariate or multivariate, of equal or varying length.
 
     A `.ts` file has the format of sktime and aeon: dimensions separated by colons, values by commas, the label last. An
     `.npz` file holds `X [series, time, dimensions]` (or `[series, time]`), `y`, and `lengths` where they differ.
@@ -47,15 +47,15 @@ class Series(ClassificationTask):
     def __init__(self, options: SeriesOptions):
         check_data_given(options)
         self.origin = options.data or "cylinder, bell, funnel"
-        found = _generate() if options.data is None else _files(options)
-        check_not_empty(found, self.origin)
-        labels = tuple(sorted({label for s in SPLITS for _, label in found[s]}))
+        data = _generate() if options.data is None else _read_data(options)
+        check_not_empty(data, self.origin)
+        labels = tuple(sorted({label for s in SPLITS for _, label in data[s]}))
         if len(labels) < 2:
             raise UserError(f"--data: all series have the label '{labels[0]}': there is nothing to classify")
-        widths = {series.shape[1] for s in SPLITS for series, _ in found[s]}
+        widths = {series.shape[1] for s in SPLITS for series, _ in data[s]}
         if len(widths) > 1:
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
-        every = np.concatenate([series for series, _ in found["train"]])
+        every = np.concatenate([series for series, _ in data["train"]])
         mean, deviation = signals.moments(every)
         deviation = np.where(every.min(0) < every.max(0), deviation, 1)
         spec = classification_spec(
@@ -68,18 +68,18 @@ class Series(ClassificationTask):
         examples = {
             s: [
                 Example(signals.standardize(series, mean, deviation, self.origin), np.int32(labels.index(label)))
-                for series, label in found[s]
+                for series, label in data[s]
             ]
             for s in SPLITS
         }
         super().__init__(options, examples, spec)
 
     def summary(self) -> str:
-        of = f"up to {self.max_length} steps of {self.spec.input_size} numbers; {self.spec.output_size} classes"
-        return f"{super().summary()}; {of}"
+        sizes = f"up to {self.max_length} steps of {self.spec.input_size} numbers; {self.spec.output_size} classes"
+        return f"{super().summary()}; {sizes}"
 
 
-def _files(options: SeriesOptions) -> dict[str, list[LabelledSeries]]:
+def _read_data(options: SeriesOptions) -> dict[str, list[LabelledSeries]]:
     if options.data == "mnist1d":
         if options.test_data or options.validation_data:
             raise UserError("--data=mnist1d has its own splits; leave out --test_data and --validation_data")
@@ -94,7 +94,7 @@ def _read(path: Path, encoding: str) -> list[LabelledSeries]:
 
 
 def _read_ts(path: Path, encoding: str) -> list[LabelledSeries]:
-    found: list[LabelledSeries] = []
+    examples: list[LabelledSeries] = []
     in_data = False
     for number, line in read_lines(path, encoding):
         line = line.strip()
@@ -110,23 +110,23 @@ def _read_ts(path: Path, encoding: str) -> list[LabelledSeries]:
             continue
         if not in_data:
             raise UserError(f"{path}, line {number}: values before @data: this is not a .ts file")
-        found.append(_ts_row(path, number, line))
-    if not found:
+        examples.append(_parse_ts_row(path, number, line))
+    if not examples:
         raise UserError(f"{path} holds no series")
-    return found
+    return examples
 
 
-def _ts_row(path: Path, number: int, line: str) -> LabelledSeries:
+def _parse_ts_row(path: Path, number: int, line: str) -> LabelledSeries:
     *dimensions, label = line.split(":")
     try:
         rows = [np.array([float(v) for v in dimension.split(",")]) for dimension in dimensions]
         series = np.stack(rows, 1)
     except ValueError as error:
         missing = "?" in line or "nan" in line.lower()
-        what = (
+        problem = (
             "a value is missing; fill it in" if missing else f"expected dimensions of numbers, then a label ({error})"
         )
-        raise UserError(f"{path}, line {number}: {what}") from None
+        raise UserError(f"{path}, line {number}: {problem}") from None
     if not np.isfinite(series).all():
         raise UserError(f"{path}, line {number}: a value is missing; fill it in")
     if not label.strip():
@@ -156,10 +156,10 @@ def _read_npz(path: Path) -> list[LabelledSeries]:
         "".join(labels).encode("utf-8")
     except (UnicodeError, SystemError, ValueError):
         raise UserError(f"{path}: y must hold text or numbers") from None
-    found = [(series[:length], label) for series, length, label in zip(X, lengths, labels, strict=True)]
-    if not all(np.isfinite(series).all() for series, _ in found):
+    examples = [(series[:length], label) for series, length, label in zip(X, lengths, labels, strict=True)]
+    if not all(np.isfinite(series).all() for series, _ in examples):
         raise UserError(f"{path} holds values that are not finite")
-    return found
+    return examples
 
 
 def _mnist1d() -> dict[str, list[LabelledSeries]]:
@@ -167,9 +167,9 @@ def _mnist1d() -> dict[str, list[LabelledSeries]]:
         raise UserError("--data=mnist1d is generated by a package that is not installed: pip install 'rnnzoo[mnist1d]'")
     from mnist1d.data import get_dataset_args, make_dataset
 
-    made = make_dataset(get_dataset_args())
+    arrays = make_dataset(get_dataset_args())
     pairs = {"train": ("x", "y"), "test": ("x_test", "y_test")}
-    return {s: [(v[:, None], str(i)) for v, i in zip(made[x], made[y], strict=True)] for s, (x, y) in pairs.items()}
+    return {s: [(v[:, None], str(i)) for v, i in zip(arrays[x], arrays[y], strict=True)] for s, (x, y) in pairs.items()}
 
 
 def _generate() -> dict[str, list[LabelledSeries]]:

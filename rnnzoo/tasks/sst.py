@@ -9,7 +9,7 @@ from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS, Batch
 from rnnzoo.data.splits import FileOptions, read_splits
 from rnnzoo.data.tables import read_lines
-from rnnzoo.data.trees import LEVEL, Tree, parse_tree, tree_example
+from rnnzoo.data.trees import LEVEL, Tree, parse_tree, tree_to_example
 from rnnzoo.data.vocabulary import build_vocabulary, check_vocabulary
 from rnnzoo.data.word_vectors import read_word_vectors
 from rnnzoo.errors import UserError
@@ -77,13 +77,13 @@ class Sst(InMemoryTask):
             level="word",
             lowercase=options.lowercase,
             syntax="labelled",
-            arity=max(len(below) for s in SPLITS for tree in trees[s] for below in tree.children),
+            arity=max(len(children) for s in SPLITS for tree in trees[s] for children in tree.children),
         )
         classes = {"": NO_LABEL} | {name: i for i, name in enumerate(labels)}
 
         def to_example(tree: Tree):
             targets = np.array([classes[label] for label in tree.labels], "int32")
-            return tree_example(tree, vocabulary, targets if options.all_nodes else targets[-1])
+            return tree_to_example(tree, vocabulary, targets if options.all_nodes else targets[-1])
 
         self.word_vectors = read_word_vectors(options.vectors, vocabulary) if options.vectors else None
         super().__init__(options, {s: [to_example(tree) for tree in trees[s]] for s in SPLITS}, spec)
@@ -110,7 +110,7 @@ class Sst(InMemoryTask):
 
 
 def _read(path: Path, options: SstOptions) -> list[Tree]:
-    found = []
+    trees = []
     for number, line in read_lines(path, options.encoding):
         if not line.strip():
             continue
@@ -121,14 +121,14 @@ def _read(path: Path, options: SstOptions) -> list[Tree]:
         if options.lowercase:
             tree = tree._replace(tokens=[token.lower() for token in tree.tokens])
         if options.binary:
-            wrong = next((label for label in tree.labels if label and label not in {NEUTRAL, *BINARY_LABELS}), None)
-            if wrong:
-                raise UserError(f"{path}, line {number}: --binary needs labels 0 to 4, got '{wrong}'")
+            invalid = next((label for label in tree.labels if label and label not in {NEUTRAL, *BINARY_LABELS}), None)
+            if invalid:
+                raise UserError(f"{path}, line {number}: --binary needs labels 0 to 4, got '{invalid}'")
             tree = tree._replace(labels=[BINARY_LABELS.get(label, "") for label in tree.labels])
         if tree.labels[-1]:
-            found.append(tree)
+            trees.append(tree)
         elif not options.binary:
             raise UserError(f"{path}, line {number}: the root has no label")
-    if not found:
+    if not trees:
         raise UserError(f"{path} holds no labelled tree")
-    return found
+    return trees

@@ -50,11 +50,12 @@ class Tag(InMemoryTask):
         check_data_given(options, "columns", "min_count", "char_embedding", "word_length")
         self.origin = options.data or "the Python standard library"
         if options.data is None:
-            sentences = _source_code(options)
+            sentences = _read_source_code(options)
         else:
             sentences = read_splits(options, lambda path: _read_conll(path, options), shuffle=False)
         counts = collections.Counter(token for tokens, _ in sentences["train"] for token in tokens)
-        self.known = {u: c for u, c in counts.items() if c >= (options.min_count if options.data else 1)}
+        min_count = options.min_count if options.data else 1
+        self.known = {token: count for token, count in counts.items() if count >= min_count}
         if not self.known:
             raise UserError(
                 f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1"
@@ -66,13 +67,13 @@ class Tag(InMemoryTask):
         words, chars = ({s: i for i, s in enumerate(v) if i >= len(SPECIAL_TOKENS)} for v in vocabularies)
         label_ids = {label: i for i, label in enumerate(spec.labels)}
 
-        def example(sentence: Sentence) -> Example:
+        def to_example(sentence: Sentence) -> Example:
             tokens, tags = sentence
             return Example(
                 _encode(tokens, words, chars, spec.word_length), np.array([label_ids[tag] for tag in tags], "int32")
             )
 
-        super().__init__(options, {s: [example(sentence) for sentence in sentences[s]] for s in SPLITS}, spec)
+        super().__init__(options, {s: [to_example(sentence) for sentence in sentences[s]] for s in SPLITS}, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Returns the accuracy of the most frequent tag, and of the most frequent tag of each word."""
@@ -91,7 +92,7 @@ class Tag(InMemoryTask):
             "most frequent tag": np.full_like(test[1], most_frequent),
             "most frequent tag of the word": by_word[test[0]],
         }
-        return {name: {"accuracy": float(np.mean(found == test[1]))} for name, found in predictions.items()}
+        return {name: {"accuracy": float(np.mean(tags == test[1]))} for name, tags in predictions.items()}
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {self.lengths[s].sum():,}" for s in SPLITS)
@@ -167,13 +168,13 @@ def _read_conll(path: Path, options: TagOptions) -> list[Sentence]:
     return sentences
 
 
-def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
+def _read_source_code(options: TagOptions) -> dict[str, list[Sentence]]:
     """Returns pieces of source files, each character tagged with the kind of its token.
 
     Held-out splits have an eighth of the size.
     """
     documents = corpus.read_standard_library(0)
-    found: dict[str, list[Sentence]] = {s: [] for s in SPLITS}
+    sentences: dict[str, list[Sentence]] = {s: [] for s in SPLITS}
     for split in SPLITS:
         remaining = options.data_size or None
         remaining = max(1, remaining // 8) if remaining and split != "train" else remaining
@@ -185,8 +186,8 @@ def _source_code(options: TagOptions) -> dict[str, list[Sentence]]:
             text, labels = labelled[0][:limit], labelled[1][:limit]
             for i in range(0, len(text), options.seq_length):
                 piece = slice(i, i + options.seq_length)
-                found[split].append((list(text[piece]), labels[piece]))
+                sentences[split].append((list(text[piece]), labels[piece]))
             remaining = None if remaining is None else remaining - len(text)
             if remaining == 0:
                 break
-    return found
+    return sentences

@@ -16,7 +16,7 @@ class WaveformOptions:
     """Options of the task `waveform`."""
 
     samples: int = option(60, "samples in a wave", minimum=2, size="time")
-    cycles: float = option(3.0, "cycles in a wave at most", minimum=0.5, maximum=1e6)
+    cycles: float = option(3.0, "maximum number of cycles in a wave", minimum=0.5, maximum=1e6)
     batch_size: int = option(64, "waves in a batch", minimum=1, size="batch")
     eval_size: int = option(1000, "waves in each held-out split", minimum=1, maximum=10_000_000)
 

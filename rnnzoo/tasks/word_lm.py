@@ -13,7 +13,7 @@ class WordLMOptions(TextOptions):
     """Options of the task `word_lm`."""
 
     seq_length: int = option(
-        35, "tokens in a training step, through which the gradient goes back", minimum=1, size="time"
+        35, "tokens in a training step, the length of truncated back-propagation", minimum=1, size="time"
     )
     batch_size: int = option(32, "streams of text read in parallel", minimum=1, size="batch")
     vocabulary_size: int = option(10_000, "size of the vocabulary; other words become <unk>", minimum=1)

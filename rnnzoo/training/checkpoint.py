@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from rnnzoo.errors import UserError, name_file
+from rnnzoo.errors import UserError, name_file_in_errors
 from rnnzoo.utils.json_files import parse_json
 
 
 def save(path: Path, groups: Mapping[str, Sequence[Any]], meta: dict[str, Any]) -> None:
-    """Writes the arrays of each group, and metadata as JSON, in place of what `path` held."""
+    """Writes the arrays of each group, and metadata as JSON; replaces an existing file."""
     arrays: Any = {f"{name}/{i:04d}": _array(a) for name, group in groups.items() for i, a in enumerate(group)}
     temporary = path.with_name(path.name + ".part")
-    with name_file(path):
+    with name_file_in_errors(path):
         path.parent.mkdir(exist_ok=True)
         with temporary.open("wb") as file:
             np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
@@ -62,7 +62,7 @@ def check_values(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None
         dtype_kinds = "f" if "float" in str(variable.dtype) else "iub"
         with np.errstate(all="ignore"):
             if value.dtype.kind not in dtype_kinds or not np.isfinite(value.astype("float32")).all():
-                raise UserError("the checkpoint is damaged: it holds values that are no finite numbers")
+                raise UserError("the checkpoint is damaged: it holds values that are not finite numbers")
 
 
 def assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnzoo.spec import EOS, PAD, TaskSpec
 
-TEXTS = ("bleu", "chrf")  # from sacrebleu
+TEXT_METRICS = ("bleu", "chrf")  # computed by sacrebleu
 
 
 def edit_distance(hypothesis: Sequence[Any], reference: Sequence[Any]) -> int:
@@ -24,7 +24,7 @@ def edit_distance(hypothesis: Sequence[Any], reference: Sequence[Any]) -> int:
     return row[-1]
 
 
-def count(
+def count_matches(
     spec: TaskSpec, hypotheses: np.ndarray, targets: np.ndarray, valid: np.ndarray, references: Any
 ) -> dict[str, Any]:
     """Counts sequences, exact matches, edits and reference tokens, and collects the texts for BLEU.
@@ -51,7 +51,7 @@ def count(
         totals["edits"] += nearest
         totals["tokens"] += length
         texts.append((join_tokens(spec, hypothesis), [join_tokens(spec, tokens) for tokens in correct]))
-    return {**totals, "texts": texts} if set(TEXTS) & set(spec.metrics) else totals
+    return {**totals, "texts": texts} if set(TEXT_METRICS) & set(spec.metrics) else totals
 
 
 def join_tokens(spec: TaskSpec, tokens: Sequence[str]) -> str:
@@ -59,11 +59,11 @@ def join_tokens(spec: TaskSpec, tokens: Sequence[str]) -> str:
     return ("" if spec.level == "char" else " ").join(tokens)
 
 
-def finish(totals: dict[str, Any]) -> dict[str, float]:
+def compute_metrics(totals: dict[str, Any]) -> dict[str, float]:
     """Computes the metrics from the totals of all batches."""
     exact = totals["exact"] / max(1, totals["sequences"])
     error_rate = totals["edits"] / max(1, totals["tokens"])
-    found = {
+    values = {
         "exact_match": exact,
         "error_rate": error_rate,
         "word_error_rate": 1 - exact,
@@ -75,6 +75,6 @@ def finish(totals: dict[str, Any]) -> dict[str, float]:
         hypotheses = [text for text, _ in totals["texts"]]
         count = max(len(correct) for _, correct in totals["texts"])
         references = [[correct[min(k, len(correct) - 1)] for _, correct in totals["texts"]] for k in range(count)]
-        found["bleu"] = sacrebleu.corpus_bleu(hypotheses, references, force=True).score
-        found["chrf"] = sacrebleu.corpus_chrf(hypotheses, references).score
-    return {name: float(value) for name, value in found.items()}
+        values["bleu"] = sacrebleu.corpus_bleu(hypotheses, references, force=True).score
+        values["chrf"] = sacrebleu.corpus_chrf(hypotheses, references).score
+    return {name: float(value) for name, value in values.items()}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-EXPLODING_NORM = 100.0  # of the gradient before clipping, relative to the root of a loss above 1
+EXPLODING_NORM = 100.0  # of the gradient before clipping, relative to sqrt(max(1, loss))
 VANISHING_RATIO = 1e-6  # of the gradient norm of a layer to the largest of all layers
 
 
@@ -24,7 +24,7 @@ class GradientMonitor:
             self._warn_once(
                 "exploding",
                 f"warning: the gradient explodes: its norm, before clipping, is {norm:.3g} at step {step}; try a lower "
-                "--learning_rate, a smaller --clip_norm, or a model with gates",
+                "--learning_rate, a smaller --clip_norm, or a gated cell",
             )
 
     def check_layers(self, step: int, norms: dict[str, float]) -> None:
@@ -35,7 +35,8 @@ class GradientMonitor:
             self._warn_once(
                 "vanishing",
                 f"warning: the gradient vanishes: its norm is {largest:.3g} where it is largest, and "
-                f"{norms[vanishing[0]]:.1g} in {vanishing[0]}, at step {step}; try gates, fewer layers, or --residual",
+                f"{norms[vanishing[0]]:.1g} in {vanishing[0]}, at step {step}; try a gated cell, fewer layers, or "
+                "--residual",
             )
 
     def _warn_once(self, kind: str, text: str) -> None:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.errors import UserError, name_file
+from rnnzoo.errors import UserError, name_file_in_errors
 from rnnzoo.utils.json_files import LOG_ENTRY, parse_json
 
 
 def append_entry(path: Path, entry: dict[str, Any]) -> None:
     """Appends an entry to the log."""
-    with name_file(path), path.open("a", encoding="utf-8") as log:
+    with name_file_in_errors(path), path.open("a", encoding="utf-8") as log:
         log.write(json.dumps(entry) + "\n")
 
 
@@ -36,7 +36,7 @@ def repair_log(path: Path, last_step: int) -> int:
     """Removes damaged lines, and entries after a step, from the log; returns the number of damaged lines."""
     entries, damaged = read_log(path)
     temporary = path.with_name(path.name + ".part")
-    with name_file(path):
+    with name_file_in_errors(path):
         kept = (json.dumps(entry) + "\n" for entry in entries if entry["step"] <= last_step)
         temporary.write_text("".join(kept), encoding="utf-8")
         temporary.replace(path)

@@ -69,13 +69,13 @@ class Trainer:
             if self.state is None or not self.options.stateful:
                 self.state = self.model.initial_state(len(batch.targets))
             self.tokens_per_step = sum(array.shape[0] * array.shape[1] for array in tree.flatten(batch.inputs))
-            before = self.state
-            loss, norm, self.norms, self.state = self._train(_tensors(batch), before)
+            prev_state = self.state
+            loss, norm, self.norms, self.state = self._train(_to_tensors(batch), prev_state)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
                 problem = "gradient is not finite" if math.isfinite(result.loss) else f"loss is {result.loss}"
-                raise NotFiniteError(f"the {problem} at step {result.step}: {self._find_culprit(batch, before)}")
+                raise NotFiniteError(f"the {problem} at step {result.step}: {self._find_non_finite(batch, prev_state)}")
             yield result
 
     def evaluate(self, split: str) -> dict[str, float]:
@@ -84,10 +84,10 @@ class Trainer:
         state = None
         for batch in self.task.evaluation(split):
             state = state or self.model.initial_state(len(batch.targets))
-            found, state = self._evaluate(_tensors(batch, True), state)
-            for name, value in metrics.finish_batch(self.task.spec, found, batch).items():
+            batch_totals, state = self._evaluate(_to_tensors(batch, True), state)
+            for name, value in metrics.complete_totals(self.task.spec, batch_totals, batch).items():
                 totals[name] = totals[name] + value if name in totals else value
-        return metrics.finish(self.task.spec, totals)
+        return metrics.compute_metrics(self.task.spec, totals)
 
     def layer_norms(self) -> dict[str, float]:
         """Returns the norm of the last step's gradient for the weights of each layer, before clipping."""
@@ -132,12 +132,12 @@ class Trainer:
         with tf.GradientTape() as tape:
             start = self._reset_states(batch.restart, state)
             outputs, state = self.model.run(batch.inputs, start, mask=batch.mask, training=True)
-            loss = metrics.mean(
+            loss = metrics.weighted_mean(
                 metrics.losses(self.task.spec, outputs, batch.targets, self.options.label_smoothing), batch.weights
             )
             total = tf.add_n([loss, *self.model.losses])
-        found = tape.gradient(total, [v.value for v in self.model.trainable_variables])
-        return loss, state, [tf.convert_to_tensor(g) for g in found]
+        gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
+        return loss, state, [tf.convert_to_tensor(g) for g in gradients]
 
     def _train_step(self, batch: Batch, state: list) -> tuple:
         loss, state, gradients = self._gradients(batch, state)
@@ -153,22 +153,22 @@ class Trainer:
     def _evaluation_step(self, batch: Batch, state: list) -> tuple:
         outputs, state = self.model.run(batch.inputs, self._reset_states(batch.restart, state), mask=batch.mask)
         hypotheses = self.model.greedy(batch.inputs[0])[0] if self.task.spec.generates_text else None
-        return metrics.sums(self.task.spec, outputs, batch, hypotheses), state
+        return metrics.compute_totals(self.task.spec, outputs, batch, hypotheses), state
 
-    def _find_culprit(self, batch: Batch, state: list) -> str:
+    def _find_non_finite(self, batch: Batch, state: list) -> str:
         """Describes which weight, or which weight's gradient, is not finite."""
         variables = self.model.trainable_variables
         for variable in variables:
             if not np.isfinite(variable).all():
                 return f"{variable.path} holds values that are not finite"
-        *_, gradients = self._gradients(_tensors(batch), state)
+        *_, gradients = self._gradients(_to_tensors(batch), state)
         for variable, gradient in zip(variables, gradients, strict=True):
             if not np.isfinite(gradient).all():
                 return f"the gradient of {variable.path} is not finite; try a lower --learning_rate"
         return "the data may hold values that are not finite"
 
 
-def _tensors(batch: Batch, for_metrics: bool = False) -> Batch:
+def _to_tensors(batch: Batch, for_metrics: bool = False) -> Batch:
     """Converts a batch to tensors, without the fields for metrics unless `for_metrics`."""
     batch = batch._replace(references=None)
     batch = batch if for_metrics else batch._replace(accuracy_weights=None, allowed_outputs=None)

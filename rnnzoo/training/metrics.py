@@ -36,46 +36,45 @@ def losses(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor, smoothing: fl
     return tf.reduce_mean(tf.math.squared_difference(outputs, targets), -1)
 
 
-def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+def weighted_mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     """Computes the weighted mean."""
     if weights is None:
         return tf.reduce_mean(values)
     return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
-def sums(spec: TaskSpec, outputs: tf.Tensor, batch: Batch, hypotheses: tf.Tensor | None = None) -> Totals:
-    """Computes the totals of a batch; `predicted` and `hypotheses` are for `finish_batch`."""
+def compute_totals(spec: TaskSpec, outputs: tf.Tensor, batch: Batch, hypotheses: tf.Tensor | None = None) -> Totals:
+    """Computes the totals of a batch; `predicted` and `hypotheses` are for `complete_totals`."""
     loss = losses(spec, outputs, batch.targets)
     weights = tf.ones_like(loss) if batch.weights is None else batch.weights
-    found: Totals = {"loss": tf.reduce_sum(loss * weights), "count": tf.reduce_sum(weights)}
+    tensors: Totals = {"loss": tf.reduce_sum(loss * weights), "count": tf.reduce_sum(weights)}
     if hypotheses is not None:
-        found["hypotheses"] = hypotheses
+        tensors["hypotheses"] = hypotheses
     if {"accuracy", "token_accuracy"} & set(spec.metrics):
-        found["correct"], found["scored"] = _count_correct(spec, outputs, batch, weights)
+        tensors["correct"], tensors["scored"] = _count_correct(spec, outputs, batch, weights)
     if "mae" in spec.metrics:
-        found["absolute_error"] = tf.reduce_sum(tf.reduce_mean(tf.abs(outputs - batch.targets), -1) * weights)
+        tensors["absolute_error"] = tf.reduce_sum(tf.reduce_mean(tf.abs(outputs - batch.targets), -1) * weights)
     if "macro_f1" in spec.metrics:
-        found["classes"] = _count_classes(spec, outputs, batch.targets, weights)
+        tensors["classes"] = _count_classes(spec, outputs, batch.targets, weights)
     if "f1" in spec.metrics:
-        found["predicted"] = tf.argmax(outputs, -1, tf.int32)
-    return found
+        tensors["predicted"] = tf.argmax(outputs, -1, tf.int32)
+    return tensors
 
 
-def finish_batch(spec: TaskSpec, found: Totals, batch: Batch) -> Totals:
-    """Converts the totals of `sums` to NumPy, and counts spans and correct hypotheses."""
+def complete_totals(spec: TaskSpec, tensors: Totals, batch: Batch) -> Totals:
+    """Converts the totals of `compute_totals` to NumPy, and counts spans and correct hypotheses."""
     arrays = ("predicted", "hypotheses")
-    totals: Totals = {name: np.asarray(value, "float64") for name, value in found.items() if name not in arrays}
+    totals: Totals = {name: np.asarray(value, "float64") for name, value in tensors.items() if name not in arrays}
     valid: Any = np.asarray(np.ones(batch.targets.shape) if batch.weights is None else batch.weights) > 0
-    if "hypotheses" in found:
-        hypotheses = found["hypotheses"].numpy()
-        references = batch.references
-        totals |= generation_metrics.count(spec, hypotheses, np.asarray(batch.targets), valid.any(1), references)
-    if "predicted" in found:
-        totals["spans"] = spans.count(spec.labels, batch.targets, found["predicted"].numpy(), valid)
+    if "hypotheses" in tensors:
+        hypotheses, targets = tensors["hypotheses"].numpy(), np.asarray(batch.targets)
+        totals |= generation_metrics.count_matches(spec, hypotheses, targets, valid.any(1), batch.references)
+    if "predicted" in tensors:
+        totals["spans"] = spans.count_spans(spec.labels, batch.targets, tensors["predicted"].numpy(), valid)
     return totals
 
 
-def finish(spec: TaskSpec, totals: Totals) -> dict[str, float]:
+def compute_metrics(spec: TaskSpec, totals: Totals) -> dict[str, float]:
     """Computes the metrics of a task from the totals of all batches."""
     loss = float(totals["loss"] / totals["count"])
     known = {"loss": loss, "mse": loss, "nll": loss, "bits_per_char": loss / math.log(2)}
@@ -91,7 +90,7 @@ def finish(spec: TaskSpec, totals: Totals) -> dict[str, float]:
     if "spans" in totals:
         known["f1"] = spans.f1(totals["spans"])
     if "sequences" in totals:
-        known |= generation_metrics.finish(totals)
+        known |= generation_metrics.compute_metrics(totals)
     return {name: known[name] for name in ("loss", *(n for n in spec.metrics if n != "loss"))}
 
 

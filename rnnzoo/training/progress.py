@@ -18,7 +18,7 @@ class Progress:
 
     Attributes:
         best: the best validation metric so far.
-        stale: evaluations since the best.
+        stale: number of evaluations since the best one.
         loss_sum: sum of the training losses since the last evaluation.
         loss_count: their number.
         seconds: time of the training so far.
@@ -37,9 +37,9 @@ class Progress:
         """Creates progress from a dictionary of its fields. Raises `UserError` if they are invalid."""
         unknown = values.keys() - {field.name for field in dataclasses.fields(cls)}
         if unknown:
-            raise UserError(f"{name} is damaged: its progress holds {', '.join(sorted(unknown))}")
+            raise UserError(f"{name} is damaged: its progress has unknown fields: {', '.join(sorted(unknown))}")
         progress = cls(**values)
-        whole = progress.stale >= 0 and progress.loss_count >= 0 and not math.isnan(progress.best)
-        if not (whole and 0 <= progress.seconds < 1e12 and math.isfinite(progress.loss_sum)):
-            raise UserError(f"{name} is damaged: its progress holds values that cannot be")
+        counts_valid = progress.stale >= 0 and progress.loss_count >= 0 and not math.isnan(progress.best)
+        if not (counts_valid and 0 <= progress.seconds < 1e12 and math.isfinite(progress.loss_sum)):
+            raise UserError(f"{name} is damaged: its progress has invalid values")
         return progress

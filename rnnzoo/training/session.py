@@ -16,7 +16,7 @@ from rnnzoo.training.loop import StepResult, Trainer
 from rnnzoo.training.progress import BEST, CHECKPOINT, Progress
 
 CHECKPOINT_NAME = re.compile(r"step-\d{8,}\.npz")
-NUM_CHECKPOINTS = 2  # that are kept: the newest, and the previous one in case it is damaged
+NUM_CHECKPOINTS = 2  # to keep: the newest, and the previous one in case the newest is damaged
 
 
 class Interrupted(Exception):
@@ -29,7 +29,7 @@ class Session:
     Args:
         trainer: the trainer.
         folder: the folder of the run.
-        stop: called after each step; if it returns True, a checkpoint is written and `Interrupted` raised.
+        should_stop: called after each step; if it returns True, a checkpoint is written and `Interrupted` raised.
         warn: called with each warning.
     """
 
@@ -37,10 +37,10 @@ class Session:
         self,
         trainer: Trainer,
         folder: Path,
-        stop: Callable[[], bool] = lambda: False,
+        should_stop: Callable[[], bool] = lambda: False,
         warn: Callable[[str], None] = lambda text: None,
     ):
-        self.trainer, self.folder, self.stop, self.warn = trainer, folder, stop, warn
+        self.trainer, self.folder, self.should_stop, self.warn = trainer, folder, should_stop, warn
         self.progress = Progress()
         self._gradient_monitor = GradientMonitor(warn)
         self.checkpoints = folder / "checkpoints"
@@ -55,12 +55,12 @@ class Session:
         self._restore_newest()
         total, reached = self.trainer.options.steps, self.trainer.step
         if total < reached:
-            raise UserError(f"--resume: the run is at step {reached} already; --steps={total} would go back")
+            raise UserError(f"--steps must be at least {reached}, the step of the checkpoint, got {total}")
         self._restore_best_metric()
         self._warn_of_learning_rate_jump()
         log = self.folder / "log.jsonl"
         if damaged := repair_log(log, reached):
-            self.warn(f"warning: {damaged} damaged lines of {log} are left out")
+            self.warn(f"warning: removed {damaged} damaged lines from {log}")
 
     def _restore_newest(self) -> None:
         paths = self._list_checkpoints()[::-1]
@@ -73,7 +73,7 @@ class Session:
                 self.trainer.restore(groups, meta["step"])
             except UserError as error:
                 problem = _with_path(path, error)
-                self.warn(f"warning: {problem}; using the one before")
+                self.warn(f"warning: {problem}; using the previous checkpoint")
                 continue
             self.progress = progress
             return
@@ -126,7 +126,7 @@ class Session:
         """Runs the remaining steps; yields a `StepResult` for each step and a log entry for each evaluation.
 
         Raises:
-            Interrupted: `stop` returned True.
+            Interrupted: `should_stop` returned True.
             NotFiniteError: the loss or the gradient is not finite.
             OSError: a file cannot be written.
         """
@@ -144,10 +144,10 @@ class Session:
                 yield self._evaluate(result)
             if evaluated or (options.checkpoint_every and result.step % options.checkpoint_every == 0):
                 self.save()
-            if self.stop():
+            if self.should_stop():
                 if not evaluated:
                     self.save()
-                raise Interrupted(f"stopped after step {result.step}; a checkpoint is written: go on with --resume")
+                raise Interrupted(f"stopped after step {result.step}; a checkpoint was written: continue with --resume")
             if options.early_stopping_patience and self.progress.stale >= options.early_stopping_patience:
                 self.warn(f"no improvement for {self.progress.stale} evaluations: stopping early at step {result.step}")
                 return

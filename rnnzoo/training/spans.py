@@ -20,7 +20,7 @@ def find_spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             first, kind = t, now
 
 
-def count(labels: Sequence[str], targets: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def count_spans(labels: Sequence[str], targets: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Counts the correct, the predicted and the actual spans of a batch `[batch, time]` of label ids."""
     totals = np.zeros(3)
     for row_targets, row_predicted, row_valid in zip(np.asarray(targets), predicted, valid, strict=True):

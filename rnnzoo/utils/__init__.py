@@ -1,1 +1,1 @@
-"""Helpers that know nothing of networks: command line, JSON files, locks, figures, memory, start-up."""
+"""General helpers, independent of networks: command line, JSON files, locks, figures, memory, start-up."""

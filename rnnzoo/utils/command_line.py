@@ -42,7 +42,7 @@ def run_command(body: Callable[[], int | None], verbose: bool = False) -> int:
     except OSError as error:
         return print_error(f"{error.filename or 'a file'}: {error.strerror or error}", FAILED)
     except KeyboardInterrupt:
-        return print_error("stopped at once", STOPPED)
+        return print_error("interrupted", STOPPED)
     except Exception as error:
         if verbose:
             traceback.print_exc()
@@ -52,7 +52,7 @@ def run_command(body: Callable[[], int | None], verbose: bool = False) -> int:
                 "there is not enough memory; give smaller sizes, such as --batch_size or --units", FAILED
             )
         return print_error(
-            f"internal error ({kind}): {str(error)[:300]}; this is a fault of rnnzoo, please report it", FAILED
+            f"internal error ({kind}): {str(error)[:300]}; this is a bug in rnnzoo, please report it", FAILED
         )
 
 

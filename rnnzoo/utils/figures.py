@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.errors import UserError, name_file
+from rnnzoo.errors import UserError, name_file_in_errors
 
-# a character of each script for which another font may be needed than matplotlib's own
-PROBES = "日あ한กकবതதకಕമසខမລກაהعދአᎠᏣ😀𝄞"
+# one character of each script that may need another font than matplotlib's default
+SCRIPT_SAMPLES = "日あ한กकবതதకಕമසខမລກაהعދአᎠᏣ😀𝄞"
 
 
 def has_matplotlib() -> bool:
@@ -30,7 +30,7 @@ def figure_file(path: Path, dpi: int = 120, **options: Any) -> Iterator[Any]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"font.family": ["sans-serif", *_fonts()[0]]}), name_file(path):
+    with rc_context({"font.family": ["sans-serif", *_fonts()[0]]}), name_file_in_errors(path):
         figure = Figure(layout="constrained", **options)
         yield figure
         temporary = path.with_name(path.name + ".part")
@@ -51,25 +51,25 @@ def label_text(text: str) -> str:
 
 @functools.cache
 def _fonts() -> tuple[list[str], frozenset[int]]:
-    """Returns the families needed besides matplotlib's own for all scripts, and the characters of all fonts."""
+    """Returns the font families needed besides matplotlib's default, and the characters that they cover together."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
     manager = font_manager.fontManager
     known = set(FT2Font(font_manager.findfont(font_manager.FontProperties(family=["sans-serif"]))).get_charmap())
     families: list[str] = []
-    wanted = {ord(c) for c in PROBES} - known
+    missing = {ord(c) for c in SCRIPT_SAMPLES} - known
     for entry in sorted(manager.ttflist, key=lambda e: (e.weight != 400, e.style != "normal", e.name)):
-        if not wanted:
+        if not missing:
             break
         if entry.name.lstrip(".").replace(" ", "").startswith("LastResort"):
             continue  # has a box for every character
         try:
             characters = set(FT2Font(entry.fname).get_charmap())
         except (OSError, RuntimeError):
-            continue  # a broken font, or one of bitmaps
-        if wanted & characters:
+            continue  # a damaged font, or a bitmap font
+        if missing & characters:
             families.append(entry.name)
             known |= characters
-            wanted -= characters
+            missing -= characters
     return families, frozenset(known)

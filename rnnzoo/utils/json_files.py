@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.errors import UserError, first_line, name_file
+from rnnzoo.errors import UserError, first_line, name_file_in_errors
 
-MAX_BYTES = 64 << 20  # no configuration of ours is as large
+MAX_BYTES = 64 << 20  # no JSON file of rnnzoo is as large
 MAX_INT = 2**63 - 1
 NUMBER = (int, float)
 
@@ -41,10 +41,10 @@ EXPORT_CONFIG = {"spec": dict, "rnnzoo?": str, "run_id?": str}
 def read_json(path: Path, schema: Any) -> Any:
     """Reads a JSON file. Raises `UserError` if it cannot be read or does not match the schema."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is not a regular file")
-        if found.st_size > MAX_BYTES:
+        if status.st_size > MAX_BYTES:
             raise UserError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it is no configuration of rnnzoo")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -57,7 +57,7 @@ def read_json(path: Path, schema: Any) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file atomically."""
     temporary = path.with_name(path.name + ".part")
-    with name_file(path):
+    with name_file_in_errors(path):
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         temporary.replace(path)
 
@@ -90,8 +90,8 @@ def check_schema(value: Any, schema: Any, where: str) -> None:
         _check_type(value, schema, where)
 
 
-def _check_type(value: Any, wanted: Any, where: str) -> None:
-    types = wanted if isinstance(wanted, tuple) else (wanted,)
+def _check_type(value: Any, expected: Any, where: str) -> None:
+    types = expected if isinstance(expected, tuple) else (expected,)
     right = isinstance(value, types) and (not isinstance(value, bool) or bool in types or object in types)
     right = right and not (isinstance(value, int) and abs(value) > MAX_INT)
     if not right:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from rnnzoo.errors import UserError, name_file
+from rnnzoo.errors import UserError, name_file_in_errors
 from rnnzoo.utils.json_files import read_json
 
 LOCK, OWNER = ".lock", ".lock.owner"  # the locked file, and the process that holds the lock
@@ -35,7 +35,7 @@ class FolderLock:
 
     def acquire(self) -> None:
         """Acquires the lock. Raises `UserError`, which names the process that holds it."""
-        with name_file(self.folder):
+        with name_file_in_errors(self.folder):
             try:
                 self._lock.acquire()
             except filelock.Timeout:
@@ -43,7 +43,7 @@ class FolderLock:
                     f"{self.folder} is in use by {_owner(self.folder)}; wait until it ends, or choose another folder"
                 ) from None
             try:
-                (self.folder / OWNER).unlink(missing_ok=True)  # a link, if it is one, not what it leads to
+                (self.folder / OWNER).unlink(missing_ok=True)  # a symbolic link itself, not its target
                 with (self.folder / OWNER).open("x", encoding="utf-8") as file:
                     file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "token": self._token}))
             except OSError:
@@ -82,7 +82,7 @@ def is_empty(folder: Path) -> bool:
 
 
 def _owner(folder: Path) -> str:
-    for _ in range(10):  # the owner writes who it is just after it has the lock
+    for _ in range(10):  # the owner file is written just after the lock is acquired
         try:
             owner = read_json(folder / OWNER, OWNER_SCHEMA)
             return f"process {owner['pid']} on {owner['host']}"

@@ -9,47 +9,46 @@ from typing import Any
 from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
 
-FLOAT = 4  # bytes
-COPIES = 4  # of each weight: its value, its gradient, two moments of the optimizer
-BLOCKS = 4  # blocks of units in the kernel of an LSTM
-SAVED = 3 * BLOCKS  # numbers saved for each unit and time step in training
-LAYER = 1 << 20  # bytes of graph and objects for a layer, however small
-EXAMPLE = 512  # bytes of objects for a sequence in memory, however short
+FLOAT_BYTES = 4  # of float32
+WEIGHT_COPIES = 4  # of each weight: its value, its gradient, two moments of the optimizer
+LSTM_BLOCKS = 4  # blocks of units in the kernel of an LSTM
+SAVED_PER_UNIT = 3 * LSTM_BLOCKS  # numbers saved for each unit and time step in training
+LAYER_BYTES = 1 << 20  # bytes of graph and objects for a layer, however small
+EXAMPLE_BYTES = 512  # bytes of objects for a sequence in memory, however short
 
 
-def size_options(*options: Any) -> dict[str, dict[str, int]]:
-    """Returns the options that are sizes, by what they are sizes of: `{"units": {"embedding": 64, ...}, ...}`."""
-    found: dict[str, dict[str, int]] = {"batch": {}, "time": {}, "units": {}, "layers": {}, "examples": {}}
+def group_sizes(*options: Any) -> dict[str, dict[str, int]]:
+    """Groups the options that are sizes by their kind: `{"units": {"embedding": 64, ...}, ...}`."""
+    sizes: dict[str, dict[str, int]] = {"batch": {}, "time": {}, "units": {}, "layers": {}, "examples": {}}
     for part in options:
         for field in dataclasses.fields(part):
             if size := field.metadata["size"]:
-                found[size][field.name] = getattr(part, field.name) or 0
-    return found
+                sizes[size][field.name] = getattr(part, field.name) or 0
+    return sizes
 
 
 def minimum_memory(*options: Any) -> int:
-    """Returns the bytes that a run with these options needs at least, whatever its data are."""
-    sizes = {size: values.values() for size, values in size_options(*options).items()}
+    """Returns a lower bound, in bytes, of the memory that a run with these options needs, whatever its data."""
+    sizes = {size: values.values() for size, values in group_sizes(*options).items()}
     batch, time = math.prod(filter(None, sizes["batch"])), max(1, sum(sizes["time"]))
     widest, units = max(sizes["units"], default=1), sum(sizes["units"])
     activations = batch * time * units
     data = batch * time + sum(sizes["examples"]) * time
-    return (
-        FLOAT * (COPIES * widest + activations + data) + LAYER * sum(sizes["layers"]) + EXAMPLE * sum(sizes["examples"])
-    )
+    objects = LAYER_BYTES * sum(sizes["layers"]) + EXAMPLE_BYTES * sum(sizes["examples"])
+    return FLOAT_BYTES * (WEIGHT_COPIES * widest + activations + data) + objects
 
 
-def weight_count(model: Any, spec: TaskSpec) -> int:
+def estimate_num_weights(model: Any, spec: TaskSpec) -> int:
     """Estimates the number of weights of a model: no less than that of an LSTM with these options."""
     units, depth, first = _units(model), _depth(model), _input_units(model, spec)
     hidden, num_hidden = (_get(model, "hidden_units") or units), _hidden_layers(model)
-    weights = BLOCKS * units * (first + units + (depth - 1) * 2 * units) + units * spec.output_size
+    weights = LSTM_BLOCKS * units * (first + units + (depth - 1) * 2 * units) + units * spec.output_size
     weights += (_get(model, "embedding") or units) * spec.input_size if spec.vocabulary else 0
     weights += num_hidden * hidden * (hidden + units)
     return weights * 2 if spec.inputs == "pair" else weights  # an encoder and a decoder
 
 
-def memory_needed(model: Any, options: Any, spec: TaskSpec, max_length: int, source_length: int = 0) -> int:
+def estimate_memory(model: Any, options: Any, spec: TaskSpec, max_length: int, source_length: int = 0) -> int:
     """Estimates the bytes of weights and activations in a training step.
 
     Args:
@@ -68,10 +67,10 @@ def memory_needed(model: Any, options: Any, spec: TaskSpec, max_length: int, sou
         scores = source_steps * max_length * (2 * units if getattr(model, "attention", "") == "additive" else 3)
         steps += source_steps
     kept_gradients = batch * units * depth * min(_get(model, "truncate"), max_length)
-    activations = steps * (SAVED * units * depth + 2 * num_hidden * hidden + 2 * first + 3 * spec.output_size)
-    activations += steps * spec.word_length * SAVED * 2 * _get(model, "char_units")
-    numbers = COPIES * weight_count(model, spec) + activations + scores + kept_gradients
-    return FLOAT * numbers + LAYER * (depth + num_hidden)
+    activations = steps * (SAVED_PER_UNIT * units * depth + 2 * num_hidden * hidden + 2 * first + 3 * spec.output_size)
+    activations += steps * spec.word_length * SAVED_PER_UNIT * 2 * _get(model, "char_units")
+    numbers = WEIGHT_COPIES * estimate_num_weights(model, spec) + activations + scores + kept_gradients
+    return FLOAT_BYTES * numbers + LAYER_BYTES * (depth + num_hidden)
 
 
 def _units(model: Any) -> int:
@@ -100,24 +99,24 @@ def _hidden_layers(model: Any) -> int:
     return sum(getattr(model, name, 1) - 1 for name in ("input_depth", "output_depth"))
 
 
-def refuse_sizes(*options: Any) -> None:
-    """Raises `UserError` for sizes that cannot fit whatever the data are, before data are read or generated."""
-    _refuse(minimum_memory(*options), *options)
+def check_sizes_fit(*options: Any) -> None:
+    """Raises `UserError` for options that need too much memory whatever the data, before data are read or generated."""
+    _check_memory(minimum_memory(*options), *options)
 
 
 def check_run_fits(model: Any, options: Any, task: Any) -> None:
     """Raises `UserError` with an estimate if a run needs more memory than the machine has."""
     lengths = (getattr(task, "max_length", 0), getattr(options, "window", 0), getattr(options, "seq_length", 0), 100)
     max_length = next(length for length in lengths if length)
-    _refuse(memory_needed(model, options, task.spec, max_length, _source_length(task)), model, options)
+    _check_memory(estimate_memory(model, options, task.spec, max_length, _source_length(task)), model, options)
 
 
-def _refuse(needed: int, *options: Any) -> None:
+def _check_memory(needed: int, *options: Any) -> None:
     memory = available_memory()
     if needed > memory:
-        given = {name: value for values in size_options(*options).values() for name, value in values.items()}
-        largest = sorted(given, key=lambda name: -given[name])[:3]
-        shown = ", ".join(f"--{name}={given[name]}" for name in largest)
+        sizes = {name: value for values in group_sizes(*options).values() for name, value in values.items()}
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        shown = ", ".join(f"--{name}={sizes[name]}" for name in largest)
         raise UserError(
             f"this run needs about {min(needed >> 30, 10**9):,} GiB of memory and the machine has {memory >> 30:,}; "
             f"give smaller sizes, the largest are {shown}"
@@ -131,7 +130,7 @@ def _source_length(task: Any) -> int:
 
 
 def available_memory() -> int:
-    """Returns the bytes of memory of this machine, or of the limit of this process."""
+    """Returns the memory of this machine in bytes, or the limit of its control group if that is lower."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(physical, int(Path("/sys/fs/cgroup/memory.max").read_text()))

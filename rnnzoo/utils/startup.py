@@ -1,4 +1,4 @@
-"""Fast start-up of the command-line programs, without TensorFlow's notices."""
+"""Fast start-up of the command-line programs, without TensorFlow's log messages."""
 
 import contextlib
 import os
@@ -29,13 +29,12 @@ def module_name() -> str:
 
 
 @contextlib.contextmanager
-def suppress_notices(wanted: bool = True) -> Iterator[None]:
-    """Context manager that suppresses output to standard error while libraries are imported; shows it if an import
-    fails.
+def suppress_import_messages(enabled: bool = True) -> Iterator[None]:
+    """Context that hides the messages of imported libraries on standard error, and shows them if an import fails.
 
-    Does nothing unless `wanted`, or if TensorFlow is imported already.
+    Does nothing unless `enabled`, or if TensorFlow is imported already.
     """
-    if not wanted or "tensorflow" in sys.modules:
+    if not enabled or "tensorflow" in sys.modules:
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -363,7 +363,7 @@ EDITS = {
     "a creator that writes": (in_function("creator", "WriteFile"), "_create_resource of a table"),
     "a saver that reads": (in_function("traced_restore", "ReadFile"), "the saver"),
     "a signature that saves": (in_function("signature_wrapper", "SaveV2"), "SaveV2"),
-    "another file to restore": (other_file_name, "file name is not the one that it is given"),
+    "another file to restore": (other_file_name, "does not take its file name from its caller"),
     "a file name that leads away": (file_name_inside, "/../../x"),
     "a file name of its own": (own_file_name, "RestoreV2"),
     "a huge constant": (huge_constant, "constants of more than"),

@@ -13,7 +13,7 @@ from rnnzoo.engine.recorder import recording
 from rnnzoo.inspect import InputSequences, TrainedModel, read_sequences, trace
 from rnnzoo.inspect import __main__ as command
 from rnnzoo.inspect.gradients import measure as gradients
-from rnnzoo.inspect.plots import cluster_averages
+from rnnzoo.inspect.plots import average_linkage
 from rnnzoo.layers.wrapper import override_attributes
 from rnnzoo.run import stages
 from rnnzoo.run.cli import main
@@ -153,10 +153,10 @@ def test_states_and_their_clusters():
 
 def test_clustering_equals_scipy():
     points = np.array([[0.0], [10.0], [1.0], [12.0], [30.0]])
-    assert cluster_averages(points) == [(0, 2, 1.0), (1, 3, 2.0), (5, 6, 10.5), (4, 7, 24.25)]
+    assert average_linkage(points) == [(0, 2, 1.0), (1, 3, 2.0), (5, 6, 10.5), (4, 7, 24.25)]
     scipy = pytest.importorskip("scipy.cluster.hierarchy")
     points = normal(12, 3)
-    assert_close(np.array([height for *_, height in cluster_averages(points)]), scipy.linkage(points, "average")[:, 2])
+    assert_close(np.array([height for *_, height in average_linkage(points)]), scipy.linkage(points, "average")[:, 2])
 
 
 def test_effective_context_equals_the_memory_of_the_task():
@@ -212,10 +212,10 @@ def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
         assert main(["train.py", *flags, f"--run_dir={name}", "--export_dir=e-" + name, *more]) == 0
     assert "inspect: elman: layer 1, after training: the gradient" in capsys.readouterr().out
     assert (tmp_path / "elman" / "inspect" / "gradients.png").stat().st_size > 5000
-    assert command.main(["inspect", "elman", "gru", "--what=gradients,reach", "--out=both"]) == 0
+    assert command.main(["inspect", "elman", "gru", "--what=gradients,effective_context", "--out=both"]) == 0
     assert set(json.loads((tmp_path / "both/gradients.json").read_text())) == {"elman", "gru"}
     assert sorted(p.name for p in (tmp_path / "both").iterdir()) == [
-        f"{what}.{kind}" for what in ("gradients", "reach") for kind in ("json", "png")
+        f"{what}.{kind}" for what in ("effective_context", "gradients") for kind in ("json", "png")
     ]
     assert command.main(["inspect", "--help"]) == 0 and "--text" in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
@@ -223,11 +223,11 @@ def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
         ([], "usage: python -m rnnzoo.inspect RUN_DIR"),
         (["none"], "none is not the folder of a run"),
         (["empty"], "empty is not the folder of a run"),
-        (["elman", "--what=minds"], "--what=minds: there is no such thing to look at"),
+        (["elman", "--what=minds"], "--what=minds is unknown; choose from"),
         (["elman", "--what=gates"], "gates do not apply: the cells of elman have none"),
         (["elman", "--text=abc"], "--text: this model reads no text"),
-        (["elman", "elman"], "two runs have one name"),
-        (["elman", "elman/../elman"], "two runs have one name"),
+        (["elman", "elman"], "two runs have the same name"),
+        (["elman", "elman/../elman"], "two runs have the same name"),
     ):
         capsys.readouterr()
         assert command.main(["inspect", *arguments]) == 2

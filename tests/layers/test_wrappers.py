@@ -277,7 +277,7 @@ def test_non_causal_layers_refuse_to_step():
             "differ in stateful",
         ),
         (lambda: Stack([LSTM(3), LSTM(3, go_backwards=True)]), "set go_backwards of the Stack"),
-        (lambda: Stack([keras.layers.LSTM(3)]), "not a recurrent layer of rnnzoo.layers; use the one of that name"),
+        (lambda: Stack([keras.layers.LSTM(3)]), "not a recurrent layer of rnnzoo.layers: use the layer of that name"),
         (lambda: Bidirectional(keras.layers.GRU(3)), "not a recurrent layer of rnnzoo.layers"),
         (lambda: Stack([]), "at least one recurrent layer"),
         (lambda: Stack([keras.layers.Dense(3)]), "at least one recurrent layer"),

@@ -67,8 +67,8 @@ BAD = {
     "not text": (["--data=latin.txt"], "latin.txt is not utf-8 text (byte 3)"),
     "empty file": (["--data=empty.txt"], "empty.txt is empty"),
     "one character": (["--data=one.txt"], "too little text"),
-    "run_dir in use": (["--run_dir=full", "--data=book.txt"], "full holds something already"),
-    "export_dir in use": (["--export_dir=full", "--data=book.txt"], "full holds something already"),
+    "run_dir in use": (["--run_dir=full", "--data=book.txt"], "full exists and is not empty"),
+    "export_dir in use": (["--export_dir=full", "--data=book.txt"], "full exists and is not empty"),
     "export_dir is no export": (["--export_dir=full", "--overwrite", "--data=book.txt"], "not a SavedModel"),
     "no such encoding": (["--data=book.txt", "--encoding=utf-9"], "--encoding=utf-9: there is no such encoding"),
     "no match": (["--data=*.text"], "no file matches *.text"),
@@ -95,7 +95,7 @@ BAD = {
     "absurd length": (["--seq_length=1000000000", "--task=adding"], "GiB of memory"),
     "absurd embedding": (["--embedding=10000000000", "--data=book.txt"], "GiB of memory"),
     "resume what is not there": (["--resume", "--run_dir=gone", "--data=book.txt"], "there is no run in gone"),
-    "resume what is no run": (["--resume", "--run_dir=full", "--data=book.txt"], "full holds something already"),
+    "resume what is no run": (["--resume", "--run_dir=full", "--data=book.txt"], "full exists and is not empty"),
     "a language model that reads ahead": (["--model=bidirectional", "--data=book.txt"], "cannot be a language model"),
     "music that is read ahead": (["--model=bidirectional", "--task=music"], "cannot be a language model"),
     "unknown cell": (["--model=stacked", "--cell=lstn", "--data=book.txt"], "unknown cell 'lstn'; did you mean lstm"),
@@ -144,7 +144,7 @@ BAD = {
     "test without data": (["--task=series", "--test_data=bad.ts"], "--test_data applies to --data"),
     "hidden units of nothing": (["--hidden_units=3", "--data=book.txt"], "--hidden_units needs hidden layers"),
     "data a folder": (["--task=classify", "--data=void"], "void is a folder; name a file"),
-    "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt holds something already"),
+    "run_dir a file": (["--run_dir=book.txt", "--data=book.txt"], "book.txt exists and is not empty"),
 }
 
 

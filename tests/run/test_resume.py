@@ -145,7 +145,7 @@ def test_interrupted_and_a_damaged_checkpoint(whole, tmp_path):
     process = start(folder, "--steps=100000")
     stop_at(process, folder, 10, signal.SIGINT)
     err = finish(process, 130)[1]
-    assert "a checkpoint is written: go on with --resume" in err
+    assert "a checkpoint was written: continue with --resume" in err
     process = start(folder, "--steps=100000", "--resume")
     stop_at(process, folder, reached(folder) + 10, signal.SIGTERM)
     finish(process, 143)
@@ -184,7 +184,7 @@ def test_options_that_may_change_on_resume(here, capsys):
     assert result["export_dir"] == "export"
     capsys.readouterr()
     assert train("--resume", "--steps=11") == 2
-    assert "the run is at step 12 already; --steps=11 would go back" in capsys.readouterr().err
+    assert "--steps must be at least 12, the step of the checkpoint, got 11" in capsys.readouterr().err
     for flags, message in (
         (["--units=13"], "units was 12 in run and is 13 now"),
         (["--learning_rate=0.5"], "learning_rate was 0.01 in run and is 0.5 now"),
@@ -268,7 +268,7 @@ def test_no_gradient_crosses_from_batch_to_batch(here):
     def gradient(start):
         with tf.GradientTape() as tape:
             outputs, _ = model.run(second.inputs, start())
-            loss = metrics.mean(metrics.losses(task.spec, outputs, second.targets), second.weights)
+            loss = metrics.weighted_mean(metrics.losses(task.spec, outputs, second.targets), second.weights)
         return [tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, [v.value for v in variables])]
 
     cut, through = gradient(lambda: state), gradient(lambda: model.run(first.inputs, None)[1])

@@ -242,7 +242,7 @@ def test_damaged_checkpoints(case, done, capsys):
     capsys.readouterr()
     assert train("--steps=12", "--resume", "--eval_every=5") == 0
     out = capsys.readouterr().out
-    assert f"warning: run/checkpoints/{newest.name}" in out and "using the one before" in out
+    assert f"warning: run/checkpoints/{newest.name}" in out and "using the previous checkpoint" in out
 
 
 def test_unknown_progress_fields(done, capsys):
@@ -251,7 +251,7 @@ def test_unknown_progress_fields(done, capsys):
     checkpoint.save(newest, groups, {**meta, "progress": {"zz": 1}})
     capsys.readouterr()
     assert train("--steps=12", "--resume", "--eval_every=5") == 0
-    assert "its progress holds zz; using the one before" in capsys.readouterr().out
+    assert "its progress has unknown fields: zz; using the previous checkpoint" in capsys.readouterr().out
 
 
 def test_a_log_is_repaired_line_by_line(here, capsys):  # noqa: F811
@@ -273,7 +273,7 @@ def test_a_log_is_repaired_line_by_line(here, capsys):  # noqa: F811
     path.write_bytes(b"".join(parts))
     capsys.readouterr()
     assert train("--steps=15", "--resume", "--eval_every=3") == 0
-    assert "warning: 4 damaged lines of run/log.jsonl are left out" in capsys.readouterr().out
+    assert "warning: removed 4 damaged lines from run/log.jsonl" in capsys.readouterr().out
     steps = [json.loads(line)["step"] for line in path.read_text().splitlines()]
     assert steps == [3, 6, 9, 15]
 
@@ -339,7 +339,7 @@ def test_concurrent_processes_on_one_run(whole, tmp_path):  # noqa: F811
     for process, _, error in ended:
         if process.returncode:
             lines = [line for line in error.splitlines() if line.startswith("error: ")]
-            assert len(lines) == 1 and ("is in use by process" in lines[0] or "holds something already" in lines[0])
+            assert len(lines) == 1 and ("is in use by process" in lines[0] or "exists and is not empty" in lines[0])
             assert "in use" not in lines[0] or str(winner.pid) in lines[0]
     assert figures(folder) == whole
 
@@ -372,7 +372,7 @@ def test_a_refused_resume_changes_nothing(done, capsys):
     text = (done / "book.txt").read_text(encoding="utf-8")
     (done / "book.txt").write_text(text + "Q", encoding="utf-8")
     before = contents(done / "run")
-    assert "would go back" in failing(capsys, "--steps=3", "--resume", "--allow_changed_data")
+    assert "the step of the checkpoint" in failing(capsys, "--steps=3", "--resume", "--allow_changed_data")
     assert contents(done / "run") == before
     assert "the data changed" in failing(capsys, "--steps=11", "--resume")
 
@@ -483,7 +483,7 @@ def test_non_finite_numbers_in_a_checkpoint(done, capsys):
     for progress in ({"seconds": math.nan}, {"loss_count": -1}, {"best": math.nan}):
         checkpoint.save(newest, groups, {**meta, "progress": {**meta["progress"], **progress}})
         assert train("--steps=10", "--resume", "--eval_every=5") == 0
-        assert "cannot be; using the one before" in capsys.readouterr().out
+        assert "its progress has invalid values; using the previous checkpoint" in capsys.readouterr().out
         checkpoint.save(newest, groups, meta)
 
 
@@ -492,5 +492,5 @@ def test_best_weights_that_are_not_finite(done, capsys):
     groups, _ = checkpoint.load(path)
     checkpoint.save(path, {"model": [np.full_like(w, np.nan) for w in groups["model"]]}, {"step": 5, "best": -1.0})
     assert train("--steps=11", "--resume") == 0
-    assert "holds values that are no finite numbers; the weights of step 10 take its place" in capsys.readouterr().out
+    assert "holds values that are not finite numbers; the weights of step 10 take its place" in capsys.readouterr().out
     assert math.isfinite(json.loads((done / "run/result.json").read_text())["metrics"]["test"]["loss"])

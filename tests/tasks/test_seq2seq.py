@@ -243,13 +243,13 @@ def test_metrics_of_generated_sequences():
     written = np.array([[3, 4, 5, 0], [3, 0, 0, 0], [4, 4, 0, 0], [3, 3, 3, 3]])
     targets = np.array([[3, 4, 5, 2], [3, 2, 0, 0], [3, 4, 2, 0], [0, 0, 0, 0]])
     there = np.array([True, True, True, False])
-    totals = generation_metrics.count(spec, written, targets, there, None)
+    totals = generation_metrics.count_matches(spec, written, targets, there, None)
     assert totals == {"sequences": 3, "exact": 2, "edits": 1, "tokens": 6}
-    found = generation_metrics.finish(totals)
+    found = generation_metrics.compute_metrics(totals)
     assert found["exact_match"] == pytest.approx(2 / 3) and found["error_rate"] == pytest.approx(1 / 6)
     assert found["word_error_rate"] == pytest.approx(1 / 3)
     references = [[("the", "cat", "sat")], [("sat",), ("the",)], [("cat", "cat")], []]
-    assert generation_metrics.count(spec, written, targets, there, references)["exact"] == 3
+    assert generation_metrics.count_matches(spec, written, targets, there, references)["exact"] == 3
 
 
 def test_bleu_and_chrf_equal_sacrebleu():
@@ -257,8 +257,8 @@ def test_bleu_and_chrf_equal_sacrebleu():
     spec = spec_of(("error_rate", "bleu", "chrf"))
     written = np.array([[3, 4, 5, 3, 4, 5], [3, 4, 4, 0, 0, 0]])
     references = [[("the", "cat", "sat", "the", "cat")], [("the", "cat", "sat")]]
-    found = generation_metrics.finish(
-        generation_metrics.count(spec, written, written, np.array([True, True]), references)
+    found = generation_metrics.compute_metrics(
+        generation_metrics.count_matches(spec, written, written, np.array([True, True]), references)
     )
     got, wanted = ["the cat sat the cat sat", "the cat cat"], [["the cat sat the cat", "the cat sat"]]
     assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(got, wanted).score)

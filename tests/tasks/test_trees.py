@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo.data.python_trees import extract_functions, parse_python
-from rnnzoo.data.trees import parse_tree, tree_example, tree_structure
+from rnnzoo.data.trees import parse_tree, tree_structure, tree_to_example
 from rnnzoo.predict import Predictor, predict
 from rnnzoo.run.cli import main
 from rnnzoo.spec import SPECIAL_TOKENS
@@ -34,14 +34,14 @@ SMALL = {"train_size": 300, "eval_size": 40, "batch_size": 16, "max_length": 30}
     ],
 )
 def test_values_of_expressions(text, value):
-    assert listops.evaluate(parse_tree(text)) == value
+    assert listops.evaluate_expression(parse_tree(text)) == value
 
 
 def test_generated_expressions_match_the_paper():
-    found = listops.generate(np.random.default_rng(0), 3000, 200, set())
+    found = listops.generate_expressions(np.random.default_rng(0), 3000, 200, set())
     nested, arguments = [], []
     for text, (tree, value) in found.items():
-        assert tree == parse_tree(text) and listops.evaluate(tree) == value
+        assert tree == parse_tree(text) and listops.evaluate_expression(tree) == value
         assert max(map(len, tree.children)) == 2
         lists = []
         for token in filter(None, tree.tokens):
@@ -65,7 +65,7 @@ def test_no_expression_is_in_two_splits_and_files_are_read(tmp_path):
     rows = [{e.inputs.tobytes() for e in task.examples[s]} for s in ("train", "validation", "test")]
     assert [len(r) for r in rows] == [300, 40, 40]
     assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
-    small = listops.generate(np.random.default_rng(0), 60, 8, set())
+    small = listops.generate_expressions(np.random.default_rng(0), 60, 8, set())
     file = tmp_path / "test.tsv"
     file.write_text("".join(f"{value}\t{text}\n" for text, (_, value) in small.items()), encoding="utf-8")
     given = rnnzoo.create_task("listops", **(SMALL | {"max_length": 8}), test_data=str(file))
@@ -182,7 +182,7 @@ def test_labelled_trees_train_on_every_node(tmp_path):
     assert found == [f"3\t{lines[0]}"] * 2 + ["4\t(4 Great)"] * 3
     root = rnnzoo.create_task("sst", data=data, all_nodes=False)
     elsewhere = treebank(tmp_path / "other", "(3 (9 It) (4 good))\n")
-    with pytest.raises(rnnzoo.UserError, match="test: the labels 9 are not in the training part"):
+    with pytest.raises(rnnzoo.UserError, match="test: the labels 9 are not in the training data"):
         rnnzoo.create_task("sst", data=data, test_data=elsewhere)
     assert not root.spec.per_step and next(root.evaluation("test")).targets.ndim == 1
 
@@ -217,14 +217,14 @@ def test_syntax_trees_of_python(tmp_path):
         "FunctionDef f arguments arg a Return Call Name g Name a Constant str"
     )
     assert max(map(len, tree.children)) == 2 and sum(map(len, tree.children)) == len(tree.tokens) - 1
-    with pytest.raises(rnnzoo.UserError, match="line 1, column 5: no Python"):
+    with pytest.raises(rnnzoo.UserError, match="line 1, column 5: invalid Python"):
         parse_python("def 1()")
     deep = parse_python("x = " + "+".join(["a"] * 800))
     assert tree_structure(deep.children)[:, 2].max() > 700
     task = rnnzoo.create_task("ast", max_length=80)
     assert len(task.spec.labels) == 8 and task.examples["train"][0].inputs.shape[1] == 4
     words = (*SPECIAL_TOKENS, *filter(None, tree.tokens))
-    read = tree_example(tree, words, 0, flat=True).inputs
+    read = tree_to_example(tree, words, 0, flat=True).inputs
     assert [words[i] for i in read] == [w for w in tree.tokens if w]
     model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-gru")
     path = rnnzoo.export_saved_model(model, tmp_path / "export")
@@ -232,7 +232,7 @@ def test_syntax_trees_of_python(tmp_path):
     wrong = predict(Predictor(path), [b"x = 1\n", b"x = = 1\n"], sink)
     answers = sink.getvalue().decode().splitlines()
     assert answers[0] in task.spec.labels and answers[1] == ""
-    assert wrong == ["line 2: line 1, column 5: no Python: invalid syntax"]
+    assert wrong == ["line 2: line 1, column 5: invalid Python: invalid syntax"]
 
 
 def test_functions_are_found_after_form_feeds():
@@ -245,13 +245,16 @@ def test_functions_are_found_after_form_feeds():
 
 @pytest.mark.slow
 def test_nary_trees_have_inner_tokens(tmp_path):
-    """With --nary a node has its kind and any number of children; compositions of the leaves alone are refused."""
+    """With --nary a node has its kind and any number of children; compositions without inner inputs are refused."""
     tree = parse_python("f(a, b)", nary=True)
     assert tree.tokens == ["f", "Name", "a", "Name", "b", "Name", "Call", "Expr"]
     assert tree.children == [(), (0,), (), (2,), (), (4,), (1, 3, 5), (6,)]
     task = rnnzoo.create_task("ast", max_length=60, nary=True)
-    assert task.spec.inside and task.spec.arity == 0 and (task.examples["train"][0].inputs[:, 0] > 0).all()
-    for composition, reason in (("rntn", "at the leaves alone"), ("tree-lstm-binary", "weights for each place")):
+    assert task.spec.inner_tokens and task.spec.arity == 0 and (task.examples["train"][0].inputs[:, 0] > 0).all()
+    for composition, reason in (
+        ("rntn", "only at the leaves"),
+        ("tree-lstm-binary", "weights for each child position"),
+    ):
         with pytest.raises(rnnzoo.UserError, match=reason):
             rnnzoo.create_model("recursive", task.spec, units=8, composition=composition)
     model = rnnzoo.create_model("recursive", task.spec, units=8, composition="tree-lstm-childsum")
@@ -265,7 +268,7 @@ def test_nary_trees_have_inner_tokens(tmp_path):
     ids = np.array([task.spec.vocabulary.index(t) if t in task.spec.vocabulary else 1 for t in tree.tokens])
     inputs = np.concatenate([ids[:, None], tree_structure(tree.children)], 1)[None]
     assert sink.getvalue().decode().splitlines()[0] == task.spec.labels[int(tf.argmax(model(inputs), -1)[0])]
-    with pytest.raises(rnnzoo.UserError, match="give one of them"):
+    with pytest.raises(rnnzoo.UserError, match="give only one of them"):
         rnnzoo.create_task("ast", nary=True, flat=True)
 
 

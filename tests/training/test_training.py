@@ -46,7 +46,7 @@ def test_states_are_carried_between_batches(tmp_path):
     second = task.batch(trainer.options.seed, 1)
     assert not second.restart.all()
     outputs, _ = trainer.model.run(second.inputs, state)
-    loss = metrics.mean(metrics.losses(task.spec, outputs, second.targets), second.weights)
+    loss = metrics.weighted_mean(metrics.losses(task.spec, outputs, second.targets), second.weights)
     assert next(steps).loss == pytest.approx(float(loss), rel=1e-5)
 
 
@@ -110,8 +110,8 @@ def test_metrics_by_name():
     spec = rnnzoo.TaskSpec("tokens", "token", True, 4, 4, "cross_entropy", ("bits_per_char", "perplexity", "accuracy"))
     logits = np.log(np.array([[[0.5, 0.25, 0.125, 0.125], [0.1, 0.2, 0.3, 0.4]]], "float32"))
     batch = Batch(None, tf.constant([[0, 1]]), weights=tf.constant([[1.0, 0.0]]))
-    totals = metrics.sums(spec, tf.constant(logits), batch)
-    found = metrics.finish(spec, metrics.finish_batch(spec, totals, batch))
+    totals = metrics.compute_totals(spec, tf.constant(logits), batch)
+    found = metrics.compute_metrics(spec, metrics.complete_totals(spec, totals, batch))
     assert found["bits_per_char"] == pytest.approx(1) and found["perplexity"] == pytest.approx(2)
     assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]
 
@@ -127,7 +127,7 @@ def test_accuracy_of_whole_sequences():
     logits[2, 1, 6] = 2  # but this step is padding
     weights = np.array([[1, 1], [1, 1], [1, 0]], "float32")
     batch = Batch(None, tf.fill([3, 2], 5), weights=tf.constant(weights), allowed_outputs=tf.constant(allowed_outputs))
-    found = metrics.sums(spec, tf.constant(logits), batch)
+    found = metrics.compute_totals(spec, tf.constant(logits), batch)
     assert (float(found["correct"]), float(found["scored"])) == (2, 3)
 
 
@@ -135,7 +135,7 @@ def test_accuracy_weights_select_targets():
     spec = rnnzoo.create_task("copy").spec
     batch = Batch(None, tf.constant([[0, 1, 2]]), accuracy_weights=tf.constant([[0.0, 1.0, 1.0]]))
     logits = tf.one_hot([[5, 1, 3]], 10)
-    found = {name: float(value) for name, value in metrics.sums(spec, logits, batch).items()}
+    found = {name: float(value) for name, value in metrics.compute_totals(spec, logits, batch).items()}
     assert (found["count"], found["correct"], found["scored"]) == (3, 1, 2)
     assert found["loss"] > 0
 
@@ -145,10 +145,10 @@ def evaluated(spec, pairs):
     totals = {}
     for outputs, targets, weights in pairs:
         batch = Batch(None, np.array(targets), weights=None if weights is None else np.array(weights, "float32"))
-        found = metrics.sums(spec, tf.constant(np.array(outputs, "float32")), batch)
-        for name, value in metrics.finish_batch(spec, found, batch).items():
+        found = metrics.compute_totals(spec, tf.constant(np.array(outputs, "float32")), batch)
+        for name, value in metrics.complete_totals(spec, found, batch).items():
             totals[name] = totals.get(name, 0) + value
-    return metrics.finish(spec, totals)
+    return metrics.compute_metrics(spec, totals)
 
 
 def test_macro_f1_is_the_mean_over_classes():

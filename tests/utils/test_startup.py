@@ -103,10 +103,10 @@ def test_runs_print_no_notices_of_libraries(tmp_path):
 def test_suppressed_output_is_shown_if_an_import_fails():
     code = """
 import os, sys
-from rnnzoo import startup
+from rnnzoo.utils import startup
 for name in [n for n in sys.modules if n.partition(".")[0] == "tensorflow"]:
     del sys.modules[name]
-with startup.suppress_notices():
+with startup.suppress_import_messages():
     os.write(2, b"the reason")
     {}
 """

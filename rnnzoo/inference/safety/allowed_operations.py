@@ -1,8 +1,8 @@
-"""The operations that a SavedModel may hold for `rnnzoo.load` to load it, reviewed one by one.
+"""Operations that `rnnzoo.load` allows in a SavedModel, reviewed one by one.
 
 None of them accesses files, networks, processes, devices or memory regions, samples random numbers that depend on
 anything but its inputs, or keeps state between calls. Operations on variables, tables and checkpoints are allowed in
-their own places only. A new operation belongs here after its kernel was read, not because a model needs it.
+their own places only. Add an operation only after reading its kernel, not because a model needs it.
 """
 
 

@@ -9,37 +9,36 @@ from rnnzoo import config
 from rnnzoo.errors import UserError
 from rnnzoo.registry import MODELS
 from rnnzoo.utils.json_files import first_line, parse_json
-from rnnzoo.utils.memory import available_memory, size_options
+from rnnzoo.utils.memory import available_memory, group_sizes
 
 WEIGHTS = "model.weights.h5"
-LARGEST = {"config.json": 64 << 20, "metadata.json": 1 << 20}  # bytes
+MAX_FILE_BYTES = {"config.json": 64 << 20, "metadata.json": 1 << 20}
 MAX_FILES, MAX_OBJECTS = 1000, 20_000  # in the archive, in the configuration
-MAX_RATIO, UNPACKED = 1000, 64 << 20  # of unpacked to packed size, for files with more bytes than that
-KERAS = {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "depth_multiplier"}
-SPECIFICATION = {"input_size", "output_size", "word_length", "source_length", "arity"}
+MAX_RATIO, MIN_UNPACKED_BYTES = 1000, 64 << 20  # compression ratio, checked for files larger than that
+KERAS_SIZES = {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "depth_multiplier"}
+SPEC_SIZES = {"input_size", "output_size", "word_length", "source_length", "arity"}
 SHAPES = {"batch_shape", "batch_input_shape", "shape", "input_shape", "target_shape"}
-# A weight has two bytes or more, and a matrix between units has the square of their number. Cells without such a
-# matrix, as the dampened network, have few weights: so many products of sizes are allowed per byte of weights, and so
-# many more.
-PRODUCTS, FREE = 1000, 20_000_000
+# A recurrent matrix has units x units weights of at least two bytes. Cells without such a matrix, such as the dampened
+# network, have few weights, so the sum of these products may exceed the bytes of the weights by this factor and offset.
+PRODUCTS_PER_BYTE, FREE_PRODUCTS = 1000, 20_000_000
 
 
 def check_keras_file(path: Path) -> None:
-    """Raises `UserError` for an archive, a configuration or sizes that a model with its weights cannot have."""
+    """Checks a `.keras` file. Raises `UserError` for files or sizes that do not fit a model with its weights."""
     try:
         with zipfile.ZipFile(path) as archive:
             weights = _check_archive(path, archive)
             with archive.open("config.json") as file:
-                text = file.read(LARGEST["config.json"] + 1)
+                text = file.read(MAX_FILE_BYTES["config.json"] + 1)
     except UserError:
         raise
-    except Exception as error:  # zipfile raises what its decompressors do
+    except Exception as error:  # zipfile passes on the errors of its decompressors
         raise UserError(f"{path} is not a .keras file: {first_line(error)}") from None
-    found = parse_json(text, dict, f"{path}: config.json")
-    objects = sum(key == "class_name" for key, _ in _items(found))
+    configuration = parse_json(text, dict, f"{path}: config.json")
+    objects = sum(key == "class_name" for key, _ in _items(configuration))
     if objects > MAX_OBJECTS:
         raise UserError(f"{path} is not loaded: its configuration has {objects:,} objects")
-    _check_sizes(path, found, weights)
+    _check_sizes(path, configuration, weights)
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> int:
@@ -51,12 +50,12 @@ def _check_archive(path: Path, archive: zipfile.ZipFile) -> int:
     for entry in entries:
         name, size = entry.filename, entry.file_size
         parts = Path(name).parts
-        if name not in (*LARGEST, WEIGHTS) and (parts[:1] != ("assets",) or ".." in parts):
-            raise UserError(f"{path} is not loaded: a .keras file holds no {name!r}")
-        largest = LARGEST.get(name, memory)
+        if name not in (*MAX_FILE_BYTES, WEIGHTS) and (parts[:1] != ("assets",) or ".." in parts):
+            raise UserError(f"{path} is not loaded: it holds {name!r}, which .keras files do not have")
+        largest = MAX_FILE_BYTES.get(name, memory)
         if size > largest:
             raise UserError(f"{path} is not loaded: {name} would be {size:,} bytes, at most {largest:,} are allowed")
-        if size > UNPACKED and size > MAX_RATIO * entry.compress_size:
+        if size > MIN_UNPACKED_BYTES and size > MAX_RATIO * entry.compress_size:
             raise UserError(f"{path} is not loaded: {name} would unpack from {entry.compress_size:,} to {size:,} bytes")
     total = sum(entry.file_size for entry in entries)
     if total > memory:
@@ -64,14 +63,14 @@ def _check_archive(path: Path, archive: zipfile.ZipFile) -> int:
     return archive.getinfo(WEIGHTS).file_size
 
 
-def _check_sizes(path: Path, found: Any, weights: int) -> None:
-    """Raises `UserError` for sizes, or products of sizes, that a model with so many bytes of weights cannot have."""
-    named = KERAS | SPECIFICATION | _options()
+def _check_sizes(path: Path, configuration: Any, weights: int) -> None:
+    """Raises `UserError` for sizes in a configuration that do not fit so many bytes of weights."""
+    size_keys = KERAS_SIZES | SPEC_SIZES | _group_sizes()
     units, widest, products = 0.0, 0.0, 0.0
-    for key, value in _items(found):
-        if isinstance(value, bool) or not isinstance(value, int | float) or key not in named | SHAPES:
+    for key, value in _items(configuration):
+        if isinstance(value, bool) or not isinstance(value, int | float) or key not in size_keys | SHAPES:
             continue
-        if key in named and value > max(weights, 1000):
+        if key in size_keys and value > max(weights, 1000):
             raise UserError(
                 f"{path} is not loaded: its configuration says '{key}' is {value:,}, and its weights are {weights:,} "
                 "bytes"
@@ -82,30 +81,30 @@ def _check_sizes(path: Path, found: Any, weights: int) -> None:
             units = max(units, value)
             products += value * value
     products = max(products, units * widest)
-    if products > FREE + PRODUCTS * weights:
+    if products > FREE_PRODUCTS + PRODUCTS_PER_BYTE * weights:
         raise UserError(
             f"{path} is not loaded: its configuration says 'units' is {units:,.0f} and a shape {widest:,.0f}, too much "
             f"for {weights:,} bytes of weights"
         )
 
 
-def _options() -> set[str]:
+def _group_sizes() -> set[str]:
     """Returns the names of the options of all models that are sizes of weights."""
-    found: set[str] = set()
+    names: set[str] = set()
     for name in MODELS:
-        by_kind = size_options(config.options_class(MODELS[name])())
-        found |= {*by_kind["units"], *by_kind["layers"]}
-    return found
+        by_kind = group_sizes(config.options_class(MODELS[name])())
+        names |= {*by_kind["units"], *by_kind["layers"]}
+    return names
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:
     """Yields all values of a configuration, each with the nearest key above it."""
-    waiting = [("", value)]
-    while waiting:
-        key, value = waiting.pop()
+    pending = [("", value)]
+    while pending:
+        key, value = pending.pop()
         if isinstance(value, dict):
-            waiting += value.items()
+            pending += value.items()
         elif isinstance(value, list):
-            waiting += ((key, item) for item in value)
+            pending += ((key, item) for item in value)
         else:
             yield key, value

@@ -1,4 +1,4 @@
-"""Checks that a SavedModel holds only what exports of this package hold; nothing in it is run."""
+"""Check of a SavedModel, without running it: it may hold only the parts that exports of this package have."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,18 +10,18 @@ from rnnzoo.inference.safety.saved_model_constants import check_constants
 from rnnzoo.inference.safety.saved_model_graph import SavedGraph, called_functions, operation_of
 from rnnzoo.inference.safety.saved_model_objects import MAIN_OP, check_objects
 
-OTHER_FORMATS = ("saved_model.pbtxt", "saved_model.cpb", "debug")  # which TensorFlow reads too
+OTHER_FORMATS = ("saved_model.pbtxt", "saved_model.cpb", "debug")  # other files that TensorFlow reads
 INIT_SIGNATURE = "__saved_model_init_op"
-AT_LOAD = {  # allowed operations by the name of the function in its table
+AT_LOAD = {  # allowed operations of the functions of a table, by their role
     "_create_resource": allowed.TABLE_CREATOR,
     "_initialize": allowed.TABLE_INITIALIZER,
     "_destroy_resource": allowed.TABLE_DESTROYER,
 }
 FILE_OPERATIONS = ("SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints")
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-ALLOW_HINT = "; if it is of a cell of your own, and harmless: load(path, allow_ops=[...])"
+ALLOW_HINT = "; if it belongs to a cell of your own and is harmless, use load(path, allow_ops=[...])"
 
-Place = tuple[frozenset[str], str]  # the operations that are allowed there, and its name
+Place = tuple[frozenset[str], str]  # allowed operations, and the name of the place
 
 
 def check_saved_model(path: Path, allow_ops: Iterable[str] = ()) -> None:
@@ -102,31 +102,32 @@ def _is_saver(graph: SavedGraph, name: str) -> bool:
 
 def _check_saver(graph: SavedGraph) -> None:
     """Checks that the saver takes the names of checkpoint files from its caller."""
-    given = operation_of(graph.meta.saver_def.filename_tensor_name)
+    filename_input = operation_of(graph.meta.saver_def.filename_tensor_name)
     for name, node in graph.nodes.items():
         if _is_saver(graph, name):
-            if given != operation_of(next(iter(node.input), "")) or graph.nodes[given].op != "Placeholder":
-                raise graph.refusal(f"a saver ('{name}') whose file name is not the one that it is given")
+            is_input = filename_input == operation_of(next(iter(node.input), ""))
+            if not is_input or graph.nodes[filename_input].op != "Placeholder":
+                raise graph.refusal(f"a saver ('{name}') that does not take its file name from its caller")
             for function in graph.reachable(called_functions(node)):
                 _check_file_names(graph, graph.functions[function])
 
 
 def _check_file_names(graph: SavedGraph, function: Any) -> None:
     """Raises `UserError` unless every file name begins with the first argument and stays in its folder."""
-    given = next((argument.name for argument in function.signature.input_arg), "")
+    filename_argument = next((argument.name for argument in function.signature.input_arg), "")
     nodes = {node.name: node for node in function.node_def}
     for node in function.node_def:
         if node.op not in FILE_OPERATIONS:
             continue
-        waiting = list(node.input if node.op == "MergeV2Checkpoints" else node.input[:1])
+        pending = list(node.input if node.op == "MergeV2Checkpoints" else node.input[:1])
         seen: set[str] = set()
-        while waiting:
-            name = operation_of(waiting.pop())
+        while pending:
+            name = operation_of(pending.pop())
             if name in nodes and name not in seen:
-                waiting += [i for i in nodes[name].input if not i.startswith("^")]
+                pending += [i for i in nodes[name].input if not i.startswith("^")]
                 for text in nodes[name].attr["value"].tensor.string_val:
                     if text.startswith(b"/") or b".." in text:
                         raise graph.refusal(f"the file name {text!r} ('{name}' in function {function.signature.name})")
             seen.add(name)
-        if given not in seen:
+        if filename_argument not in seen:
             raise graph.refusal(f"the operation {node.op} ('{node.name}') with a file name of its own")

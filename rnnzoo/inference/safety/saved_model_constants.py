@@ -10,7 +10,7 @@ from tensorflow.core.framework import types_pb2
 from rnnzoo.inference.safety.saved_model_graph import SavedGraph, operation_of
 
 MAX_BYTES = 1 << 30  # of all constants as they are in memory, which may be more than in the file
-LARGEST = 1 << 24  # elements that an operation may make of constants
+MAX_ELEMENTS = 1 << 24  # of a result computed from constants
 # operations whose results may be far larger than their inputs: no export computes one from constants alone
 GROWING = {"BroadcastTo", "Fill", "LinSpace", "OneHot", "Tile", "Pad", "PadV2", "MirrorPad", "RaggedRange"}
 GROWING |= {"ScatterNd", "SparseToDense", "MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", "Diag", "TensorListReserve"}
@@ -30,31 +30,31 @@ def check_constants(graph: SavedGraph) -> None:
 
 
 def _check_growth(graph: SavedGraph, nodes: dict[str, Any], place: str) -> None:
-    """Raises `UserError` for a large result of constants alone, which TensorFlow computes at load."""
+    """Raises `UserError` for a large result computed from constants alone, as TensorFlow does at load."""
     inputs = {name: [operation_of(i) for i in node.input if not i.startswith("^")] for name, node in nodes.items()}
-    readers = collections.defaultdict(list)
+    consumers = collections.defaultdict(list)
     for name, names in inputs.items():
         for i in names:
-            readers[i].append(name)
+            consumers[i].append(name)
     elements: dict[str, float] = {
         name: _elements(node.attr["value"].tensor) for name, node in nodes.items() if node.op == "Const"
     }
-    waiting = collections.deque(elements)
-    while waiting:
-        for name in readers[waiting.popleft()]:
+    pending = collections.deque(elements)
+    while pending:
+        for name in consumers[pending.popleft()]:
             if name in elements or not all(i in elements for i in inputs[name]):
                 continue
             sizes = [elements[i] for i in inputs[name]]
-            most: float = (
-                _range(nodes, inputs[name]) if nodes[name].op == "Range" else math.prod(max(1, n) for n in sizes)
+            size: float = (
+                _range_size(nodes, inputs[name]) if nodes[name].op == "Range" else math.prod(max(1, n) for n in sizes)
             )
-            if nodes[name].op in GROWING or most > LARGEST:
+            if nodes[name].op in GROWING or size > MAX_ELEMENTS:
                 raise graph.refusal(f"the operation {nodes[name].op} of constants ('{name}' in {place})")
-            elements[name] = most
-            waiting.append(name)
+            elements[name] = size
+            pending.append(name)
 
 
-def _range(nodes: dict[str, Any], inputs: list[str]) -> float:
+def _range_size(nodes: dict[str, Any], inputs: list[str]) -> float:
     """Returns the number of elements in a range of constants; infinite if they cannot be read."""
     if any(nodes[i].op != "Const" for i in inputs):
         return math.inf

@@ -19,7 +19,7 @@ class SavedGraph:
     """Operations, functions and objects of a SavedModel.
 
     Raises:
-        UserError: the file is too large, damaged, or holds another number of graphs than one.
+        UserError: the file is too large, damaged, or does not hold exactly one graph.
     """
 
     def __init__(self, path: Path):
@@ -40,7 +40,7 @@ class SavedGraph:
         self.functions: dict[str, Any] = {f.signature.name: f for f in self.meta.graph_def.library.function}
         library = self.meta.graph_def.library.function
         if (len(self.nodes), len(self.functions)) != (len(self.meta.graph_def.node), len(library)):
-            raise self.refusal("two operations or two functions of one name")
+            raise self.refusal("two operations or two functions with the same name")
         count = len(self.nodes) + sum(len(f.node_def) for f in self.functions.values())
         if count > MAX_NODES or len(self.objects) > MAX_OBJECTS:
             raise self.refusal(f"{count:,} operations and {len(self.objects):,} objects")
@@ -63,31 +63,31 @@ class SavedGraph:
             yield from function.node_def
 
     def reachable(self, roots: Iterable[str]) -> list[str]:
-        """Returns given functions and those they call. Raises `UserError` for missing functions."""
-        found: dict[str, None] = {}
-        waiting = collections.deque(roots)
-        while waiting:
-            name = waiting.popleft()
-            if name in found:
+        """Returns functions and all functions that they call. Raises `UserError` for missing functions."""
+        reached: dict[str, None] = {}
+        pending = collections.deque(roots)
+        while pending:
+            name = pending.popleft()
+            if name in reached:
                 continue
             if name not in self.functions:
-                raise self.refusal(f"a call of a function {name!r} that is not there")
-            found[name] = None
-            waiting += self.calls[name]
-        return list(found)
+                raise self.refusal(f"a call of a function {name!r} that does not exist")
+            reached[name] = None
+            pending += self.calls[name]
+        return list(reached)
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
-        """Returns given operations and those they depend on. Raises `UserError` for unknown ones."""
-        found: set[str] = set()
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
+        """Returns operations and all operations that they depend on. Raises `UserError` for unknown ones."""
+        reached: set[str] = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name not in reached:
                 if name not in self.nodes:
-                    raise self.refusal(f"a name {name!r} of no operation")
-                found.add(name)
-                waiting += [operation_of(i) for i in self.nodes[name].input]
-        return found
+                    raise self.refusal(f"a reference to an operation {name!r} that does not exist")
+                reached.add(name)
+                pending += [operation_of(i) for i in self.nodes[name].input]
+        return reached
 
     def table_functions(self) -> Iterator[tuple[str, int, str]]:
         """Yields the functions that tables run at load: `(role in the table, number of the object, function)`."""

@@ -11,7 +11,7 @@ from rnnzoo.inference.safety.saved_model_graph import SavedGraph
 OBJECTS = {"user_object", "bare_concrete_function", "constant", "function", "resource", "variable"}
 CONTAINERS = {f"trackable_{kind}_wrapper" for kind in ("dict", "list", "tuple")}
 REVIVED = {"_generic_user_object", "signature_map", *CONTAINERS}
-CLASSES = {  # which registered class an object of a kind is of
+CLASSES = {  # registered classes by the kind of object
     "constant": {"tf.TrackableConstant"},
     "resource": {"tf.StaticHashTable"},
 }
@@ -19,7 +19,7 @@ MAIN_OP = "saved_model_main_op"
 AT_LOAD = ("_create_resource", "_initialize", "_destroy_resource")
 # children whose names begin with an underscore: TensorFlow calls some by their names
 PRIVATE = {"user_object": {"_table", "_letters"}, "resource": {"_initializer", *AT_LOAD}}
-SLACK = 1 << 20  # bytes by which the files of variables may be smaller than the variables are
+SLACK = 1 << 20  # bytes by which the files of variables may be smaller than the variables
 
 
 def check_objects(graph: SavedGraph) -> None:
@@ -69,9 +69,9 @@ def _check_variables(graph: SavedGraph) -> None:
         if node.WhichOneof("kind") == "variable":
             width = tf.dtypes.as_dtype(node.variable.dtype).size
             total += math.prod(abs(dim.size) for dim in node.variable.shape.dim) * width
-    there = sum(file.stat().st_size for file in _variable_files(graph.path))
-    if total > there + SLACK:
-        raise graph.refusal(f"variables of {total:,} bytes in files of {there:,}")
+    file_bytes = sum(file.stat().st_size for file in _variable_files(graph.path))
+    if total > file_bytes + SLACK:
+        raise graph.refusal(f"variables of {total:,} bytes in files of {file_bytes:,}")
 
 
 def _variable_files(path: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN, TaskSpec
 from rnnzoo.tasks.base.task import Task
 
 TOKEN_NAMES = {"char": "characters", "word": "words"}
-MIN_TOKENS = {"char": 100, "word": 20}  # in the training split: less than a line of text teaches nothing
+MIN_TOKENS = {"char": 100, "word": 20}  # in the training split
 WINDOWS_PER_SEGMENT = 64  # windows of a document that are evaluated one after another
 PROMPT_WORDS = 2
 
@@ -28,11 +28,11 @@ class TextOptions:
 
     data: str | None = option(None, "files, folders or globs, comma-separated; default: the Python standard library")
     encoding: str = option("utf-8", "encoding of --data")
-    data_size: int = option(0, "most characters of the standard library to train on; 0: all", minimum=0)
+    data_size: int = option(0, "maximum characters of the standard library to train on; 0: all", minimum=0)
     validation_fraction: float = option(0.05, "fraction of --data held out for validation", minimum=0.0005, below=1)
     test_fraction: float = option(0.05, "fraction of --data held out for the test", minimum=0.0005, below=1)
     seq_length: int = option(
-        100, "tokens in a training step, through which the gradient goes back", minimum=1, size="time"
+        100, "tokens in a training step, the length of truncated back-propagation", minimum=1, size="time"
     )
     batch_size: int = option(64, "streams of text read in parallel", minimum=1, size="batch")
 
@@ -45,11 +45,11 @@ class TextOptions:
 
 
 class LanguageModelTask(Task):
-    """Predict the next token. Subclasses set the kind of tokens and where the text comes from.
+    """Base class of language modelling tasks: predict the next token. Subclasses set the kind of tokens.
 
     A document begins with the BOS token `<s>` and is cut into windows of `seq_length` tokens. The windows of a split,
     in order, are distributed over `batch_size` streams read in parallel, so that each row of a batch continues the
-    same row of the previous batch, or begins a document. Each epoch begins at another window. The evaluation of
+    same row of the previous batch, or begins a document. Each epoch begins at a different window. The evaluation of
     "train" uses the beginning of the training text, as much as there is for validation.
 
     Args:
@@ -122,7 +122,7 @@ class LanguageModelTask(Task):
                 yield batch._replace(weights=weights, restart=np.full(rows, window == 0))
 
     def _segments(self, split: str) -> np.ndarray:
-        """First window and number of windows of each segment `[segments, 2]`, the longest first."""
+        """Returns the first window and the number of windows of each segment, `[segments, 2]`, the longest first."""
         encoded = self.encoded[split]
         limit = self.encoded["validation"].num_windows if split == "train" else encoded.num_windows
         segments = []

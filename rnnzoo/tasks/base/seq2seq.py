@@ -35,7 +35,7 @@ def seq2seq_spec(
     """Creates the `TaskSpec` of a seq2seq task on text.
 
     Args:
-        vocabularies: of sources and targets.
+        vocabularies: the source and the target vocabulary.
         levels: kinds of source and target tokens.
         max_length: length of the longest target.
         metrics: the metrics of the task.
@@ -57,7 +57,7 @@ def seq2seq_spec(
         source_vocabulary=source_vocabulary,
         source_level=levels[0],
         lowercase=lowercase,
-        output_length=max_length + max_length // 4 + 5,  # so that a missing EOS makes no endless loop
+        output_length=max_length + max_length // 4 + 5,  # ends outputs that lack EOS
     )
 
 
@@ -108,7 +108,7 @@ class Seq2SeqTask(InMemoryTask):
         return len(example.targets) + 1
 
     def _source_lengths(self) -> dict[int, int]:
-        """The longest source for each padded target length."""
+        """Returns the length of the longest source for each padded target length."""
         longest: dict[int, int] = {}
         for split in SPLITS:
             buckets = self.buckets.padded_lengths[self.buckets.assign(self.lengths[split])]

@@ -11,7 +11,7 @@ from rnnzoo.spec import TaskSpec
 
 
 class Task:
-    """A data set with its splits, batches and baselines. It knows no model: models are built from `spec`.
+    """A data set with its splits, batches and baselines, independent of models, which are built from its `spec`.
 
     Subclasses set `spec` and define `batch` and `evaluation`. Batches are a pure function of seed and step, so that a
     resumed run continues exactly.
@@ -27,7 +27,7 @@ class Task:
     word_vectors: WordVectors | None = None
 
     def batch(self, seed: int, step: int) -> Batch:
-        """Returns the training batch of a step, independent of the calls before."""
+        """Returns the training batch of a step, independent of earlier calls."""
         raise NotImplementedError(f"{type(self).__name__} does not define batch(seed, step)")
 
     def evaluation(self, split: str) -> Iterator[Batch]:
