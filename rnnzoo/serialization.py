@@ -20,7 +20,7 @@ _PLAIN = (str, int, float, bool, type(None))
 KERAS_ONLY = ("activity_regularizer", "use_cudnn")  # arguments of Keras's recurrent layers that no cell has
 
 
-def parameters(cls: type) -> dict[str, inspect.Parameter]:
+def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
     """Returns the named parameters of a constructor, including those passed on through `**kwargs`.
 
     A constructor with a `__signature__` of its own lists all of them. The search stops at Keras's own classes, which
@@ -71,7 +71,7 @@ def accept_positional(like: type) -> Callable[[type], type]:
 
     def decorate(cls: type) -> type:
         init: Any = cls.__init__  # type: ignore[misc]
-        signature = create_signature(parameters(cls), like)
+        signature = create_signature(constructor_parameters(cls), like)
 
         def __init__(self, *args, **kwargs):
             arguments = signature.bind(*args, **kwargs).arguments
@@ -98,7 +98,7 @@ class ConstructorSignature:
     def __get__(self, instance: Any, owner: type) -> inspect.Signature:
         if instance is not None:
             raise AttributeError("an instance has the signature of its __call__")
-        return create_signature(parameters(owner))
+        return create_signature(constructor_parameters(owner))
 
 
 class SignatureConfig:
@@ -113,7 +113,7 @@ class SignatureConfig:
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
-        known = parameters(cls)
+        known = constructor_parameters(cls)
         positional = [name for name, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
         given = {**dict(zip(positional, args, strict=False)), **kwargs}
         own = inspect.signature(cls.__init__).parameters.values()

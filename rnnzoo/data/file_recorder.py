@@ -23,8 +23,8 @@ class Recorder:
 
     progress: Progress | None = None
     files: dict[Path, dict[str, Any]] = dataclasses.field(default_factory=dict)
-    done: int = 0
-    total: int = 0
+    bytes_read: int = 0
+    total_bytes: int = 0
     started: float = dataclasses.field(default_factory=time.monotonic)
 
     def add(self, path: Path, name: str, passes: int) -> None:
@@ -32,7 +32,7 @@ class Recorder:
         if path.absolute() in self.files:
             return
         size = path.stat().st_size
-        self.total += size * (passes + 1)
+        self.total_bytes += size * (passes + 1)
         content = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
@@ -44,9 +44,9 @@ class Recorder:
 
     def advance(self, count: int) -> None:
         """Adds to the number of bytes read."""
-        self.done += count
+        self.bytes_read += count
         if self.progress is not None:
-            self.progress(self.done, self.total, time.monotonic() - self.started)
+            self.progress(self.bytes_read, self.total_bytes, time.monotonic() - self.started)
 
     def describe(self, spec: TaskSpec) -> dict[str, Any]:
         """Describes the data: its files, one digest of them all, and one of the vocabularies built from them."""

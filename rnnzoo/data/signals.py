@@ -5,7 +5,7 @@ import numpy as np
 from rnnzoo.errors import UserError
 
 
-def moments(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def compute_moments(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation of each column; not finite where the values are too large."""
     with np.errstate(all="ignore"):
         return series.mean(0), series.std(0)

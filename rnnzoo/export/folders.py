@@ -31,7 +31,7 @@ def locked_folder(path: Path) -> Iterator[Path]:
             lock.release()
 
 
-def sweep_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Removes temporary folders that killed exports to `path` left beside it.
 
     An earlier export that was moved aside when the process was killed gets its name back.

@@ -14,7 +14,7 @@ import rnnzoo
 from rnnzoo.errors import RunError, UserError, name_file_in_errors
 from rnnzoo.export import check
 from rnnzoo.export.compact import shorten_names
-from rnnzoo.export.folders import check_export_path, locked_folder, replace_export, sweep_leftovers
+from rnnzoo.export.folders import check_export_path, locked_folder, remove_leftovers, replace_export
 from rnnzoo.export.language_model_serving import LanguageModelServing
 from rnnzoo.export.seq2seq_serving import Seq2SeqServing
 from rnnzoo.export.sequence_serving import SequenceServing
@@ -58,7 +58,7 @@ def export_saved_model(
     path = Path(path)
     check_export_path(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    sweep_leftovers(path)
+    remove_leftovers(path)
     with locked_folder(path) as folder, name_file_in_errors(path):
         serving, written = make_serving(model), folder / "saved_model"
         config = {**(config or {}), **model.get_config(), "rnnzoo": rnnzoo.__version__}

@@ -33,9 +33,9 @@ class Tokenizer(tf.Module):
         lowercase: bool = False,
     ):
         super().__init__()
-        self._table = Table(vocabulary)
+        self._table = TokenTable(vocabulary)
         self._vocabulary, self._level, self._lowercase = vocabulary, level, lowercase
-        self._letters = Table(char_vocabulary) if char_vocabulary else None
+        self._letters = TokenTable(char_vocabulary) if char_vocabulary else None
         self._word_length = word_length
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -115,7 +115,7 @@ def _split_words_and_punctuation(text: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(tf.strings.regex_replace(text, f"({punctuation})", r" \1 "))
 
 
-class Table(tf.Module):
+class TokenTable(tf.Module):
     """Lookup table from tokens to ids; UNKNOWN for tokens that the vocabulary lacks.
 
     The values of the table are int64, which LiteRT and ONNX convert, unlike int32.

@@ -6,7 +6,7 @@ import keras
 
 from rnnzoo.cells import Cell
 from rnnzoo.layers.rnn import RNN
-from rnnzoo.serialization import create_signature, parameters, set_constructor
+from rnnzoo.serialization import constructor_parameters, create_signature, set_constructor
 
 IGNORED = ("use_cudnn", "implementation")  # they select an implementation in Keras and change no result
 
@@ -24,8 +24,8 @@ class NamedRNN(RNN):
             super().__init_subclass__(**kwargs)
             return
         cls.cell_class = cell_class
-        own = {name: p for name, p in parameters(RNN).items() if name != "cell"}
-        signature = create_signature({**parameters(cell_class), **own}, like)
+        own = {name: p for name, p in constructor_parameters(RNN).items() if name != "cell"}
+        signature = create_signature({**constructor_parameters(cell_class), **own}, like)
 
         def __init__(self, *args, **kwargs):
             arguments = signature.bind(*args, **kwargs).arguments
@@ -33,12 +33,14 @@ class NamedRNN(RNN):
             use_cudnn = arguments.get("use_cudnn", "auto")
             arguments = {name: value for name, value in arguments.items() if name not in IGNORED}
             shared = {name: arguments[name] for name in ("dtype", "trainable") if name in arguments}
-            for_layer = {name: arguments.pop(name) for name in list(arguments) if name not in parameters(cell_class)}
+            for_layer = {
+                name: arguments.pop(name) for name in list(arguments) if name not in constructor_parameters(cell_class)
+            }
             super(cls, self).__init__(cell_class(**arguments, **shared), **for_layer)
             if "use_cudnn" in signature.parameters:
                 self.use_cudnn = use_cudnn
 
         set_constructor(cls, __init__, signature)
-        for name in parameters(cell_class):
+        for name in constructor_parameters(cell_class):
             setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
         super().__init_subclass__(**kwargs)

@@ -9,7 +9,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.models.network import Network
 from rnnzoo.models.recurrent import COMMON, RecurrentOptions, build_network, cell_options, make_options
 from rnnzoo.registry import CELLS, MODELS
-from rnnzoo.serialization import parameters
+from rnnzoo.serialization import constructor_parameters
 from rnnzoo.spec import TaskSpec
 
 Fields = list[tuple[str, Any, Any]]
@@ -54,7 +54,7 @@ def any_cell_options(name: str, fields: Fields) -> type:
 
 def check_cell_options(options: Any, fields: Fields) -> None:
     """Raises `UserError` for an option of another cell than the chosen one."""
-    allowed = {*COMMON, *(name for name, *_ in fields), *parameters(CELLS[options.cell])}
+    allowed = {*COMMON, *(name for name, *_ in fields), *constructor_parameters(CELLS[options.cell])}
     for key, value in vars(options).items():
         if key not in allowed and value is not None:
             own = sorted(name for name, *_ in cell_options(CELLS[options.cell]))

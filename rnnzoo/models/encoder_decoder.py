@@ -20,10 +20,9 @@ from rnnzoo.spec import BOS, PAD, TaskSpec
 class EncoderDecoder(GenerationMixin, ZooModel):
     """Encoder-decoder: from the encoder's final state, the context, a decoder generates the output token by token.
 
-    Call it with `(source, previous)`, the inputs of a "pair" in `TaskSpec`: it returns logits `[batch, time,
-    symbols]` (or vectors) for each step, given the output tokens before it. Encoder and attention skip the padding
-    of the source. `greedy`, `sample` and `beam_search` generate outputs; `encode` and `decode_step` serve callers
-    with their own loop.
+    Called with `(source, previous)`, the inputs of a "pair" in `TaskSpec`, it returns the logits `[batch, time,
+    symbols]` (or vectors) of all time steps. Encoder and attention skip the padding of the source. `greedy`, `sample`
+    and `beam_search` generate outputs; `encode` and `decode_step` are for loops of your own.
 
     Args:
         encoder: a layer with the interface of `rnnzoo.layers.Stack`; None: the source is one vector or label, and the
@@ -34,10 +33,10 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         recipe: registered name and options, from which the model is created again when it is loaded.
         context_units: size of the context that is an input of every decoder step; 0: the context is only the initial
             state.
-        tied: "none"; "output": the output layer shares the target embedding; "all": so does the source embedding.
-        sampling: probability that an input token of the decoder is sampled from the model in training (scheduled
-            sampling, Bengio et al. 2015).
-        sampling_steps: training steps over which the probability rises from 0.
+        tied_embeddings: "none"; "output": the output layer shares the target embedding; "all": the source one too.
+        scheduled_sampling: probability that an input token of the decoder is sampled from the model in training
+            (Bengio et al. 2015).
+        scheduled_sampling_steps: training steps over which the probability rises from 0.
         dropout: fraction of the inputs of encoder, decoder and output layer that is dropped in training.
 
     Raises:
@@ -56,15 +55,15 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         recipe: tuple[str, dict[str, Any]],
         *,
         context_units: int = 0,
-        tied: str = "none",
-        sampling: float = 0.0,
-        sampling_steps: int = 0,
+        tied_embeddings: str = "none",
+        scheduled_sampling: float = 0.0,
+        scheduled_sampling_steps: int = 0,
         dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(spec, recipe, **kwargs)
-        check_seq2seq_spec(spec, recipe[0], encoder is not None, tied, sampling)
-        self.encoder, self.decoder, self.tied = encoder, decoder, tied
+        check_seq2seq_spec(spec, recipe[0], encoder is not None, tied_embeddings, scheduled_sampling)
+        self.encoder, self.decoder, self.tied_embeddings = encoder, decoder, tied_embeddings
         if encoder is not None:
             encoder.return_sequences = encoder.return_state = True
         self._make_embeddings(embedding)
@@ -72,8 +71,8 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         self.context = keras.layers.Dense(context_units, "tanh", name="context") if context_units else None
         self._make_head(embedding)
         self.dropout = keras.layers.Dropout(dropout) if dropout else None
-        self.sampling, self.sampling_steps = sampling, sampling_steps
-        if sampling:
+        self.scheduled_sampling, self.scheduled_sampling_steps = scheduled_sampling, scheduled_sampling_steps
+        if scheduled_sampling:
             self.seed_generator = keras.random.SeedGenerator()
             self.trained = self.add_weight(
                 shape=(), dtype="int64", initializer="zeros", trainable=False, name="trained", autocast=False
@@ -87,15 +86,17 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         self.target_embedding: Any = make_table(spec.output_size, size, name="target_embedding") if tokens else None
         self.source_embedding: Any = None
         if spec.source == "tokens":
-            table = None if self.tied == "all" else make_table(spec.input_size, size, name="source_embedding")
+            table = (
+                None if self.tied_embeddings == "all" else make_table(spec.input_size, size, name="source_embedding")
+            )
             self.source_embedding = self.target_embedding if table is None else table
 
     def _make_head(self, size: int) -> None:
-        spec, tied = self.spec, self.tied
+        spec, tied_embeddings = self.spec, self.tied_embeddings
         # logits and predictions in float32, whatever the policy
-        width = size if tied != "none" else spec.output_size
-        self.head = keras.layers.Dense(width, use_bias=tied == "none", dtype="float32", name="head")
-        if tied != "none":
+        width = size if tied_embeddings != "none" else spec.output_size
+        self.head = keras.layers.Dense(width, use_bias=tied_embeddings == "none", dtype="float32", name="head")
+        if tied_embeddings != "none":
             self.head_bias = self.add_weight(shape=(spec.output_size,), initializer="zeros", name="head_bias")
 
     def example_inputs(self, batch_size: int = 1, source_time: int = 2, time: int = 2) -> tuple[tf.Tensor, tf.Tensor]:
@@ -111,7 +112,7 @@ class EncoderDecoder(GenerationMixin, ZooModel):
 
     def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
         source, previous = inputs
-        if training and self.sampling:
+        if training and self.scheduled_sampling:
             previous = self._schedule_sampling(source, previous)
         initial_state, constants = self.encode(source, training)
         decoder_inputs = self._embed_sequence(previous, constants, training)
@@ -172,7 +173,7 @@ class EncoderDecoder(GenerationMixin, ZooModel):
 
     def _compute_outputs(self, hidden: tf.Tensor, training: Any) -> tf.Tensor:
         y = self.head(self._apply_dropout(hidden, training))
-        if self.tied == "none":
+        if self.tied_embeddings == "none":
             return y
         weights = (
             tf.cast(self.target_embedding.embeddings, y.dtype) * self.head.units**-0.5
@@ -186,11 +187,11 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         them like any other tokens.
         """
         self.trained.assign_add(1)
-        progress = tf.minimum(1.0, tf.cast(self.trained, tf.float32) / max(1, self.sampling_steps))
+        progress = tf.minimum(1.0, tf.cast(self.trained, tf.float32) / max(1, self.scheduled_sampling_steps))
         uniform = keras.random.uniform(tf.shape(previous), seed=self.seed_generator)
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         step, state, _ = self._start_decoding(source)
-        return decoding.mix_samples(step, state, previous, uniform < self.sampling * progress, seed)
+        return decoding.mix_samples(step, state, previous, uniform < self.scheduled_sampling * progress, seed)
 
     def _cast(self, values: tf.Tensor) -> tf.Tensor:
         return tf.cast(values, self.compute_dtype)

@@ -19,7 +19,7 @@ from rnnzoo.layers.deep import make_hidden_layers
 from rnnzoo.models.embedding import make_embedding
 from rnnzoo.models.network import Network
 from rnnzoo.registry import CELLS, MODELS
-from rnnzoo.serialization import parameters
+from rnnzoo.serialization import constructor_parameters
 from rnnzoo.spec import TaskSpec
 
 
@@ -67,9 +67,9 @@ COMMON = {field.name for field in dataclasses.fields(RecurrentOptions)}
 def cell_options(cell_class: type[Cell]) -> list[tuple[str, Any, Any]]:
     """Returns the numeric, boolean and string arguments of a cell as option fields, with help from its docstring."""
     fields = []
-    for name, parameter in parameters(cell_class).items():
+    for name, parameter in constructor_parameters(cell_class).items():
         is_plain = parameter.annotation in (int, float, bool, str, int | None, float | None, str | None)
-        if is_plain and name not in COMMON and name not in parameters(AffineCell):
+        if is_plain and name not in COMMON and name not in constructor_parameters(AffineCell):
             size: Any = "units" if parameter.annotation in (int, int | None) else None
             fields.append((name, parameter.annotation, option(parameter.default, _help(cell_class, name), size=size)))
     return fields
@@ -87,12 +87,14 @@ def make_options(name: str, fields: Iterable[tuple[str, Any, Any]]) -> type:
     return dataclasses.make_dataclass(f"{name}Options", list(fields), bases=(RecurrentOptions,), frozen=True)
 
 
-def make_cell_factory(name: str, cell_name: str, options: Any) -> Callable[[], Any]:
+def make_cell_factory(cell_name: str, options: Any) -> Callable[[], Any]:
     """Returns a function that creates a cell from options; an option of None means the cell's own default."""
     cell_class = CELLS[cell_name]
     check_activation(options.activation)
-    values = {key: value for key, value in dataclasses.asdict(options).items() if key in parameters(cell_class)}
-    defaults = {key: parameter.default for key, parameter in parameters(cell_class).items()}
+    values = {
+        key: value for key, value in dataclasses.asdict(options).items() if key in constructor_parameters(cell_class)
+    }
+    defaults = {key: parameter.default for key, parameter in constructor_parameters(cell_class).items()}
     arguments = {key: defaults[key] if value is None else value for key, value in values.items()}
     if options.hidden_units and options.input_depth == options.output_depth == 1:
         raise UserError("--hidden_units needs hidden layers: give --input_depth or --output_depth too")
@@ -129,7 +131,7 @@ def name_model_in_errors(name: str) -> Iterator[None]:
 def build_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge_mode: str = "") -> Network:
     """Builds the model `name`, unidirectional or (with a merge mode) bidirectional."""
     with name_model_in_errors(name):
-        core = build_core(make_cell_factory(name, cell_name, options), options, merge_mode)
+        core = build_core(make_cell_factory(cell_name, options), options, merge_mode)
     embedding = make_embedding(spec, options.embedding, options.char_units)
     return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.output_dropout)
 

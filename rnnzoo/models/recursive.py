@@ -13,7 +13,7 @@ from rnnzoo.layers import Recursive
 from rnnzoo.models.base import ZooModel
 from rnnzoo.models.embedding import make_table
 from rnnzoo.registry import COMPOSITIONS, MODELS
-from rnnzoo.serialization import parameters
+from rnnzoo.serialization import constructor_parameters
 from rnnzoo.spec import PAD, TaskSpec
 
 MAX_ARITY = 10  # of compositions with weights for each child position
@@ -115,7 +115,7 @@ def _make_composition(spec: TaskSpec, options: RecursiveOptions) -> Composition:
         )
     children = f"{spec.arity} children" if spec.arity else "any number of children"
     arguments = {}
-    if "arity" in parameters(cls):
+    if "arity" in constructor_parameters(cls):
         if not 0 < spec.arity <= MAX_ARITY:
             raise UserError(
                 f"{flag} has weights for each child position, at most {MAX_ARITY}, and this task has nodes with "

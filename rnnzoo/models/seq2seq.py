@@ -65,7 +65,7 @@ def _build_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
     )
     with name_model_in_errors("seq2seq"):
         merge = "concat" if options.bidirectional_encoder else ""
-        make_encoder = make_cell_factory("seq2seq", options.cell, options)
+        make_encoder = make_cell_factory(options.cell, options)
         encoder = build_core(make_encoder, options, merge, go_backwards=options.reverse_source, return_sequences=True)
         memory_size = _memory_size(encoder, options)
         if options.attention == "dot" and memory_size != decoder_options.units:
@@ -79,7 +79,7 @@ def _build_seq2seq(spec: TaskSpec, options: Any) -> EncoderDecoder:
 
 
 def _make_decoder(options: Any, memory_size: int) -> Decoder:
-    make_cell = make_cell_factory("seq2seq", options.cell, options)
+    make_cell = make_cell_factory(options.cell, options)
     attention = None if options.attention == "none" else Attention(options.units, options.attention, name="attention")
     if attention is None or not options.input_feeding:
         return Decoder(build_core(make_cell, options), attention, name="decoder")
@@ -97,7 +97,7 @@ def _memory_size(encoder: Any, options: Any) -> int:
 
 def _build_decoder(spec: TaskSpec, options: Any) -> EncoderDecoder:
     with name_model_in_errors("decoder"):
-        decoder = Decoder(build_core(make_cell_factory("decoder", options.cell, options), options), name="decoder")
+        decoder = Decoder(build_core(make_cell_factory(options.cell, options), options), name="decoder")
         return _build_model("decoder", None, decoder, spec, options, options.units)
 
 
@@ -111,9 +111,9 @@ def _build_model(
         options.embedding,
         (name, dataclasses.asdict(options)),
         context_units=context,
-        tied=options.tied_embeddings,
-        sampling=options.scheduled_sampling,
-        sampling_steps=options.scheduled_sampling_steps,
+        tied_embeddings=options.tied_embeddings,
+        scheduled_sampling=options.scheduled_sampling,
+        scheduled_sampling_steps=options.scheduled_sampling_steps,
         dropout=options.output_dropout,
     )
 

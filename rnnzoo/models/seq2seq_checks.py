@@ -4,7 +4,9 @@ from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
 
 
-def check_seq2seq_spec(spec: TaskSpec, name: str, has_encoder: bool, tied: str, sampling: float) -> None:
+def check_seq2seq_spec(
+    spec: TaskSpec, name: str, has_encoder: bool, tied_embeddings: str, scheduled_sampling: float
+) -> None:
     """Raises `UserError` unless a task and the options of the model `name` fit each other."""
     if spec.inputs != "pair":
         raise UserError(
@@ -16,10 +18,10 @@ def check_seq2seq_spec(spec: TaskSpec, name: str, has_encoder: bool, tied: str, 
             f"model '{name}' generates from one label or vector, and the sources of this task are sequences: use "
             "--model=seq2seq; for a file of labels, give --source_level=line"
         )
-    if spec.outputs != "token" and (sampling or tied != "none"):
-        option = "scheduled_sampling" if sampling else "tied_embeddings"
+    if spec.outputs != "token" and (scheduled_sampling or tied_embeddings != "none"):
+        option = "scheduled_sampling" if scheduled_sampling else "tied_embeddings"
         raise UserError(f"--{option} needs a task of tokens; this task generates vectors")
-    if tied == "all" and spec.source_vocabulary != spec.vocabulary:
+    if tied_embeddings == "all" and spec.source_vocabulary != spec.vocabulary:
         raise UserError(
             "--tied_embeddings=all needs one vocabulary for sources and targets, which --task=pairs has with "
             "--shared_vocabulary"

@@ -63,10 +63,10 @@ class ConsoleLogger(Logger):
         if event.seconds < DATA_DELAY or now - self._last_update < interval:
             return
         self._last_update = now
-        rate = event.done / event.seconds
-        remaining = event.total - event.done
+        rate = event.bytes_read / event.seconds
+        remaining = event.total_bytes - event.bytes_read
         left = f", {format_duration(remaining / rate)} left" if remaining > 0 else ""
-        fraction = min(1, event.done / max(1, event.total))
+        fraction = min(1, event.bytes_read / max(1, event.total_bytes))
         text = f"reading data: {fraction:.0%}, {rate / 2**20:.1f} MiB/s{left}"
         (self._update_line if self.is_terminal else self._print)(text)
 

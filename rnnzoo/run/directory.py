@@ -7,7 +7,7 @@ from typing import Any
 from rnnzoo.config import check_text
 from rnnzoo.data.file_recorder import describe_changes
 from rnnzoo.errors import UserError
-from rnnzoo.export.folders import check_export_path, read_export_config, refuse_non_empty, sweep_leftovers
+from rnnzoo.export.folders import check_export_path, read_export_config, refuse_non_empty, remove_leftovers
 from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
 from rnnzoo.run.settings import REMOVED, RunSettings, changed_options
 from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
@@ -39,19 +39,19 @@ class RunDirectory:
         self.run_id = uuid.uuid4().hex
         self.run_dir = Path(run.run_dir) if run.run_dir else RUNS / self.name
         self.export_dir = Path(run.export_dir) if run.export_dir else EXPORTS / self.name
-        self._named = bool(run.export_dir)
-        self._recorded: dict[str, Any] = {}  # config.json of the resumed run
+        self._export_dir_given = bool(run.export_dir)
+        self._resumed_config: dict[str, Any] = {}  # config.json of the resumed run
         self._locks: list[FolderLock] = []
         self.claimed = False
         try:
             if run.resume:
                 self.run_dir = Path(run.run_dir) if run.run_dir else find_newest_run(RUNS, self.name)
-                self._read_recorded()
+                self._read_resumed_config()
             elif run.run_dir:
                 self._lock(self.run_dir, existing_only=True)
                 refuse_non_empty(self.run_dir, run.overwrite)
             self._check_nesting()
-            if self._named:
+            if self._export_dir_given:
                 self._lock(self.export_dir, existing_only=True)
                 self.check_export()
         except BaseException:
@@ -74,10 +74,10 @@ class RunDirectory:
             for folder in (self.export_dir, *([] if self.run.resume else [self.run_dir])):
                 if path.resolve().is_relative_to(folder.resolve()):
                     raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
-        before = self._recorded.get("data")
+        before = self._resumed_config.get("data")
         if before is None:
             warning = "warning: the run does not record its data: they are assumed to be the same"
-            return warning if self._recorded else ""
+            return warning if self._resumed_config else ""
         check_schema(before, DATA, f"{self.run_dir / 'config.json'}: data")
         changed = describe_changes(before, data)
         if changed and not self.run.allow_changed_data:
@@ -94,9 +94,9 @@ class RunDirectory:
 
     def claim(self) -> None:
         """Creates the folders, locks them, and removes the files of an earlier run."""
-        self.export_dir = self._make(self.export_dir, self._named)
-        for path in {self.export_dir, Path(self._recorded.get("export_dir", self.export_dir))}:
-            sweep_leftovers(path)
+        self.export_dir = self._make(self.export_dir, self._export_dir_given)
+        for path in {self.export_dir, Path(self._resumed_config.get("export_dir", self.export_dir))}:
+            remove_leftovers(path)
         self.check_export()
         if not self.run.resume:
             self.run_dir = self._make(self.run_dir, bool(self.run.run_dir))
@@ -128,7 +128,7 @@ class RunDirectory:
                 lock.folder.rmdir()
         self._locks = []
 
-    def _read_recorded(self) -> None:
+    def _read_resumed_config(self) -> None:
         """Reads the configuration of the resumed run. Raises `UserError` if its options were different."""
         if not self.run_dir.is_dir():
             raise UserError(f"--resume: there is no run in {self.run_dir}")
@@ -138,10 +138,10 @@ class RunDirectory:
             refuse_non_empty(self.run_dir, self.run.overwrite)
             return
         try:
-            self._recorded = read_json(path, RUN_CONFIG)
+            self._resumed_config = read_json(path, RUN_CONFIG)
         except UserError as error:
             raise UserError(f"--resume: {path} is not the configuration of a run: {error}") from None
-        for name, was, now in changed_options(self._recorded, self.settings):
+        for name, was, now in changed_options(self._resumed_config, self.settings):
             if now is REMOVED:
                 raise UserError(
                     f"--resume: {self.run_dir} has {name}={was}, which is no longer an option; start a new run"
@@ -149,19 +149,19 @@ class RunDirectory:
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
                 raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give the old value")
         for name in ("export_dir", "run_dir"):
-            check_text(f"{path}: {name}", self._recorded.get(name, ""))
+            check_text(f"{path}: {name}", self._resumed_config.get(name, ""))
         if not self._is_copy():
-            self.run_id = self._recorded.get("run_id", self.run_id)
-        if "export_dir" in self._recorded and not self._named:
-            self.export_dir, self._named = Path(self._recorded["export_dir"]), True
+            self.run_id = self._resumed_config.get("run_id", self.run_id)
+        if "export_dir" in self._resumed_config and not self._export_dir_given:
+            self.export_dir, self._export_dir_given = Path(self._resumed_config["export_dir"]), True
 
     def _is_copy(self) -> bool:
         """Returns whether the run is a copy of a run that still exists, to which the recorded export then belongs."""
-        first = Path(self._recorded.get("run_dir", self.run_dir))
+        first = Path(self._resumed_config.get("run_dir", self.run_dir))
         if first.resolve() == self.run_dir.resolve() or not (first / "config.json").is_file():
             return False
         try:
-            return read_json(first / "config.json", RUN_CONFIG).get("run_id") == self._recorded.get("run_id")
+            return read_json(first / "config.json", RUN_CONFIG).get("run_id") == self._resumed_config.get("run_id")
         except UserError:
             return False
 

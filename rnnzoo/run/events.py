@@ -26,8 +26,8 @@ class StageStarted:
 class DataProgress:
     """Data is being read: bytes read, bytes in all, seconds so far."""
 
-    done: int
-    total: int
+    bytes_read: int
+    total_bytes: int
     seconds: float
 
 

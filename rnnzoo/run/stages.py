@@ -158,7 +158,7 @@ def write_result(run: Run) -> None:
         "parameters": run.model.count_params(),
         "metrics": run.metrics,
         "baselines": run.task.baselines(),
-        "weights_sha256": checkpoint.digest(run.model.weights),
+        "weights_sha256": checkpoint.compute_digest(run.model.weights),
         "seconds": round(run.seconds_before + time.monotonic() - run.started, 1),
         "export_dir": str(run.directory.export_dir),
     }

@@ -63,7 +63,7 @@ class Forecast(Task):
         self.names = names
         self.ranges = _split_ranges(len(series), options)
         train_series = series[: self.ranges["train"][1] + options.horizon - 1]
-        mean, deviation = signals.moments(train_series)
+        mean, deviation = signals.compute_moments(train_series)
         constant = train_series.min(0) == train_series.max(0)
         if constant.any():
             column = names[int(np.argmax(constant))]

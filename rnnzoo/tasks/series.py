@@ -56,7 +56,7 @@ class Series(ClassificationTask):
         if len(widths) > 1:
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
         every = np.concatenate([series for series, _ in data["train"]])
-        mean, deviation = signals.moments(every)
+        mean, deviation = signals.compute_moments(every)
         deviation = np.where(every.min(0) < every.max(0), deviation, 1)
         spec = classification_spec(
             labels,

@@ -72,7 +72,7 @@ def assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def digest(variables: Sequence[Any]) -> str:
+def compute_digest(variables: Sequence[Any]) -> str:
     """Returns the SHA-256 digest of shapes, types and values of variables."""
     total = hashlib.sha256()
     for variable in variables:

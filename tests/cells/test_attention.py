@@ -84,7 +84,7 @@ def test_keras_mask_reaches_attention():
     [
         (lambda: Attention(3, "cosine"), "score must be one of dot, general, additive"),
         (lambda: Attention(0), "units must be an integer of at least 1"),
-        (lambda: Attention(3, "dot")(tf.ones([1, 2, 3]), tf.ones([1, 2, 5])), "'general' has a matrix"),
+        (lambda: Attention(3, "dot")(tf.ones([1, 2, 3]), tf.ones([1, 2, 5])), "use 'general', which has a matrix"),
         (lambda: AttentionCell([cell("lstm", dropout=0.1)], Attention(3), 4), "use dropout between the layers"),
         (
             lambda: AttentionCell([cell("lstm"), rnnzoo.cells.ElmanCell(7)], Attention(3), 4, residual=True).build(

@@ -194,7 +194,7 @@ def test_gates_of_a_cell_without_gates_are_refused():
         (lambda: cell("deep+repeat"), "Repeat does not support a deep transition"),
         (lambda: cell("deep+elman", depth=0), "depth must be at least 1"),
         (lambda: cell("deep+elman", depth=1, shortcut=True), "needs a depth of at least 2"),
-        (lambda: cell("deep+gru", shortcut=True, reset_after=False), "GRUCell, with these options, multiplies"),
+        (lambda: cell("deep+gru", shortcut=True, reset_after=False), "GRUCell with these options multiplies"),
         (lambda: rnnzoo.cells.FeedforwardCell(3, context=0), "context must be at least 1"),
         (lambda: rnnzoo.cells.FeedforwardCell(3, recurrent_dropout=0.1), "recurrent_dropout does not apply"),
     ],

@@ -313,7 +313,7 @@ def test_invalid_structures_are_refused():
         Recursive(rnnzoo.compositions.TreeRNN(4)).build((None, None, 7))
     with pytest.raises(ValueError, match="cannot be compiled by XLA"):
         tf.function(layer, jit_compile=True)(tf.zeros([1, 4, UNITS]), tf.constant(three))
-    with pytest.raises(ValueError, match="outputs is 'root', 'nodes' or 'both', not 'all'"):
+    with pytest.raises(ValueError, match="outputs must be 'root', 'nodes' or 'both', got 'all'"):
         Recursive(rnnzoo.compositions.TreeGRU(4), "all")
 
 

@@ -148,7 +148,7 @@ def test_existing_files_are_not_overwritten(exported, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(rnnzoo.UserError, match="exists and is not empty"):
         rnnzoo.export_saved_model(model, tmp_path)
-    with pytest.raises(rnnzoo.UserError, match="not a SavedModel; it will not be replaced"):
+    with pytest.raises(rnnzoo.UserError, match="are not of a SavedModel and will not be replaced"):
         rnnzoo.export_saved_model(model, tmp_path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -69,7 +69,7 @@ BAD = {
     "one character": (["--data=one.txt"], "too little text"),
     "run_dir in use": (["--run_dir=full", "--data=book.txt"], "full exists and is not empty"),
     "export_dir in use": (["--export_dir=full", "--data=book.txt"], "full exists and is not empty"),
-    "export_dir is no export": (["--export_dir=full", "--overwrite", "--data=book.txt"], "not a SavedModel"),
+    "export_dir is no export": (["--export_dir=full", "--overwrite", "--data=book.txt"], "not of a SavedModel"),
     "no such encoding": (["--data=book.txt", "--encoding=utf-9"], "--encoding=utf-9: there is no such encoding"),
     "no match": (["--data=*.text"], "no file matches *.text"),
     "no names": (["--data=,"], "--data names no file"),
@@ -195,7 +195,7 @@ def test_a_run_from_flags_to_files(folder, capsys, monkeypatch):
         assert (run_dir / name).exists() == (importlib.util.find_spec(package) is not None)
 
     model = keras.models.load_model(run_dir / "model.keras")
-    assert checkpoint.digest(model.weights) == result["weights_sha256"]
+    assert checkpoint.compute_digest(model.weights) == result["weights_sha256"]
     groups, meta = checkpoint.load(run_dir / "checkpoints/best.npz")
     assert meta["best"] == min(entry["validation"]["bits_per_char"] for entry in log)
     best = [np.asarray(w) for w in model.weights]

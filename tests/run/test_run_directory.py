@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import rnnzoo
-from rnnzoo.export.folders import sweep_leftovers
+from rnnzoo.export.folders import remove_leftovers
 from rnnzoo.run import file_loggers, stages
 from rnnzoo.run.cli import main
 from rnnzoo.training import checkpoint
@@ -199,14 +199,14 @@ def test_leftovers_of_killed_exports_are_removed(tmp_path):
     (tmp_path / ".e-abcdefgz").mkdir()
     held = FolderLock(tmp_path / ".e-abcdefgz")
     held.acquire()
-    sweep_leftovers(tmp_path / "e")
+    remove_leftovers(tmp_path / "e")
     kept = {p.name for p in tmp_path.iterdir()}
     held.release()
     assert kept == {".e-2-abcdefgh", ".e-short", ".other-abcdefgh", ".e-abcdefgz", ".e-settings"}
     for moved in (".e-abcdefgh/old", ".e-old-abcdefgh"):  # killed after it was moved aside: it gets its name back
         (tmp_path / moved).mkdir(parents=True)
         (tmp_path / moved / "saved_model.pb").write_text("earlier")
-        sweep_leftovers(tmp_path / "e")
+        remove_leftovers(tmp_path / "e")
         assert (tmp_path / "e/saved_model.pb").read_text() == "earlier"
         assert not (tmp_path / moved).exists()
         shutil.rmtree(tmp_path / "e")
@@ -422,7 +422,7 @@ def test_working_directory_is_refused_as_export(here, capsys):  # noqa: F811
         error = failing(
             capsys, f"--export_dir={name}", "--run_dir=/tmp/nowhere-else", "--data=../book.txt", "--steps=2"
         )
-        assert "the folder that this runs in" in error
+        assert "is the current folder" in error
 
 
 PIPES = {  # the exit status and message of a run that goes on with a pipe in place of the file
@@ -453,7 +453,7 @@ def test_partly_restored_export(tmp_path):
     (tmp_path / "e" / "assets").mkdir(parents=True)  # moved already
     lock = FolderLock(tmp_path / "e")
     lock.acquire()
-    sweep_leftovers(tmp_path / "e")
+    remove_leftovers(tmp_path / "e")
     assert is_locked(tmp_path / "e")
     lock.release()
     assert sorted(p.name for p in (tmp_path / "e").iterdir()) == ["assets", "saved_model.pb", "variables"]
@@ -462,7 +462,7 @@ def test_partly_restored_export(tmp_path):
     (old / "saved_model.pb").write_text("earlier")
     (tmp_path / "e" / "saved_model.pb").unlink()
     (tmp_path / "e" / "notes.txt").write_text("mine")  # something else has the name: both stay
-    sweep_leftovers(tmp_path / "e")
+    remove_leftovers(tmp_path / "e")
     assert (old / "saved_model.pb").exists() and (tmp_path / "e" / "notes.txt").exists()
 
 
