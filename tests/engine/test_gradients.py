@@ -70,7 +70,7 @@ def directions(f, variables, tensors, seed=0):
 def loss_of(shared, mask, memory, training):
     """Returns a loss of `[x, *state, *memory]` that depends on all outputs and final states."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def loss(tensors):
         x, rest = tensors[0], list(tensors[1:])
         n = len(shared.get_initial_state(1))
@@ -148,7 +148,7 @@ def test_second_order(name):
     randomise(shared, scale=0.7)
     state = [tf.constant(normal(2, s.shape[-1], dtype="float64")) for s in shared.get_initial_state(2)]
 
-    @tf.function
+    @tf.function(autograph=False)
     def penalty(tensors):
         with tf.GradientTape() as tape:
             tape.watch(tensors[0])

@@ -48,18 +48,18 @@ def test_stored_catalogue_equals_the_registries():
     ],
 )
 def test_help_does_not_import_tensorflow(arguments):
-    bytes_read = python("-X", "importtime", *arguments)
-    imported = [line.rpartition("|")[2].strip() for line in bytes_read.stderr.splitlines()]
-    assert bytes_read.returncode == 0 and "rnnzoo" in imported
+    result = python("-X", "importtime", *arguments)
+    imported = [line.rpartition("|")[2].strip() for line in result.stderr.splitlines()]
+    assert result.returncode == 0 and "rnnzoo" in imported
     assert not {"tensorflow", "keras"} & set(imported)
-    bytes_read = python(*arguments)
-    assert bytes_read.stderr == "" and len(bytes_read.stdout.splitlines()) > 4
+    result = python(*arguments)
+    assert result.stderr == "" and len(result.stdout.splitlines()) > 4
 
 
 def test_errors_do_not_import_tensorflow():
     for argument, message in (("--colour=red", "colour"), ("--model=lsmt", "lsmt"), ("--units=many", "many")):
-        bytes_read = python(ROOT / "train.py", argument, *(["--help"] if "model" in argument else []))
-        assert bytes_read.returncode == 2 and message in bytes_read.stderr and bytes_read.stderr.count("\n") == 1
+        result = python(ROOT / "train.py", argument, *(["--help"] if "model" in argument else []))
+        assert result.returncode == 2 and message in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_help_shows_the_defaults_of_a_run():
@@ -82,25 +82,21 @@ def test_catalogue_is_refreshed_if_a_source_is_newer(tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace('"""The adding problem', '"""The changed problem'))
     old = (catalogue.FILE.stat().st_mtime,) * 2
     os.utime(path, old)
-    bytes_read = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
-    assert "The changed problem" not in bytes_read.stdout and bytes_read.stderr == ""
+    result = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
+    assert "The changed problem" not in result.stdout and result.stderr == ""
     os.utime(path, (old[0] + 100,) * 2)
-    bytes_read = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
-    assert "The changed problem" in bytes_read.stdout and bytes_read.stderr == ""
+    result = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
+    assert "The changed problem" in result.stdout and result.stderr == ""
 
 
 @pytest.mark.slow
 def test_runs_print_no_notices_of_libraries(tmp_path):
     command = [ROOT / "train.py", "--task=adding", "--units=3", "--steps=2", "--eval_size=50", "--nojit_compile"]
-    bytes_read = python(*command, cwd=tmp_path)
-    assert (
-        bytes_read.returncode == 0
-        and bytes_read.stderr == ""
-        and "export    saved_models/lstm-adding" in bytes_read.stdout
-    )
+    result = python(*command, cwd=tmp_path)
+    assert result.returncode == 0 and result.stderr == "" and "export    saved_models/lstm-adding" in result.stdout
     assert python("-m", "rnnzoo.inspect", "runs/lstm-adding", cwd=tmp_path).stderr == ""
-    bytes_read = python(*command, "--verbosity=2", "--overwrite", cwd=tmp_path)
-    assert "tensorflow" in bytes_read.stderr or "oneDNN" in bytes_read.stderr
+    result = python(*command, "--verbosity=2", "--overwrite", cwd=tmp_path)
+    assert "tensorflow" in result.stderr or "oneDNN" in result.stderr
 
 
 @pytest.mark.slow
