@@ -8,7 +8,7 @@ import tensorflow as tf
 from rnnzoo.export.arguments import broadcast_rows, check_values, row_seeds, row_spec, sample_uniform
 from rnnzoo.export.sequence_serving import SequenceServing
 from rnnzoo.export.signatures import make_function
-from rnnzoo.models.sampling import sample_token
+from rnnzoo.models.sampling import Sampler
 from rnnzoo.spec import PAD
 
 GENERATE = {"prompt": tf.string, "length": tf.int32, "temperature": tf.float32, "top_k": tf.int32, "seed": tf.int32}
@@ -74,10 +74,11 @@ class LanguageModelServing(SequenceServing):
         top_k = check_values(top_k, top_k >= 0, "top_k must be at least 0, which stands for all tokens")
         longest = tf.reduce_max(tf.concat([length, [0]], 0))
         uniform = sample_uniform(row_seeds(seed, batch), longest)
+        sampler = Sampler(self.spec.output_size, temperature, top_k)
         *_, logits, state = self._read(prompt)
 
         def body(t: tf.Tensor, logits: tf.Tensor, state: list, generated: tf.Tensor) -> tuple:
-            chosen = sample_token(logits, uniform[t], temperature, top_k)
+            chosen = sampler(logits, uniform[t])
             logits, state = self._model.step(chosen, state)
             return t + 1, logits, state, tf.tensor_scatter_nd_update(generated, [[t]], chosen[None])
 

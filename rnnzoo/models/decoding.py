@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.models.sampling import NEVER_GENERATED, forbidden_mask, sample_token
+from rnnzoo.models.sampling import Sampler, forbidden_mask
 from rnnzoo.spec import BOS, EOS, PAD
 
 Step = Callable[[tf.Tensor, list], tuple[tf.Tensor, list]]
@@ -29,24 +29,16 @@ def decode_greedily(step: Step, state: list, batch: Any, max_length: Any) -> tup
 
 
 def decode_sampled(
-    step: Step,
-    state: list,
-    batch: Any,
-    max_length: Any,
-    seed: Any,
-    temperature: Any = 1.0,
-    top_k: Any = 0,
-    top_p: Any = 1.0,
+    step: Step, state: list, batch: Any, max_length: Any, seed: Any, sampler: Sampler
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Generates tokens sampled by `sample_token`.
+    """Generates sampled tokens.
 
     Returns:
         Ids `[batch, max_length]`, padded after EOS, and scores `[batch]`, which are those at temperature 1.
     """
 
     def select_token(logits: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
-        uniform = tf.random.stateless_uniform([batch], tf.stack([seed, t]))
-        return sample_token(logits, uniform, temperature, top_k, top_p, NEVER_GENERATED)
+        return sampler(logits, tf.random.stateless_uniform([batch], tf.stack([seed, t])))
 
     return decode(step, state, batch, max_length, select_token)
 
@@ -157,15 +149,16 @@ def _extend_beams(step: Step, t: Any, beams: _Beams, width: Any, batch: Any, len
     return _Beams(token, [of_parent(s) for s in state], ended | (token == EOS), scores, of_parent(lengths), output)
 
 
-def mix_samples(step: Step, state: list, previous: tf.Tensor, replace: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def mix_samples(
+    step: Step, state: list, previous: tf.Tensor, replace: tf.Tensor, seed: tf.Tensor, sampler: Sampler
+) -> tf.Tensor:
     """Replaces tokens of `previous [batch, time]` by sampled ones where `replace` is True; no gradient."""
     columns, time = tf.transpose(previous), tf.shape(previous)[1]
 
     def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
         logits, state = step(mixed[t], state)
         uniform = tf.random.stateless_uniform(tf.shape(previous)[:1], seed + tf.stack([t, 0]))
-        sampled = sample_token(logits, uniform, forbidden=NEVER_GENERATED)
-        token = tf.where(replace[:, t + 1], sampled, columns[t + 1])
+        token = tf.where(replace[:, t + 1], sampler(logits, uniform), columns[t + 1])
         return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], token[None])
 
     *_, mixed = _while_loop(lambda t, *_: t < time - 1, body, (tf.constant(0), list(state), columns))

@@ -12,6 +12,7 @@ from rnnzoo.models.base import ZooModel
 from rnnzoo.models.cached_functions import CachedFunctions
 from rnnzoo.models.embedding import embed, make_table
 from rnnzoo.models.generation import GenerationMixin
+from rnnzoo.models.sampling import NEVER_GENERATED, Sampler
 from rnnzoo.models.seq2seq_checks import check_seq2seq_spec
 from rnnzoo.spec import BOS, PAD, TaskSpec
 
@@ -175,23 +176,22 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         y = self.head(self._apply_dropout(hidden, training))
         if self.tied_embeddings == "none":
             return y
-        weights = (
-            tf.cast(self.target_embedding.embeddings, y.dtype) * self.head.units**-0.5
-        )  # embeddings have unit size
+        scale = self.head.units**-0.5  # as the embeddings have unit size
+        weights = tf.cast(self.target_embedding.embeddings, y.dtype) * scale
         return dot(y, tf.transpose(weights)) + weight(self.head_bias, y.dtype)
 
     def _schedule_sampling(self, source: tf.Tensor, previous: tf.Tensor) -> tf.Tensor:
         """Replaces input tokens of the decoder by sampled ones with a probability that rises in training.
 
-        Tokens are sampled step by step in a loop of their own, without dropout and without gradient; training then uses
-        them like any other tokens.
+        They are sampled in a loop of their own, without dropout and without gradient.
         """
         self.trained.assign_add(1)
         progress = tf.minimum(1.0, tf.cast(self.trained, tf.float32) / max(1, self.scheduled_sampling_steps))
         uniform = keras.random.uniform(tf.shape(previous), seed=self.seed_generator)
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         step, state, _ = self._start_decoding(source)
-        return decoding.mix_samples(step, state, previous, uniform < self.scheduled_sampling * progress, seed)
+        sampler = Sampler(self.spec.output_size, forbidden=NEVER_GENERATED)
+        return decoding.mix_samples(step, state, previous, uniform < self.scheduled_sampling * progress, seed, sampler)
 
     def _cast(self, values: tf.Tensor) -> tf.Tensor:
         return tf.cast(values, self.compute_dtype)

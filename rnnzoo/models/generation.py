@@ -8,6 +8,7 @@ from rnnzoo.engine.batch_slices import map_batch_slices
 from rnnzoo.errors import UserError
 from rnnzoo.models import decoding
 from rnnzoo.models.cached_functions import CachedFunctions
+from rnnzoo.models.sampling import NEVER_GENERATED, Sampler
 from rnnzoo.spec import TaskSpec
 
 
@@ -43,7 +44,7 @@ class GenerationMixin:
         return self._cached_functions(key, lambda source: map_batch_slices(search, source, 0), source)
 
     def sample(self, source: Any, seed: Any, max_length: Any = None, **sampling: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Generates sampled tokens, see `decoding.decode_sampled`.
+        """Generates sampled tokens, see `decoding.decode_sampled`; `sampling` are arguments of a `Sampler`.
 
         Returns:
             Ids `[batch, max_length]` and log-probabilities `[batch]`.
@@ -51,7 +52,8 @@ class GenerationMixin:
 
         def search(source: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             step, state, batch = self._start_decoding(source)
-            return decoding.decode_sampled(step, state, batch, self._max_length(max_length), seed, **sampling)
+            sampler = Sampler(self.spec.output_size, **sampling, forbidden=NEVER_GENERATED)
+            return decoding.decode_sampled(step, state, batch, self._max_length(max_length), seed, sampler)
 
         key = ("sample", max_length, *(part for pair in sorted(sampling.items()) for part in pair))
         return self._cached_functions(key, search, source, tf.convert_to_tensor(seed))

@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import rnnzoo
 from rnnzoo.data.tokens import split_words, split_words_and_punctuation
 from rnnzoo.export import ExportError, LanguageModelServing
-from rnnzoo.models.sampling import sample_token
+from rnnzoo.models.sampling import Sampler
 from rnnzoo.spec import SPECIAL_TOKENS
 from tests.helpers import fresh_python
 
@@ -61,13 +61,13 @@ def test_generation_equals_the_model(exported):
 def test_tokens_are_sampled_by_probability():
     logits = tf.math.log(tf.constant([[0.3, 0.1, 0.1, 0.1, 0.2, 0.2]] * 4000))
     uniform = tf.random.stateless_uniform([4000], [1, 2])
-    chosen = sample_token(logits, uniform).numpy()
+    chosen = Sampler(6)(logits, uniform).numpy()
     assert set(chosen) == {3, 4, 5}
     np.testing.assert_allclose(np.bincount(chosen, minlength=6)[3:] / 4000, [0.2, 0.4, 0.4], atol=0.03)
-    assert set(sample_token(logits, uniform, top_k=2).numpy()) == {4, 5}
-    assert set(sample_token(tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), uniform, 0.05).numpy()) == {4}
+    assert set(Sampler(6, top_k=2)(logits, uniform).numpy()) == {4, 5}
+    assert set(Sampler(6, 0.05)(tf.add(logits, [[0.0, 0, 0, 0, 1, 0]]), uniform).numpy()) == {4}
     # each row by its own values
-    own = sample_token(logits[:3], tf.constant([0.999, 0.999, 0.999]), [0.0, 1.0, 1.0], [0, 2, 0]).numpy()
+    own = Sampler(6, [0.0, 1.0, 1.0], [0, 2, 0])(logits[:3], tf.constant([0.999, 1 - 2.0**-24, 0.999])).numpy()
     assert own.tolist() == [4, 5, 3]
 
 

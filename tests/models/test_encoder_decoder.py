@@ -179,10 +179,10 @@ def test_sampled_tokens_have_their_probability():
     p = np.exp([1.0, 2.0, 0.0, 1.0]) / np.exp([1.0, 2.0, 0.0, 1.0]).sum()
     batch = tf.repeat(logits, 20_000, 0)
     uniform = tf.random.stateless_uniform([20_000], [1, 2])
-    sampled = sampling.sample_token(batch, uniform, forbidden=sampling.NEVER_GENERATED).numpy()
+    sampled = sampling.Sampler(6, forbidden=sampling.NEVER_GENERATED)(batch, uniform).numpy()
     draw = np.bincount(sampled, minlength=6) / 20_000
     np.testing.assert_allclose(draw, [0, 0, *p], atol=0.02)
-    chosen = sampling.sample_token(batch, uniform, top_p=0.6, forbidden=sampling.NEVER_GENERATED).numpy()
+    chosen = sampling.Sampler(6, top_p=0.6, forbidden=sampling.NEVER_GENERATED)(batch, uniform).numpy()
     draw = np.bincount(chosen, minlength=6) / 20_000
     assert (draw[[2, 3]] > 0.1).all() and not draw[[4, 5]].any()  # 0.53, then the first of 0.19, which passes 0.6
 
