@@ -5,7 +5,7 @@ from typing import Any
 from rnnzoo import config
 from rnnzoo.data.batch import Batch
 from rnnzoo.registry import TASKS
-from rnnzoo.tasks import (
+from rnnzoo.tasks import (  # noqa: F401
     adding,
     ast,
     char_lm,
@@ -29,22 +29,7 @@ from rnnzoo.tasks import (
 )
 from rnnzoo.tasks.base import Task
 
-__all__ = ["Batch", "Task", "adding", "ast", "char_lm", "classify", "copy", "create_task", "dates", "forecast", "g2p"]
-__all__ += [
-    "list_tasks",
-    "listops",
-    "music",
-    "pairs",
-    "reber",
-    "reverse",
-    "scan",
-    "series",
-    "sst",
-    "tag",
-    "temporal_order",
-    "waveform",
-    "word_lm",
-]
+__all__ = ["Batch", "Task", "create_task", "list_tasks"]
 
 
 def list_tasks(pattern: str = "*") -> list[str]:
