@@ -15,7 +15,7 @@ def weights():
     spec = rnnzoo.TaskSpec(
         "tokens", "token", True, 9, 9, "cross_entropy", vocabulary=("<pad>", "<unk>", "<s>", *"abcdef")
     )
-    found = {}
+    actual = {}
     reading = dataclasses.replace(spec, outputs="class")
     one = {"inputs": "pair", "source": "tokens", "source_vocabulary": spec.vocabulary, "source_length": 1}
     pair = dataclasses.replace(spec, output_length=5, **one)
@@ -24,11 +24,11 @@ def weights():
         if name == "recursive":
             for composition in rnnzoo.COMPOSITIONS:
                 model = rnnzoo.create_model(name, tree, units=8, composition=composition)
-                found[composition] = [[w.name, list(w.shape)] for w in model.weights]
+                actual[composition] = [[w.name, list(w.shape)] for w in model.weights]
             continue
         model = rnnzoo.create_model(name, pair if name in WRITERS else reading, units=8, embedding=4, layers=2)
-        found[name] = [[w.name, list(w.shape)] for w in model.weights]
-    return found
+        actual[name] = [[w.name, list(w.shape)] for w in model.weights]
+    return actual
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ def gradients(layer, x, weights_of_loss, **call):
     return y, [loss, *tape.gradient(loss, [x, *variables], unconnected_gradients="zero")]
 
 
-def assert_close(got, wanted, absolute=1e-5, relative=1e-4):
-    for g, w in zip(tf.nest.flatten(got), tf.nest.flatten(wanted), strict=True):
+def assert_close(got, expected, absolute=1e-5, relative=1e-4):
+    for g, w in zip(tf.nest.flatten(got), tf.nest.flatten(expected), strict=True):
         np.testing.assert_allclose(np.asarray(g, "float64"), np.asarray(w, "float64"), atol=absolute, rtol=relative)
 
 

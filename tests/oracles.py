@@ -144,7 +144,7 @@ def feedforward(weights, x, state, window=8):
     return y, [seen]
 
 
-def run(tick, weights, x, state, mask=None):
+def run(step_fn, weights, x, state, mask=None):
     """Runs all time steps of `x [batch, time, features]` with masks: outputs and final states."""
     batch, time = x.shape[:2]
     rows = []
@@ -153,7 +153,7 @@ def run(tick, weights, x, state, mask=None):
         last, outputs = None, []
         for t in range(time):
             if mask is None or mask[b, t]:
-                last, current = tick(weights, x[b : b + 1, t], current)
+                last, current = step_fn(weights, x[b : b + 1, t], current)
             outputs.append(last)
         size = next((o.shape[-1] for o in outputs if o is not None), 0)
         outputs = [np.zeros((1, size)) if o is None else o for o in outputs]

@@ -135,8 +135,8 @@ def test_trains_under_xla(name):
 
     @tf.function(jit_compile=True)
     def step():
-        loss, found = gradients(model, True)
-        optimizer.apply(found, model.trainable_variables)
+        loss, actual = gradients(model, True)
+        optimizer.apply(actual, model.trainable_variables)
         return loss
 
     losses = [float(step()) for _ in range(60)]
@@ -231,8 +231,8 @@ def test_export_gives_the_models_answers(name, kind, tmp_path):
     if spec.is_language_model:
         text = ["".join(spec.vocabulary[i] for i in row) for row in x]
         logits = model(np.concatenate([np.full((2, 1), 2, "int32"), x[:, :-1]], 1))
-        wanted = tf.reduce_sum(tf.gather(tf.nn.log_softmax(logits), x, batch_dims=2), 1)
-        assert_close(signatures["serving_default"](text=tf.constant(text))["log_probability"], wanted, 1e-4)
+        expected = tf.reduce_sum(tf.gather(tf.nn.log_softmax(logits), x, batch_dims=2), 1)
+        assert_close(signatures["serving_default"](text=tf.constant(text))["log_probability"], expected, 1e-4)
     else:
         assert_close(signatures["serving_default"](features=tf.constant(x))["predictions"], model(x), 1e-5)
     assert ("step" in signatures) == model.causal

@@ -94,9 +94,9 @@ def test_the_table_of_renames(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again(x), model(x))
     serialization.register_renamed_classes()
     try:
-        found = keras.saving.deserialize_keras_object(
+        actual = keras.saving.deserialize_keras_object(
             {"class_name": "SimpleRecurrent", "config": layer.get_config(), "registered_name": "rnnzoo>SimpleRecurrent"}
         )
     finally:
         del keras.saving.get_custom_objects()["rnnzoo>SimpleRecurrent"]
-    assert type(found) is rnnzoo.layers.ElmanRNN
+    assert type(actual) is rnnzoo.layers.ElmanRNN

@@ -47,11 +47,11 @@ def test_the_lexicon_and_its_true_likelihood():
     """29 words; after "man eat" comes food, and after a sentence of two words either a new one or more of it."""
     assert len(WORDS) == 29 and SENTENCES == 10_000 and len(TEMPLATES) == 16
     number = WORDS.index
-    found = likelihood([number("man"), number("eat"), number("bread")])
-    assert found.sum(1) == pytest.approx(1)
+    actual = likelihood([number("man"), number("eat"), number("bread")])
+    assert actual.sum(1) == pytest.approx(1)
     foods = [number(word) for word in CLASSES["FOOD"].split()]
-    assert found[1, foods] == pytest.approx(1 / 3)
-    assert found[2, number("eat")] == 0 and found[2, number("man")] == pytest.approx(7 / 16 / 4)
+    assert actual[1, foods] == pytest.approx(1 / 3)
+    assert actual[2, number("eat")] == 0 and actual[2, number("man")] == pytest.approx(7 / 16 / 4)
     both = likelihood([number("man"), number("move")])[1]
     assert 0 < both[number("book")] < 1 / 3 and both[number("dragon")] > 0
 

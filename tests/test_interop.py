@@ -37,17 +37,17 @@ def torch_tick(kind, w, x, state):
 
 def weights_of_torch(kind, layers, both, units=5):
     """A state_dict of NumPy arrays with torch's names and shapes."""
-    found, size = {}, 4
+    actual, size = {}, 4
     for level in range(layers):
         for i, suffix in enumerate(["", "_reverse"][: 1 + both]):
             n, at = ROWS[kind] * units, f"l{level}{suffix}"
             seed = 10 * level + 5 * i
-            found[f"weight_ih_{at}"] = normal(n, size, seed=seed)
-            found[f"weight_hh_{at}"] = normal(n, units, seed=seed + 1)
-            found[f"bias_ih_{at}"] = normal(n, seed=seed + 2)
-            found[f"bias_hh_{at}"] = normal(n, seed=seed + 3)
+            actual[f"weight_ih_{at}"] = normal(n, size, seed=seed)
+            actual[f"weight_hh_{at}"] = normal(n, units, seed=seed + 1)
+            actual[f"bias_ih_{at}"] = normal(n, seed=seed + 2)
+            actual[f"bias_hh_{at}"] = normal(n, seed=seed + 3)
         size = units * (1 + both)
-    return found
+    return actual
 
 
 def torch_run(kind, state_dict, layers, both, x, units=5):

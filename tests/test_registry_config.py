@@ -82,11 +82,11 @@ def test_defaults_then_task_then_flags():
 
 
 def test_every_option_has_help_and_a_flag():
-    found = catalogue.load()
-    flags = {name for name, _, _ in catalogue.flags_of(found)}
+    actual = catalogue.load()
+    flags = {name for name, _, _ in catalogue.flags_of(actual)}
     pairs = [(model, "char_lm") for model in rnnzoo.MODELS] + [("lstm", task) for task in rnnzoo.TASKS]
     for model, task in pairs:
-        text = cli.usage(found, model, task)
+        text = cli.usage(actual, model, task)
         for entry in (rnnzoo.MODELS[model], rnnzoo.TASKS[task], None):
             for field in dataclasses.fields(config.options_class(entry) if entry else RunOptions):
                 assert field.metadata["help"] and field.name in flags

@@ -47,8 +47,8 @@ def test_equations(score):
     y, a = attention(query, memory, memory_mask=there)
     for row in range(3):
         for t in range(2):
-            wanted = oracle(score, attention.get_weights(), query[row, t], memory[row], there[row])
-            assert_close((y[row, t], a[row, t]), wanted, 1e-12)
+            expected = oracle(score, attention.get_weights(), query[row, t], memory[row], there[row])
+            assert_close((y[row, t], a[row, t]), expected, 1e-12)
 
 
 @pytest.mark.parametrize("score", SCORES)

@@ -44,7 +44,7 @@ CASES = {
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
 @pytest.mark.parametrize("case", CASES)
 def test_equals_numpy(case, mask):
-    name, options, tick = CASES[case]
+    name, options, step_fn = CASES[case]
     layer = rnnzoo.layers.RNN(cell(name, **options), return_sequences=True, return_state=True)
     x = normal(5, 6, 3)
     layer.build(x.shape)
@@ -55,9 +55,9 @@ def test_equals_numpy(case, mask):
     given = {} if window else {"initial_state": state}
     y, *final = layer(x, mask=None if mask is None else tf.constant(mask), **given)
     weights = layer.get_weights()
-    for row, (wanted, last) in enumerate(oracles.run(tick, weights, x, [[]] if window else state, mask)):
-        if wanted.shape[-1]:
-            assert_close(y[row : row + 1], wanted)
+    for row, (expected, last) in enumerate(oracles.run(step_fn, weights, x, [[]] if window else state, mask)):
+        if expected.shape[-1]:
+            assert_close(y[row : row + 1], expected)
         else:
             assert_close(y[row], np.zeros_like(y[row]), 0, 0)
         if not window:
@@ -133,8 +133,8 @@ def test_zoneout_keeps_units_with_its_probability(name):
     plain = rnnzoo.CELLS[name](400)
     plain.build((None, 3))
     plain.set_weights(shared.get_weights())
-    _, wanted = plain(normal(5, 3), state)
-    for old, now, full, rate in zip(state, new, wanted, rates.values(), strict=True):
+    _, expected = plain(normal(5, 3), state)
+    for old, now, full, rate in zip(state, new, expected, rates.values(), strict=True):
         kept = np.equal(old, now)
         assert abs(kept.mean() - rate) < 0.05
         assert_close(now, np.where(kept, old, full), 1e-6)

@@ -132,9 +132,9 @@ def test_equals_numpy_node_by_node(name, seed, sizes):
     layer = layer_for(name, "both")
     root, nodes = layer(inputs, arrays)
     for row, (tree, at) in enumerate(zip(trees, where, strict=True)):
-        wanted = by_hand(layer, inputs[row, at], tree)
-        assert_close(nodes[row].numpy()[at], wanted, 1e-5)
-        assert_close(root[row], wanted[-1], 1e-5)
+        expected = by_hand(layer, inputs[row, at], tree)
+        assert_close(nodes[row].numpy()[at], expected, 1e-5)
+        assert_close(root[row], expected[-1], 1e-5)
         padding = np.setdiff1d(np.arange(nodes.shape[1]), at)
         assert not nodes[row].numpy()[padding].any()
 
@@ -159,12 +159,12 @@ def test_gradient_equals_finite_differences(name, graph):
             value = loss(x)
         return tape.gradient(value, [x, *(v.value for v in layer.trainable_variables)])
 
-    found = [g.numpy() for g in (tf.function(gradients) if graph else gradients)(tf.constant(inputs))]
+    actual = [g.numpy() for g in (tf.function(gradients) if graph else gradients)(tf.constant(inputs))]
     for row, at in enumerate(where):
         padding = np.setdiff1d(np.arange(inputs.shape[1]), at)
-        assert not found[0][row, padding].any()
+        assert not actual[0][row, padding].any()
     run, step = tf.function(loss), 1e-6
-    for number, g in enumerate(found):
+    for number, g in enumerate(actual):
         direction = rng.normal(size=g.shape)
         ends = []
         for sign in (1, -1):
@@ -228,8 +228,8 @@ def test_left_branching_trees_equal_an_elman_network():
     elman = rnnzoo.layers.ElmanRNN(UNITS)
     elman.build((None, None, UNITS))
     elman.set_weights([W[UNITS:], W[:UNITS], b])
-    wanted = elman(x[:, 1:], initial_state=tf.constant(x[:, 0]))
-    assert_close(layer(inputs, np.stack([tree_structure(children)] * 2)), wanted, 1e-6)
+    expected = elman(x[:, 1:], initial_state=tf.constant(x[:, 0]))
+    assert_close(layer(inputs, np.stack([tree_structure(children)] * 2)), expected, 1e-6)
 
 
 @pytest.mark.parametrize("shape", ["deep", "wide"])
@@ -252,8 +252,8 @@ def test_deep_trees_with_thousands_of_nodes(shape):
             loss = tf.reduce_sum(layer(x, arrays) ** 2)
         return tape.gradient(loss, x)
 
-    found = gradient(x).numpy()[0]
-    assert np.isfinite(found).all() and (np.abs(found).sum(-1)[[not c for c in children]] > 0).all()
+    actual = gradient(x).numpy()[0]
+    assert np.isfinite(actual).all() and (np.abs(actual).sum(-1)[[not c for c in children]] > 0).all()
 
 
 def assert_floats_do_not_round(name):

@@ -114,7 +114,7 @@ def test_too_short_text_is_refused(tmp_path):
 def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.txt").write_text("".join(f"{i * i % 97} sheep\n" for i in range(300 + 90 * number)))
-    found = []
+    actual = []
     for batch_size in (1, 3, 64):
         task = rnnzoo.create_task("char_lm", data=str(tmp_path), batch_size=batch_size, seq_length=7)
         import keras
@@ -122,11 +122,11 @@ def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
         keras.utils.set_random_seed(0)
         model = rnnzoo.create_model("lstm", task.spec, units=5, embedding=4)
         trainer = Trainer(model, task, TrainingOptions(jit_compile=False))
-        found.append([trainer.evaluate(split)["loss"] for split in ("train", "validation", "test")])
+        actual.append([trainer.evaluate(split)["loss"] for split in ("train", "validation", "test")])
         held = sum(float(batch.weights.sum()) for batch in task.evaluation("test"))
         assert held == task.encoded["test"].counts.sum()  # each unit once
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
-    np.testing.assert_allclose(found[0], found[2], rtol=1e-6)
+    np.testing.assert_allclose(actual[0], actual[1], rtol=1e-6)
+    np.testing.assert_allclose(actual[0], actual[2], rtol=1e-6)
 
 
 @pytest.mark.parametrize("values", ["1e308,-1e308", "1e200,-1e200", "1e155,2e155"])
@@ -187,8 +187,8 @@ def test_bleu_prints_no_warnings(tmp_path, caplog):
     (tmp_path / "p.tsv").write_text("a b c .\tx y z .\n" * 300)
     task = rnnzoo.create_task("pairs", data=str(tmp_path / "p.tsv"), bleu=True, batch_size=8)
     model = rnnzoo.create_model("seq2seq", task.spec, units=4, embedding=4)
-    found = Trainer(model, task, TrainingOptions(jit_compile=False)).evaluate("test")
-    assert found["bleu"] >= 0 and not [r for r in caplog.records if r.name.startswith("sacrebleu")]
+    actual = Trainer(model, task, TrainingOptions(jit_compile=False)).evaluate("test")
+    assert actual["bleu"] >= 0 and not [r for r in caplog.records if r.name.startswith("sacrebleu")]
 
 
 def test_unpaired_surrogates_are_refused(tmp_path):

@@ -51,8 +51,8 @@ def directions(f, variables, tensors, seed=0):
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         loss = f(tensors)
-    found = tape.gradient(loss, [*(v.value for v in variables), *tensors])
-    for variable, gradient in zip(variables, found, strict=False):
+    actual = tape.gradient(loss, [*(v.value for v in variables), *tensors])
+    for variable, gradient in zip(variables, actual, strict=False):
         kept, along = variable.numpy(), rng.normal(size=variable.shape)
         ends = []
         for sign in (1, -1):
@@ -60,7 +60,7 @@ def directions(f, variables, tensors, seed=0):
             ends.append(float(f(tensors)))
         variable.assign(kept)
         yield variable.name, float(tf.reduce_sum(gradient * along)), (ends[0] - ends[1]) / (2 * STEP)
-    for i, gradient in enumerate(found[len(variables) :]):
+    for i, gradient in enumerate(actual[len(variables) :]):
         along = rng.normal(size=tensors[i].shape)
         moved = [[t + sign * STEP * along if i == j else t for j, t in enumerate(tensors)] for sign in (1, -1)]
         difference = (float(f(moved[0])) - float(f(moved[1]))) / (2 * STEP)
@@ -170,8 +170,8 @@ def test_zero_inputs_have_finite_gradients(name):
     layer.build((None, None, 3))
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer(tf.zeros([2, 100, 3])) ** 2)
-    found = tape.gradient(loss, layer.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    assert float(tf.linalg.global_norm(found)) < 1e6  # layer normalisation: 5 here, up to 1e5 for other seeds
+    actual = tape.gradient(loss, layer.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    assert float(tf.linalg.global_norm(actual)) < 1e6  # layer normalisation: 5 here, up to 1e5 for other seeds
 
 
 class Branching(rnnzoo.cells.ElmanCell):
@@ -243,9 +243,9 @@ def test_forward_and_backward_in_different_graphs(name, training):
             loss = tf.reduce_sum(tf.sin(run(x)))
         return tape.gradient(loss, x)
 
-    wanted = gradient(lambda x: layer(x, training=training))
-    for found in (gradient(compiled), tf.function(lambda: gradient(compiled))()):
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    expected = gradient(lambda x: layer(x, training=training))
+    for actual in (gradient(compiled), tf.function(lambda: gradient(compiled))()):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = tf.reduce_sum(layer(x, training=training), [0, 1])
@@ -279,10 +279,10 @@ def test_backward_pass_reuses_activations(name):
 def live_ops(function):
     """Returns the types of the operations that the results of a function depend on."""
     nodes = {node.name: node for node in function.node_def}
-    wanted, seen = [result.split(":")[0] for result in function.ret.values()], set()
-    while wanted:
-        name = wanted.pop()
+    expected, seen = [result.split(":")[0] for result in function.ret.values()], set()
+    while expected:
+        name = expected.pop()
         if name in nodes and name not in seen:
             seen.add(name)
-            wanted += [given.split(":")[0].lstrip("^") for given in nodes[name].input]
+            expected += [given.split(":")[0].lstrip("^") for given in nodes[name].input]
     return {nodes[name].op for name in seen}

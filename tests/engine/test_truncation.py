@@ -32,8 +32,8 @@ def by_each_step(layer, x, weights, steps):
             for i in range(first, t + 1):
                 y, state = layer.cell(x[:, i], state)
             loss = tf.reduce_sum(y * weights[:, t])
-        found = tape.gradient(loss, [x, *(v.value for v in layer.trainable_weights)], unconnected_gradients="zero")
-        total = [a + tf.convert_to_tensor(b) for a, b in zip(total, found, strict=True)]
+        actual = tape.gradient(loss, [x, *(v.value for v in layer.trainable_weights)], unconnected_gradients="zero")
+        total = [a + tf.convert_to_tensor(b) for a, b in zip(total, actual, strict=True)]
     return total
 
 
@@ -53,8 +53,8 @@ def test_gradients_are_truncated(name, steps, graph):
     weights = tf.constant(normal(*layer(x).shape, seed=1, dtype="float64"))
     randomise(layer)
     run = tf.function(whole) if graph else whole
-    for got, wanted in zip(run(layer, x, weights), by_each_step(layer, x, weights, steps), strict=True):
-        assert_close(tf.convert_to_tensor(got), wanted, absolute=1e-10)
+    for got, expected in zip(run(layer, x, weights), by_each_step(layer, x, weights, steps), strict=True):
+        assert_close(tf.convert_to_tensor(got), expected, absolute=1e-10)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -68,8 +68,8 @@ def test_masked_steps_do_not_count(steps):
     masked = whole(layer, tf.constant(x), tf.constant(weights), mask=tf.constant(np.stack([keep, keep])))
     short = whole(layer, tf.constant(x[:, keep]), tf.constant(weights[:, keep]))
     assert_close(masked[0].numpy()[:, keep], short[0])
-    for got, wanted in zip(masked[1:], short[1:], strict=True):
-        assert_close(tf.convert_to_tensor(got), tf.convert_to_tensor(wanted))
+    for got, expected in zip(masked[1:], short[1:], strict=True):
+        assert_close(tf.convert_to_tensor(got), tf.convert_to_tensor(expected))
 
 
 def test_truncation_beyond_the_length_and_serialization(tmp_path):
@@ -77,8 +77,8 @@ def test_truncation_beyond_the_length_and_serialization(tmp_path):
     cut, full = (LAYERS["gru"](truncate=steps) for steps in (6, None))
     cut(x), full(x)
     full.set_weights(cut.get_weights())
-    for got, wanted in zip(whole(cut, x, weights), whole(full, x, weights), strict=True):
-        assert_close(tf.convert_to_tensor(got), tf.convert_to_tensor(wanted), absolute=1e-12)
+    for got, expected in zip(whole(cut, x, weights), whole(full, x, weights), strict=True):
+        assert_close(tf.convert_to_tensor(got), tf.convert_to_tensor(expected), absolute=1e-12)
     model = keras.Sequential([keras.Input((6, 2)), rnnzoo.layers.ElmanRNN(3, truncate=2)])
     model.save(tmp_path / "model.keras")
     assert keras.models.load_model(tmp_path / "model.keras").layers[0].truncate == 2

@@ -129,12 +129,12 @@ def c_library(path, requests):
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], str(path)).signature_def
     sent = []
     for signature, inputs in requests:
-        found = signatures[signature]
+        actual = signatures[signature]
         arrays = {name: np.asarray(value) for name, value in inputs.items()}
         sent.append(
             {
-                "inputs": {found.inputs[name].name: _described(array) for name, array in arrays.items()},
-                "outputs": {name: info.name for name, info in found.outputs.items()},
+                "inputs": {actual.inputs[name].name: _described(array) for name, array in arrays.items()},
+                "outputs": {name: info.name for name, info in actual.outputs.items()},
             }
         )
     library = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
@@ -190,12 +190,12 @@ def rest(loaded, body, signature="serving_default"):
     if set(columns) != set(specs):
         raise RestError(f"inputs {sorted(columns)} are not {sorted(specs)}")
     given = {name: tf.constant(_decoded(value), specs[name].dtype) for name, value in columns.items()}
-    found = {name: value.numpy() for name, value in function(**given).items()}
+    actual = {name: value.numpy() for name, value in function(**given).items()}
     if rows:
-        sizes = {len(value) if value.ndim else None for value in found.values()}
+        sizes = {len(value) if value.ndim else None for value in actual.values()}
         if sizes != {len(request["instances"])}:
             raise RestError(f"outputs have inconsistent batch sizes {sizes}")
-    answers = {name: _encoded(name, value) for name, value in found.items()}
+    answers = {name: _encoded(name, value) for name, value in actual.items()}
     if not rows:
         return json.dumps({"outputs": answers if len(answers) > 1 else next(iter(answers.values()))}, allow_nan=False)
     each = [dict(zip(answers, row, strict=True)) for row in zip(*answers.values(), strict=True)]

@@ -74,23 +74,23 @@ def test_tokens_are_sampled_by_probability():
 def test_scores_of_strings(exported):
     model, _, signatures = exported
     texts = ["ab", "", "zz unseen", "🙂" * 7]
-    found = signatures["serving_default"](text=tf.constant(texts))
-    for text, nats, bits in zip(texts, found["log_probability"].numpy(), found["bits_per_char"].numpy(), strict=True):
+    actual = signatures["serving_default"](text=tf.constant(texts))
+    for text, nats, bits in zip(texts, actual["log_probability"].numpy(), actual["bits_per_char"].numpy(), strict=True):
         ids = [2, *(SYMBOLS.index(c) if c in SYMBOLS else 1 for c in text)]
         logs = tf.nn.log_softmax(model(np.array([ids], "int32")))[0].numpy()
-        wanted = sum(logs[t, ids[t + 1]] for t in range(len(text)))
-        assert nats == pytest.approx(wanted, abs=1e-4)
-        assert bits == pytest.approx(-wanted / np.log(2) / max(1, len(text)), abs=1e-5)
+        expected = sum(logs[t, ids[t + 1]] for t in range(len(text)))
+        assert nats == pytest.approx(expected, abs=1e-4)
+        assert bits == pytest.approx(-expected / np.log(2) / max(1, len(text)), abs=1e-5)
 
 
 def test_empty_texts(exported):
-    found = exported[2]["serving_default"](text=tf.constant(["", ""]))
-    assert found["log_probability"].numpy().tolist() == found["bits_per_char"].numpy().tolist() == [0, 0]
+    actual = exported[2]["serving_default"](text=tf.constant(["", ""]))
+    assert actual["log_probability"].numpy().tolist() == actual["bits_per_char"].numpy().tolist() == [0, 0]
 
 
 def test_invalid_utf8_is_answered(exported):
-    found = exported[2]["serving_default"](text=tf.constant([b"ab\xff\xfe"]))
-    assert np.isfinite(found["log_probability"].numpy()).all()
+    actual = exported[2]["serving_default"](text=tf.constant([b"ab\xff\xfe"]))
+    assert np.isfinite(actual["log_probability"].numpy()).all()
 
 
 def test_inputs_are_dynamic_and_named(exported):
@@ -162,9 +162,9 @@ def test_exports_with_wrong_answers_are_removed(exported, tmp_path, monkeypatch)
     model, probes = exported[0], LanguageModelServing.probes
 
     def changed(serving):
-        found = probes(serving)
+        actual = probes(serving)
         model.head.bias.assign(model.head.bias + 0.5 * np.arange(len(SYMBOLS)))  # after it was written
-        return found
+        return actual
 
     old = tmp_path / "lm"
     old.mkdir()
@@ -182,12 +182,12 @@ def test_words_round_trip(tmp_path):
     spec = rnnzoo.TaskSpec("tokens", "token", True, 7, 7, "cross_entropy", ("perplexity",), symbols, "word")
     model = rnnzoo.create_model("elman", spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "lm"))).signatures
-    found = signatures["serving_default"](text=tf.constant([" the  cat\t žluť\nsat"]))
+    actual = signatures["serving_default"](text=tf.constant([" the  cat\t žluť\nsat"]))
     ids = [2, 4, 5, 6, 3, 1]
     logs = tf.nn.log_softmax(model(np.array([ids[:-1]], "int32")))[0].numpy()
-    wanted = sum(logs[t, ids[t + 1]] for t in range(5))
-    assert found["log_probability"].numpy()[0] == pytest.approx(wanted, abs=1e-5)
-    assert found["perplexity"].numpy()[0] == pytest.approx(np.exp(-wanted / 5), rel=1e-5)
+    expected = sum(logs[t, ids[t + 1]] for t in range(5))
+    assert actual["log_probability"].numpy()[0] == pytest.approx(expected, abs=1e-5)
+    assert actual["perplexity"].numpy()[0] == pytest.approx(np.exp(-expected / 5), rel=1e-5)
     (text,) = write(signatures, ["the cat"], length=6)
     assert text.startswith("the cat") and len(split_words(text)) == 8
     assert set(split_words(text)) <= set(symbols)
@@ -202,8 +202,8 @@ def test_text_classification(tmp_path):
         "".join(task.spec.vocabulary[i] for i in row[there])
         for row, there in zip(batch.inputs, batch.mask, strict=True)
     ]
-    found = signatures["serving_default"](text=tf.constant(text))["predictions"]
-    np.testing.assert_allclose(found, model(batch.inputs, mask=tf.constant(batch.mask)), atol=1e-5)
+    actual = signatures["serving_default"](text=tf.constant(text))["predictions"]
+    np.testing.assert_allclose(actual, model(batch.inputs, mask=tf.constant(batch.mask)), atol=1e-5)
 
 
 @pytest.mark.slow
@@ -217,21 +217,21 @@ def test_tags_and_words_with_characters(tmp_path):
     assert set(signatures) == {"serving_default"}
     nothing = signatures["serving_default"](text=tf.constant(["", " "]))
     assert nothing["label"].numpy().tolist() == [[b""], [b""]]
-    found = signatures["serving_default"](text=tf.constant(["the  žasthe", "cat", ""]))
+    actual = signatures["serving_default"](text=tf.constant(["the  žasthe", "cat", ""]))
     ids = np.zeros((3, 2, 5), "int32")
     ids[0, 0], ids[0, 1] = [3, 3, 4, 5, 0], [1, 9, 7, 8, 3]
     ids[1, 0] = [4, 6, 7, 3, 0]
     mask = ids[..., 0] > 0
-    np.testing.assert_allclose(found["predictions"], model(ids, mask=tf.constant(mask)), atol=1e-5)
-    best = np.array(spec.labels)[found["predictions"].numpy().argmax(-1)]
-    assert (found["label"].numpy().astype(str) == np.where(mask, best, "")).all()
+    np.testing.assert_allclose(actual["predictions"], model(ids, mask=tf.constant(mask)), atol=1e-5)
+    best = np.array(spec.labels)[actual["predictions"].numpy().argmax(-1)]
+    assert (actual["label"].numpy().astype(str) == np.where(mask, best, "")).all()
     causal = rnnzoo.create_model("gru", spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(causal, tmp_path / "stream"))).signatures
     state = signatures["initial_state"](rows=tf.zeros([3], tf.int32))
     for t in range(2):
-        found = signatures["step"](inputs=tf.constant(ids[:, t]), **state)
-        state = {name: value for name, value in found.items() if name != "outputs"}
-    np.testing.assert_allclose(found["outputs"], causal(ids)[:, -1], atol=1e-5)
+        actual = signatures["step"](inputs=tf.constant(ids[:, t]), **state)
+        state = {name: value for name, value in actual.items() if name != "outputs"}
+    np.testing.assert_allclose(actual["outputs"], causal(ids)[:, -1], atol=1e-5)
 
 
 def test_forecasts_are_in_the_users_units(tmp_path):
@@ -243,8 +243,8 @@ def test_forecasts_are_in_the_users_units(tmp_path):
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "f"))).signatures
     x = np.random.default_rng(0).normal(size=(4, 7, 2)).astype("float32")
     raw = x * [2, 4] + [10, -5]
-    found = signatures["serving_default"](features=tf.constant(raw, tf.float32))["predictions"]
-    np.testing.assert_allclose(found, model(x).numpy().reshape(4, 3, 2) * [2, 4] + [10, -5], atol=1e-4)
+    actual = signatures["serving_default"](features=tf.constant(raw, tf.float32))["predictions"]
+    np.testing.assert_allclose(actual, model(x).numpy().reshape(4, 3, 2) * [2, 4] + [10, -5], atol=1e-4)
 
 
 def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
@@ -256,9 +256,9 @@ def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     model = rnnzoo.create_model("lstm", spec, units=8, embedding=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "c"))).signatures
     ids = np.array([[symbols.index(token) for token in split_words_and_punctuation(text)]], "int32")
-    found = signatures["serving_default"](text=tf.constant([text]))
-    np.testing.assert_allclose(found["predictions"], model(ids), atol=1e-5)
-    assert found["label"].numpy()[0].decode() in labels
+    actual = signatures["serving_default"](text=tf.constant([text]))
+    np.testing.assert_allclose(actual["predictions"], model(ids), atol=1e-5)
+    assert actual["label"].numpy()[0].decode() in labels
     silent = signatures["serving_default"](text=tf.constant(["", "  "]))["predictions"].numpy()
     assert np.isfinite(silent).all()
     assert silent.shape == (2, 2)
@@ -269,9 +269,9 @@ def test_series_of_different_lengths(tmp_path):
     model = rnnzoo.create_model("bidirectional", spec, units=4)
     signatures = tf.saved_model.load(str(rnnzoo.export_saved_model(model, tmp_path / "s"))).signatures
     x = np.random.default_rng(0).normal(size=(2, 9, 2)).astype("float32")
-    found = signatures["padded"](features=tf.constant(x), lengths=tf.constant([4, 9]))["predictions"]
+    actual = signatures["padded"](features=tf.constant(x), lengths=tf.constant([4, 9]))["predictions"]
     alone = [signatures["serving_default"](features=tf.constant(x[i : i + 1, :n])) for i, n in ((0, 4), (1, 9))]
-    np.testing.assert_allclose(found, np.concatenate([a["predictions"] for a in alone]), atol=1e-5)
+    np.testing.assert_allclose(actual, np.concatenate([a["predictions"] for a in alone]), atol=1e-5)
 
 
 def test_lower_case_does_not_depend_on_the_locale():

@@ -107,10 +107,10 @@ def test_litert_of_the_numeric_signatures_of_an_export(kind, tmp_path):
             converted[signature] = converter.convert()
         run = runtime.Interpreter(model_content=converted[signature]).get_signature_runner(signature)
         got = run(**{name: np.asarray(value) for name, value in inputs.items()})
-        for name, wanted in outputs.items():
-            if wanted.dtype == tf.string:
-                assert got[name].tolist() == wanted.numpy().tolist()
+        for name, expected in outputs.items():
+            if expected.dtype == tf.string:
+                assert got[name].tolist() == expected.numpy().tolist()
             else:
                 assert np.isfinite(got[name]).all()
-                np.testing.assert_allclose(got[name], wanted, atol=1e-5)
+                np.testing.assert_allclose(got[name], expected, atol=1e-5)
     assert converted

@@ -37,16 +37,16 @@ def arrays(values):
     return {name: np.asarray(value) for name, value in values.items()}
 
 
-def assert_same(got, wanted):
-    assert set(got) == set(wanted)
-    for name, value in wanted.items():
-        value, found = np.asarray(value), np.asarray(got[name])
+def assert_same(got, expected):
+    assert set(got) == set(expected)
+    for name, value in expected.items():
+        value, actual = np.asarray(value), np.asarray(got[name])
         if value.dtype == object:
-            texts = [t.decode() if isinstance(t, bytes) else t for t in found.ravel()]
+            texts = [t.decode() if isinstance(t, bytes) else t for t in actual.ravel()]
             assert texts == [t.decode() for t in value.ravel()]
         else:
-            assert found.shape == value.shape, name
-            np.testing.assert_allclose(found.astype("float64"), value.astype("float64"), atol=1e-5, rtol=1e-5)
+            assert actual.shape == value.shape, name
+            np.testing.assert_allclose(actual.astype("float64"), value.astype("float64"), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
@@ -147,12 +147,12 @@ def test_exports_hold_nothing_unreachable(export, kind):
 
 
 def _called(nodes):
-    found = set()
+    actual = set()
     for node in nodes:
         for value in node.attr.values():
-            found |= {value.func.name} if value.func.name else set()
-            found |= {f.name for f in value.list.func}
-    return found
+            actual |= {value.func.name} if value.func.name else set()
+            actual |= {f.name for f in value.list.func}
+    return actual
 
 
 def _of_a_table(graph, name):
@@ -300,8 +300,8 @@ def test_beams_without_a_result_have_a_finite_score():
     _, spec, _ = kinds.KINDS["pairs with attention"]
     model = rnnzoo.create_model("seq2seq", dataclasses.replace(spec, output_length=1), units=6, embedding=4)
     translate = rnnzoo.export.Seq2SeqServing(model).functions["translate"]
-    found = translate(tf.constant(["ab"]), tf.constant([12]), tf.constant([0.0]))
-    scores, texts = found["score"].numpy()[0], found["text"].numpy()[0]
+    actual = translate(tf.constant(["ab"]), tf.constant([12]), tf.constant([0.0]))
+    scores, texts = actual["score"].numpy()[0], actual["text"].numpy()[0]
     assert np.isfinite(scores).all() and (scores[:10] > -100).all()
     assert scores[10:].tolist() == [tf.float32.min] * 2 and texts[10:].tolist() == [b"", b""]
     assert sorted(texts[:10]) == [b"", b" ", *(c.encode() for c in "abcdefgh")]

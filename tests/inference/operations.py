@@ -26,15 +26,15 @@ def models():
     yield from (kinds.make(kind) for kind in kinds.KINDS)
     text, series, pair = kinds._text, kinds._series, kinds._pair
     tree = dataclasses.replace(kinds._tree, arity=2)
-    wanted = [(name, spec, {}) for name in rnnzoo.list_models() for spec in (text, series, pair, tree)]
-    wanted += [("stacked", text, {"cell": cell, "layers": 2, "residual": True}) for cell in rnnzoo.list_cells()]
-    wanted += [("bidirectional", kinds._steps, {"cell": cell}) for cell in rnnzoo.list_cells()]
-    wanted += [("seq2seq", pair, {"cell": cell, "attention": "none"}) for cell in rnnzoo.list_cells()]
-    wanted += [("bidirectional", series, {"merge_mode": mode}) for mode in ("sum", "ave", "mul")]
-    wanted += [("seq2seq", pair, {"attention": score}) for score in ("dot", "general", "additive")]
-    wanted += [("recursive", tree, {"composition": name}) for name in rnnzoo.COMPOSITIONS]
-    wanted += [("elman", text, {"activation": activation}) for activation in ACTIVATIONS]
-    for name, spec, options in wanted:
+    expected = [(name, spec, {}) for name in rnnzoo.list_models() for spec in (text, series, pair, tree)]
+    expected += [("stacked", text, {"cell": cell, "layers": 2, "residual": True}) for cell in rnnzoo.list_cells()]
+    expected += [("bidirectional", kinds._steps, {"cell": cell}) for cell in rnnzoo.list_cells()]
+    expected += [("seq2seq", pair, {"cell": cell, "attention": "none"}) for cell in rnnzoo.list_cells()]
+    expected += [("bidirectional", series, {"merge_mode": mode}) for mode in ("sum", "ave", "mul")]
+    expected += [("seq2seq", pair, {"attention": score}) for score in ("dot", "general", "additive")]
+    expected += [("recursive", tree, {"composition": name}) for name in rnnzoo.COMPOSITIONS]
+    expected += [("elman", text, {"activation": activation}) for activation in ACTIVATIONS]
+    for name, spec, options in expected:
         try:
             yield rnnzoo.create_model(name, spec, units=3, **options)
         except rnnzoo.UserError:
@@ -43,18 +43,18 @@ def models():
 
 def of_exports():
     """`{place: operations}` of all models."""
-    found: dict[str, set[str]] = {"the graph": set()}
+    actual: dict[str, set[str]] = {"the graph": set()}
     verify, saved_model._verify = saved_model._verify, lambda *_: None  # what they answer is tested elsewhere
     try:
         for model in models():
             with tempfile.TemporaryDirectory() as folder:
                 graph = SavedGraph(rnnzoo.export_saved_model(model, Path(folder) / "export"))
-            found["the graph"] |= {node.op for node in graph.nodes.values()}
+            actual["the graph"] |= {node.op for node in graph.nodes.values()}
             for function, (_, place) in saved_model_check._places(graph, frozenset()):
-                found.setdefault(place, set()).update(node.op for node in graph.functions[function].node_def)
+                actual.setdefault(place, set()).update(node.op for node in graph.functions[function].node_def)
     finally:
         saved_model._verify = verify
-    return {place: sorted(operations) for place, operations in sorted(found.items())}
+    return {place: sorted(operations) for place, operations in sorted(actual.items())}
 
 
 if __name__ == "__main__":

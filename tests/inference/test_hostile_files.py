@@ -525,9 +525,9 @@ def registered_operations():
     from tensorflow.python.client import pywrap_tf_session
     from tensorflow.python.framework import c_api_util  # noqa: F401
 
-    found = op_def_pb2.OpList()
-    found.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
-    return {op.name: op for op in found.op}
+    actual = op_def_pb2.OpList()
+    actual.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
+    return {op.name: op for op in actual.op}
 
 
 HARMFUL = (
@@ -573,16 +573,16 @@ LISTS = {
 }
 
 
-def inside(found):
-    assert found.keys() == LISTS.keys()
-    for place, names in found.items():
+def inside(actual):
+    assert actual.keys() == LISTS.keys()
+    for place, names in actual.items():
         assert names and set(names) <= LISTS[place], (place, set(names) - LISTS[place])
 
 
 @pytest.mark.parametrize("version", ["2.18", "2.19", "2.20", "2.21"])
 def test_exports_of_all_versions_use_allowed_operations(version):
     recorded = json.loads(operations.FILE.read_text())
-    inside(next(found for name, found in recorded.items() if name.startswith(version)))
+    inside(next(actual for name, actual in recorded.items() if name.startswith(version)))
 
 
 @pytest.mark.slow

@@ -43,14 +43,14 @@ def answers(path, lines, **options):
 
 def test_seq2seq_model_answers_each_line(writer):
     lines = [b"abc\n", b"\n", b"\xff\xfe\n", b"xyz\r\n", b"q"]
-    found, wrong = answers(writer, lines, batch_size=2)
-    assert len(found) == 5 and found[1] == found[2] == ""
+    actual, wrong = answers(writer, lines, batch_size=2)
+    assert len(actual) == 5 and actual[1] == actual[2] == ""
     assert wrong == ["line 3: not utf-8 text"]
     one_by_one = [answers(writer, [line])[0][0] for line in lines]
-    assert found == one_by_one
-    assert len(set(found)) > 2
+    assert actual == one_by_one
+    assert len(set(actual)) > 2
     assert (
-        answers(writer, [b"\xef\xbb\xbf  abc\xc2\xa0\t\n"])[0] == found[:1]
+        answers(writer, [b"\xef\xbb\xbf  abc\xc2\xa0\t\n"])[0] == actual[:1]
     )  # a mark of the encoding, and spaces around
 
 
@@ -84,12 +84,12 @@ def test_command_line(writer, tmp_path):
     run = [sys.executable, "-m", "rnnzoo.predict", str(writer), f"--attention_plot={picture}"]
     done = subprocess.run([*run, f"--input={lines}", f"--output={out}"], capture_output=True, text=True)
     assert done.returncode == 1 and "line 2: not utf-8 text" in done.stderr and done.stdout == ""
-    found = out.read_text().split("\n")
-    assert found == [*answers(writer, [b"abc\n", b"\n", b"xyz\n"])[0], ""]
+    actual = out.read_text().split("\n")
+    assert actual == [*answers(writer, [b"abc\n", b"\n", b"xyz\n"])[0], ""]
     assert picture.read_bytes()[:4] == b"\x89PNG" and not (tmp_path / "out.txt.part").exists()
     assert "--length_penalty" in subprocess.run([*run[:3], "--help"], capture_output=True, text=True, check=True).stdout
     piped = subprocess.run(run[:4], input=b"abc\nxyz\n", capture_output=True)
-    assert piped.returncode == 0 and piped.stdout.decode().split("\n") == [found[0], found[2], ""]
+    assert piped.returncode == 0 and piped.stdout.decode().split("\n") == [actual[0], actual[2], ""]
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_classifier_tagger_and_language_model(tmp_path):
     rows = "".join(f"{text},{label}\n" for text, label in [("good fine", "yes"), ("bad poor", "no")] * 30)
     (tmp_path / "c.csv").write_text("text,label\n" + rows)
     task = rnnzoo.create_task("classify", data=str(tmp_path / "c.csv"))
-    found, wrong = answers(exported(tmp_path / "classify", "elman", task), [b"good\n", b"\n", b"bad poor\n"])
-    assert set(found) <= {"yes", "no", ""} and found[1] == "" and found[0] and not wrong
+    actual, wrong = answers(exported(tmp_path / "classify", "elman", task), [b"good\n", b"\n", b"bad poor\n"])
+    assert set(actual) <= {"yes", "no", ""} and actual[1] == "" and actual[0] and not wrong
 
     (tmp_path / "t.txt").write_text("the D\ncat N\n\na D\ndog N\nran V\n\n" * 30)
     task = rnnzoo.create_task("tag", data=str(tmp_path / "t.txt"), min_count=1)
     path = exported(tmp_path / "tag", "bidirectional", task)
-    found, _ = answers(path, [b"the cat ran\n", b"dog\n"])
-    assert [len(line.split()) for line in found] == [3, 1] and set(" ".join(found).split()) <= {"D", "N", "V"}
+    actual, _ = answers(path, [b"the cat ran\n", b"dog\n"])
+    assert [len(line.split()) for line in actual] == [3, 1] and set(" ".join(actual).split()) <= {"D", "N", "V"}
     with pytest.raises(rnnzoo.UserError, match="apply to seq2seq models only"):
         answers(path, [b"x"], beam=2)
 
@@ -143,9 +143,9 @@ def test_label_sources_and_numeric_models(tmp_path):
     data = str(tmp_path / "n.tsv")
     task = rnnzoo.create_task("pairs", data=data, level="char", source_level="line", lowercase=True)
     path = exported(tmp_path / "names", "decoder", task)
-    found, wrong = answers(path, [b" F \n", b"x\n"])
-    assert answers(path, [b"f"])[0] == found[:1] and answers(path, [b"<unk>"])[1]
-    assert len(found) == 2 and wrong == ["line 2: the model has no label 'x'"]
+    actual, wrong = answers(path, [b" F \n", b"x\n"])
+    assert answers(path, [b"f"])[0] == actual[:1] and answers(path, [b"<unk>"])[1]
+    assert len(actual) == 2 and wrong == ["line 2: the model has no label 'x'"]
     config = path / "assets.extra" / "config.json"
     config.write_text(json.dumps({}))
     with pytest.raises(rnnzoo.UserError, match="is not an export of this package"):

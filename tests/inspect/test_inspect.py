@@ -44,7 +44,7 @@ def test_state_gradients_equal_those_of_the_remaining_sequence(name, masked, gra
             loss = tf.reduce_sum(outputs * weights)
         return tape.gradient(loss, seen[0].state_perturbation), seen[0].step_values()[2], outputs
 
-    found, states, outputs = (tf.function(watched) if graph else watched)()
+    actual, states, outputs = (tf.function(watched) if graph else watched)()
     assert_close(outputs, layer(x, mask=mask))
     t = 3
     start = [s[t] for s in states]
@@ -53,8 +53,8 @@ def test_state_gradients_equal_those_of_the_remaining_sequence(name, masked, gra
         rest = None if mask is None else mask[:, t + 1 :]
         loss = tf.reduce_sum(layer(x[:, t + 1 :], initial_state=start, mask=rest) * weights[:, t + 1 :])
         loss += tf.reduce_sum(start[0] * weights[:, t])
-    for got, wanted in zip(found, tape.gradient(loss, start), strict=True):
-        assert_close(got[t], wanted)
+    for got, expected in zip(actual, tape.gradient(loss, start), strict=True):
+        assert_close(got[t], expected)
 
 
 def test_jacobians_equal_those_of_the_equations():
@@ -64,8 +64,8 @@ def test_jacobians_equal_those_of_the_equations():
     U = trained.model.core.recurrent_layers[0].cell.recurrent_kernel.numpy()
     h = seen.states[0][0]
     assert_close(seen.jacobians, (1 - h[:, :, None] ** 2) * U.T)
-    found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
-    assert found["jacobian_norm"] <= np.linalg.norm(U, 2) + 1e-5 and found["distance"] == list(range(20))
+    actual = gradients(trained, read_sequences(trained))["after"]["layer 1"]
+    assert actual["jacobian_norm"] <= np.linalg.norm(U, 2) + 1e-5 and actual["distance"] == list(range(20))
 
 
 def test_known_gradient_norms_are_described():
@@ -73,20 +73,20 @@ def test_known_gradient_norms_are_described():
     task = rnnzoo.create_task("adding", **ADDING)
     for dampening, says in ((0.5, "vanishes: 2e-06"), (1.0, "is kept: 1 "), (2.0, "explodes: 5e+05")):
         model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=dampening)
-        found = gradients(TrainedModel("dampened", model, task), read_sequences(TrainedModel("dampened", model, task)))[
-            "after"
-        ]["layer 1"]
-        assert found["summary"].startswith(says)
-        assert_close(np.array(found["norm"]) / found["norm"][0], dampening ** np.arange(20.0))
-        assert found["spectral_radius"] == pytest.approx(dampening)
+        actual = gradients(
+            TrainedModel("dampened", model, task), read_sequences(TrainedModel("dampened", model, task))
+        )["after"]["layer 1"]
+        assert actual["summary"].startswith(says)
+        assert_close(np.array(actual["norm"]) / actual["norm"][0], dampening ** np.arange(20.0))
+        assert actual["spectral_radius"] == pytest.approx(dampening)
 
 
 def test_gradients_of_a_window_and_below_single_precision():
     """The gradient of a window is zero outside it; single precision ends at 1e-38."""
     trained = adding("feedforward", context=6)
-    found = gradients(trained, read_sequences(trained))["after"]["layer 1"]
-    assert found["norm"][0] == 0 < found["norm_at_loss"] == max(found["norm"])
-    assert found["summary"] == "vanishes: after 5 steps there is none"
+    actual = gradients(trained, read_sequences(trained))["after"]["layer 1"]
+    assert actual["norm"][0] == 0 < actual["norm_at_loss"] == max(actual["norm"])
+    assert actual["summary"] == "vanishes: after 5 steps there is none"
     task = rnnzoo.create_task("adding", seq_length=300, batch_size=4, eval_size=4)
     model = rnnzoo.create_model("dampened", task.spec, units=1, activation="linear", dampening=0.5)
     trained = TrainedModel("dampened", model, task)
@@ -98,8 +98,8 @@ def test_gradients_of_a_window_and_below_single_precision():
 def test_encoder_gradients_are_relative_to_the_loss():
     task = rnnzoo.create_task("reverse", seq_length=8)
     trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="none"), task)
-    found = gradients(trained, read_sequences(trained))["after"]
-    assert found["encoder, layer 1"]["norm_at_loss"] == found["decoder, layer 1"]["norm"][0]
+    actual = gradients(trained, read_sequences(trained))["after"]
+    assert actual["encoder, layer 1"]["norm_at_loss"] == actual["decoder, layer 1"]["norm"][0]
 
 
 def test_loss_is_that_of_the_last_valid_step():
@@ -108,9 +108,9 @@ def test_loss_is_that_of_the_last_valid_step():
     model = rnnzoo.create_model("lstm", task.spec, units=5)
     trained = TrainedModel("reber", model, task)
     read = read_sequences(trained)
-    found = gradients(trained, read)["after"]["layer 1"]
+    actual = gradients(trained, read)["after"]["layer 1"]
     lengths = np.asarray(read.weights > 0).shape[1] - (np.asarray(read.weights)[:, ::-1] > 0).argmax(1)
-    assert len(found["norm"]) == lengths.max() and np.isfinite(found["norm"]).all() and found["norm"][0] > 0
+    assert len(actual["norm"]) == lengths.max() and np.isfinite(actual["norm"]).all() and actual["norm"][0] > 0
     one = InputSequences(*(None if p is None else p[:1] for p in (read.inputs, read.mask, read.targets, read.weights)))
     row = gradients(trained, one)["after"]["layer 1"]
     last = lengths[0] - 1
@@ -125,13 +125,13 @@ def test_loss_is_that_of_the_last_valid_step():
 
 def test_gates_equal_those_of_the_layer():
     trained = adding("lstm")
-    found = inspect.gates.measure(trained, read_sequences(trained))["layers"]["layer 1"]["gates"]
-    assert set(found) == {"input", "forget", "output"}
+    actual = inspect.gates.measure(trained, read_sequences(trained))["layers"]["layer 1"]["gates"]
+    assert set(actual) == {"input", "forget", "output"}
     layer, inputs = trained.model.core.recurrent_layers[0], read_sequences(trained).inputs
-    wanted = layer.gates(inputs)["forget"].numpy()
-    assert found["forget"]["mean"] == pytest.approx(100 * wanted.mean(), rel=1e-4)
-    units = [s["unit"] for s in found["forget"]["selective"]]
-    assert_close(np.array(found["forget"]["values"]), np.round(100 * wanted[0].T[units], 1), absolute=0.11)
+    expected = layer.gates(inputs)["forget"].numpy()
+    assert actual["forget"]["mean"] == pytest.approx(100 * expected.mean(), rel=1e-4)
+    units = [s["unit"] for s in actual["forget"]["selective"]]
+    assert_close(np.array(actual["forget"]["values"]), np.round(100 * expected[0].T[units], 1), absolute=0.11)
     with pytest.raises(rnnzoo.UserError, match="gates do not apply"):
         inspect.gates.measure(adding("elman"), read_sequences(adding("elman")))
 
@@ -140,14 +140,14 @@ def test_states_and_their_clusters():
     task = rnnzoo.create_task("classify", seq_length=30, batch_size=16)
     trained = TrainedModel("classify", rnnzoo.create_model("bidirectional", task.spec, units=6, cell="elman"), task)
     read = read_sequences(trained, ["def f(x): return x", "while x: x -= 1"])
-    found = inspect.states.measure(trained, read)
-    forward, backward = (found["layers"][f"layer 1, {way}"] for way in ("forward", "backward"))
+    actual = inspect.states.measure(trained, read)
+    forward, backward = (actual["layers"][f"layer 1, {way}"] for way in ("forward", "backward"))
     x = trained.model.embedding(read.inputs)
     both = trained.model.core.recurrent_layers[0]
     with override_attributes(both.backward_layer, return_sequences=True):
         h = both.backward_layer(x, mask=read.mask).numpy()[0][np.asarray(read.mask)[0][::-1]][::-1]
     assert_close(np.array(backward["values"]), h.T[backward["shown"]], absolute=1e-3)
-    assert len(forward["values"][0]) == len(found["tokens"]) == len(read.tokens[0])
+    assert len(forward["values"][0]) == len(actual["tokens"]) == len(read.tokens[0])
     assert "x" in forward["tree"]["symbols"] and len(forward["tree"]["joined"]) == len(forward["tree"]["symbols"]) - 1
 
 
@@ -163,20 +163,20 @@ def test_effective_context_equals_the_memory_of_the_task():
     """A network without memory has a context of one step; one that sums its inputs needs all steps."""
     task = rnnzoo.create_task("adding", **ADDING)
     model = rnnzoo.create_model("dampened", task.spec, units=4, dampening=0.0)
-    found = inspect.effective_context.measure(
+    actual = inspect.effective_context.measure(
         TrainedModel("none", model, task), read_sequences(TrainedModel("none", model, task))
     )
-    assert found["effective_context"] == 1 and np.ptp(found["loss"]) < 1e-6 and found["context"][-1] == 20
+    assert actual["effective_context"] == 1 and np.ptp(actual["loss"]) < 1e-6 and actual["context"][-1] == 20
     model = rnnzoo.create_model("dampened", task.spec, units=2, dampening=1.0, activation="linear")
     cell = model.core.recurrent_layers[0].cell
     cell.kernel.assign(np.array([[1.0, 0.0], [0.0, 1.0]]))
     model.head.kernel.assign([[0.5], [0.0]])
-    found = inspect.effective_context.measure(
+    actual = inspect.effective_context.measure(
         TrainedModel("all", model, task), read_sequences(TrainedModel("all", model, task))
     )
     batches = list(task.evaluation("test"))
     x, y = np.concatenate([b.inputs for b in batches]), np.concatenate([b.targets for b in batches])
-    for k, loss in zip(found["context"], found["loss"], strict=True):
+    for k, loss in zip(actual["context"], actual["loss"], strict=True):
         assert loss == pytest.approx(np.mean((0.5 * x[:, -k:, 0].sum(1, keepdims=True) - y) ** 2), rel=1e-3)
 
 
@@ -246,13 +246,13 @@ def test_user_text_for_a_language_model(tmp_path):
     assert read.tokens == (("<s>", *"the ca"),) and read.targets.shape == read.inputs.shape
     assert len(gradients(trained, read)["after"]["layer 1"]["norm"]) == 7
     assert inspect.gates.measure(trained, read)["tokens"] == list(read.tokens[0])
-    found = inspect.effective_context.measure(trained, read)
-    assert np.shape(found["by_position"]) == (len(found["context"]), 7) and found["tokens"] == list(read.tokens[0])
+    actual = inspect.effective_context.measure(trained, read)
+    assert np.shape(actual["by_position"]) == (len(actual["context"]), 7) and actual["tokens"] == list(read.tokens[0])
     inputs, targets = tf.constant(read.inputs[:, 2:6]), read.targets[0, 5]
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, trained.model(inputs)[0, -1])
-    assert found["by_position"][found["context"].index(4)][5] == pytest.approx(float(loss), rel=1e-4)
-    found = inspect.effective_context.measure(trained, read_sequences(trained))
-    assert max(found["context"]) > 20, "windows that go on are put together"
+    assert actual["by_position"][actual["context"].index(4)][5] == pytest.approx(float(loss), rel=1e-4)
+    actual = inspect.effective_context.measure(trained, read_sequences(trained))
+    assert max(actual["context"]) > 20, "windows that go on are put together"
     with pytest.raises(rnnzoo.UserError, match="the text is empty"):
         read_sequences(trained, [" "])
 
@@ -260,18 +260,18 @@ def test_user_text_for_a_language_model(tmp_path):
 def test_attention_of_user_text(tmp_path):
     task = rnnzoo.create_task("reverse", seq_length=8)
     trained = TrainedModel("s", rnnzoo.create_model("seq2seq", task.spec, units=8, attention="dot"), task)
-    found = inspect.attention.measure(trained, read_sequences(trained, ["abc", "de"]))["sentences"]
-    assert [s["source"] for s in found] == [["a", "b", "c"], ["d", "e"]]
-    for sentence in found:
+    actual = inspect.attention.measure(trained, read_sequences(trained, ["abc", "de"]))["sentences"]
+    assert [s["source"] for s in actual] == [["a", "b", "c"], ["d", "e"]]
+    for sentence in actual:
         assert np.array(sentence["weights"]).shape == (len(sentence["output"]) + 1, len(sentence["source"]))
         assert_close(np.array(sentence["weights"]).sum(1), np.ones(len(sentence["weights"])))
     read = read_sequences(trained, ["abc", "de"])
-    written = [len(sentence["output"]) for sentence in found]
+    written = [len(sentence["output"]) for sentence in actual]
     assert read.weights.sum(1).tolist() == [n + 1 for n in written]
     decoder = next(layer for layer in trace(trained.model, read) if layer.name.startswith("decoder"))
     assert decoder.valid.sum(1).tolist() == [n + 1 for n in written]
     list(inspect.write_report([trained], tmp_path, ["attention"], "abc\n\nde\n"))  # as --text has them, a line each
-    assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == found
+    assert json.loads((tmp_path / "attention.json").read_text())["s"]["sentences"] == actual
 
 
 def test_untrained_model_has_the_initial_weights():
@@ -280,5 +280,5 @@ def test_untrained_model_has_the_initial_weights():
     model = rnnzoo.create_model("gru", task.spec, units=4)
     before = [w.copy() for w in model.get_weights()]
     model.set_weights([w + 1 for w in before])
-    for got, wanted in zip(TrainedModel("m", model, task, seed=3).untrained().get_weights(), before, strict=True):
-        assert np.array_equal(got, wanted)
+    for got, expected in zip(TrainedModel("m", model, task, seed=3).untrained().get_weights(), before, strict=True):
+        assert np.array_equal(got, expected)

@@ -48,9 +48,9 @@ def test_outputs_states_and_gradients(pair, data):
 
     # halves of a batch run apart in a graph, so graph and eager are two cases
     got = tf.function(both)(a) if data.draw(st.booleans(), "graph") else both(a)
-    wanted = both(b)
-    assert_close(got[0], wanted[0], 1e-5)
-    assert_close(got[1], wanted[1], 2e-5, 1e-4)
+    expected = both(b)
+    assert_close(got[0], expected[0], 1e-5)
+    assert_close(got[1], expected[1], 2e-5, 1e-4)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -65,8 +65,8 @@ def test_under_xla(pair):
     mask = tf.constant(np.random.default_rng(1).random((4, 7)) < 0.6)
     for call in ({}, {"mask": mask}):
         compiled = tf.function(lambda call=call: gradients(a, x, 1.0, training=True, **call), jit_compile=True)
-        got, wanted = compiled(), gradients(b, x, 1.0, training=True, **call)
-        assert_close(got, wanted, 2e-5)
+        got, expected = compiled(), gradients(b, x, 1.0, training=True, **call)
+        assert_close(got, expected, 2e-5)
 
 
 @pytest.mark.parametrize("pair", PAIRS)

@@ -85,12 +85,12 @@ def test_outputs_and_their_shapes(name, return_state, return_sequences, go_backw
     options = {"return_state": return_state, "return_sequences": return_sequences, "go_backwards": go_backwards}
     ours, theirs = twins(name, **options)
     given = None if masked is None else mask(masked)
-    got, wanted = ours(sequences(), mask=given), theirs(sequences(), mask=given)
-    assert shapes(got) == shapes(wanted)
-    assert_close(got, wanted, 1e-6)
+    got, expected = ours(sequences(), mask=given), theirs(sequences(), mask=given)
+    assert shapes(got) == shapes(expected)
+    assert_close(got, expected, 1e-6)
     for shape in ((BATCH, TIME, FEATURES), (None, None, FEATURES)):
         assert ours.compute_output_shape(shape) == theirs.compute_output_shape(shape)
-    assert type(got) is type(wanted) or not return_state
+    assert type(got) is type(expected) or not return_state
 
 
 @every_layer
@@ -116,8 +116,8 @@ def test_implementation_and_use_cudnn_do_not_change_results(name, implementation
 def test_symbolic_outputs_have_known_shapes(name):
     inputs = keras.Input((None, FEATURES))
     for options in ({}, {"return_sequences": True}, {"return_state": True}):
-        got, wanted = OURS[name](UNITS, **options)(inputs), theirs_of(name)(UNITS, **options)(inputs)
-        assert shapes(got) == shapes(wanted)
+        got, expected = OURS[name](UNITS, **options)(inputs), theirs_of(name)(UNITS, **options)(inputs)
+        assert shapes(got) == shapes(expected)
 
 
 @every_layer
@@ -203,13 +203,13 @@ def test_stateful_model_predicts_across_batches(name):
         models.append(keras.Sequential([keras.Input(batch_shape=(BATCH, TIME, FEATURES)), layer]))
     x = np.concatenate([sequences(0), sequences(1)])
     for _ in range(2):  # two batches in each call, and both calls hang together
-        got, wanted = (model.predict(x, batch_size=BATCH, verbose=0) for model in models)
-        assert_close(got, wanted, 1e-6)
+        got, expected = (model.predict(x, batch_size=BATCH, verbose=0) for model in models)
+        assert_close(got, expected, 1e-6)
     before = got
     for model in models:
         model.layers[0].reset_state()
-    got, wanted = (model.predict(x, batch_size=BATCH, verbose=0) for model in models)
-    assert_close(got, wanted, 1e-6)
+    got, expected = (model.predict(x, batch_size=BATCH, verbose=0) for model in models)
+    assert_close(got, expected, 1e-6)
     assert np.abs(got - before).max() > 1e-3
 
 
@@ -294,8 +294,8 @@ def test_output_mask(name, return_sequences, return_state):
     ours, theirs = twins(name, return_sequences=return_sequences, return_state=return_state)
     assert ours.supports_masking
     given = tf.constant(mask("with holes"))
-    got, wanted = ours.compute_mask(None, given), theirs.compute_mask(None, given)
-    assert [m is None for m in tf.nest.flatten(got)] == [m is None for m in tf.nest.flatten(wanted)]
+    got, expected = ours.compute_mask(None, given), theirs.compute_mask(None, given)
+    assert [m is None for m in tf.nest.flatten(got)] == [m is None for m in tf.nest.flatten(expected)]
 
 
 # both directions
@@ -308,9 +308,9 @@ def test_output_mask(name, return_sequences, return_state):
 def test_bidirectional_with_each_merge_mode(name, wrapper, merge_mode, return_sequences):
     ours, theirs = bidirectional_twins(name, wrapper, merge_mode, return_sequences=return_sequences)
     for given in (None, mask("with holes")):
-        got, wanted = ours(sequences(), mask=given), theirs(sequences(), mask=given)
-        assert shapes(got) == shapes(wanted)
-        assert_close(got, wanted, 1e-6)
+        got, expected = ours(sequences(), mask=given), theirs(sequences(), mask=given)
+        assert shapes(got) == shapes(expected)
+        assert_close(got, expected, 1e-6)
     shape = (BATCH, TIME, FEATURES)
     assert list(ours.compute_output_shape(shape)) == list(theirs.compute_output_shape(shape))
 
@@ -425,9 +425,9 @@ def test_stacked_cells_with_states(name):
     nested = [[normal(BATCH, size, seed=size + k) for k in range(STATES[name])] for size in (UNITS, 2)]
     nested = nested if name == "LSTM" else tf.nest.flatten(nested)
     assert_close(ours(sequences()), theirs(sequences()), 1e-6)
-    got, wanted = ours(sequences(), initial_state=nested), theirs(sequences(), initial_state=nested)
-    assert_close(got, wanted, 1e-6)  # the values, one after another
-    assert_close(ours(sequences(), initial_state=tf.nest.flatten(nested)), wanted, 1e-6)
+    got, expected = ours(sequences(), initial_state=nested), theirs(sequences(), initial_state=nested)
+    assert_close(got, expected, 1e-6)  # the values, one after another
+    assert_close(ours(sequences(), initial_state=tf.nest.flatten(nested)), expected, 1e-6)
 
 
 @every_layer

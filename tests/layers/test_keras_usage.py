@@ -75,16 +75,16 @@ class Accumulating(rnnzoo.cells.ElmanCell):
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_gradient_of_a_float32_state(policy):
     layer = LAYERS.RNN(Accumulating(3, dtype=policy), return_sequences=True, dtype=policy)
-    _, found = gradients(layer, normal(2, 5, 3), 1.0, training=True)
-    assert all(np.isfinite(np.asarray(g, "float32")).all() for g in found)
+    _, actual = gradients(layer, normal(2, 5, 3), 1.0, training=True)
+    assert all(np.isfinite(np.asarray(g, "float32")).all() for g in actual)
 
 
 @pytest.mark.parametrize(("of_cell", "of_layer"), [("float32", "mixed_bfloat16"), ("mixed_bfloat16", "float32")])
 def test_layer_and_cell_with_different_dtypes(of_cell, of_layer):
     layer = LAYERS.RNN(rnnzoo.cells.LSTMCell(3, dtype=of_cell), dtype=of_layer)
-    y, found = gradients(layer, normal(2, 5, 3), 1.0, training=True)
+    y, actual = gradients(layer, normal(2, 5, 3), 1.0, training=True)
     assert y.dtype == layer.compute_dtype
-    assert all(np.isfinite(np.asarray(g, "float32")).all() for g in found)
+    assert all(np.isfinite(np.asarray(g, "float32")).all() for g in actual)
 
 
 @pytest.mark.parametrize("name", ["DampenedRNN", "ElmanRNN", "JordanRNN", "LSTM"])

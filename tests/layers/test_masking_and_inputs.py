@@ -65,15 +65,15 @@ def test_contents_of_masked_memory_have_no_effect():
     for score in ("dot", "general", "additive"):
         attention = L.Attention(3, score)
         attention.build(query.shape, memory.shape)
-        found = []
+        actual = []
         for held in (0.0, np.nan):
             given = np.where(mask[..., None], memory, held).astype("float32")
             with tf.GradientTape() as tape:
                 y = attention(query, given, tf.constant(mask))
                 loss = tf.reduce_sum(y**2)
-            found.append([y, *tape.gradient(loss, [v.value for v in attention.trainable_variables])])
-        assert np.isfinite(found[1][0]).all()
-        assert_close(found[1], found[0], 0, 0)
+            actual.append([y, *tape.gradient(loss, [v.value for v in attention.trainable_variables])])
+        assert np.isfinite(actual[1][0]).all()
+        assert_close(actual[1], actual[0], 0, 0)
 
 
 def graphs():
@@ -184,9 +184,9 @@ def test_empty_sequences_and_batches(name, jit):
         return y, tape.gradient(y, [x, *(v.value for v in layer.trainable_variables)])
 
     for shape in ((2, 0, 3), (0, 4, 3), (0, 0, 3)):
-        y, found = run(tf.zeros(shape))
+        y, actual = run(tf.zeros(shape))
         assert y.shape[:2] == shape[:2]
-        assert found[0].shape == shape and not any(np.any(g) for g in found[1:])
+        assert actual[0].shape == shape and not any(np.any(g) for g in actual[1:])
     assert_close(run(tf.constant(normal(2, 3, 3)))[0], layer(normal(2, 3, 3)), 1e-5)
 
 

@@ -51,9 +51,9 @@ def test_all_padding_returns_the_initial_state(name):
     x = normal(3, 4, 3)
     layer = layer_of(name, x)
     state = [tf.constant(normal(3, s.shape[-1])) for s in layer.get_initial_state(3)]
-    (y, *final), found = gradients(layer, x, 1.0, mask=tf.zeros([3, 4], tf.bool), initial_state=state)
+    (y, *final), actual = gradients(layer, x, 1.0, mask=tf.zeros([3, 4], tf.bool), initial_state=state)
     assert_close([y, *final], [tf.zeros_like(y), *state], 0, 0)
-    assert all(np.isfinite(g).all() for g in found)
+    assert all(np.isfinite(g).all() for g in actual)
 
 
 @pytest.mark.parametrize("batch", [1, 7])

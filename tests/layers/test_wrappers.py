@@ -35,10 +35,10 @@ def test_stacked_equals_the_srnn_of_the_paper(residual):
     layer = Stack([ElmanRNN(4) for _ in range(3)], residual=residual, return_sequences=True)
     layer.build(X.shape)
     randomise(layer)
-    wanted = stacked(layer.get_weights(), X, 3, residual)
-    assert_close(layer(X), wanted)
+    expected = stacked(layer.get_weights(), X, 3, residual)
+    assert_close(layer(X), expected)
     layer.return_sequences = False
-    assert_close(layer(X), wanted[:, -1])
+    assert_close(layer(X), expected[:, -1])
 
 
 def dense(weights, x):
@@ -59,10 +59,10 @@ def test_deep_input_and_deep_output_equal_the_paper():
     randomise(deep)
     w = deep.get_weights()
     assert [v.shape for v in w] == [(3, 4), (4, 4), (4,), (4, 5), (5,), (5, 5), (5,)]
-    wanted = dense(w[5:], dense(w[3:], stacked(w, X, 1, False)))
-    assert_close(deep(X), wanted)
+    expected = dense(w[5:], dense(w[3:], stacked(w, X, 1, False)))
+    assert_close(deep(X), expected)
     deep.return_sequences = False
-    assert_close(deep(X), wanted[:, -1])
+    assert_close(deep(X), expected[:, -1])
 
 
 def test_deep_transition_equals_the_paper():
@@ -77,7 +77,7 @@ def test_deep_transition_equals_the_paper():
 def test_depth_one_equals_the_plain_network(name):
     cell = rnnzoo.CELLS[name](4)
     plain = RNN(cell, return_sequences=True)
-    wanted = plain(X)
+    expected = plain(X)
     deep = (
         DeepTransition(cell, depth=1, return_sequences=True),
         DeepInput(plain, 5, depth=1, return_sequences=True),
@@ -85,7 +85,7 @@ def test_depth_one_equals_the_plain_network(name):
         Stack([plain], return_sequences=True),
     )
     for layer in deep:
-        assert_close(layer(X), wanted, 0, 0)
+        assert_close(layer(X), expected, 0, 0)
 
 
 @pytest.mark.parametrize("name", [n for n in rnnzoo.list_cells() if n != "feedforward"])
@@ -97,8 +97,8 @@ def test_deep_transition_of_a_gated_cell_is_a_chain_of_steps(name):
     output, new = deep(X[:, 0], state)
     first, second = deep.cells
     _, between = first(X[:, 0], state)
-    wanted, final = second(np.zeros((5, 0), "float32"), between)
-    assert_close([output, *new], [wanted, *final], 1e-6)
+    expected, final = second(np.zeros((5, 0), "float32"), between)
+    assert_close([output, *new], [expected, *final], 1e-6)
 
 
 KERAS = {"lstm": (LSTM, keras.layers.LSTM), "gru": (GRU, keras.layers.GRU), "elman": (ElmanRNN, keras.layers.SimpleRNN)}

@@ -96,8 +96,8 @@ def check_all(model, graph=True):
         steps.append(logits)
     assert_close(tf.stack(steps, 1), y, 1e-5)
     ids, scores = model.greedy(SOURCE)
-    found, totals = model.beam_search(SOURCE, 1)
-    assert (found[0].numpy() == ids.numpy()).all()
+    actual, totals = model.beam_search(SOURCE, 1)
+    assert (actual[0].numpy() == ids.numpy()).all()
     assert_close(totals[0], scores, 1e-5)
     if model.decoder.attention is not None:
         attention_weights = model.attention_weights(*inputs).numpy()
@@ -147,8 +147,8 @@ def test_scores_order_and_early_end(peaked):
     for row in range(3):
         end = [BOS] if len(texts[row]) < SPEC.output_length else []
         source = SOURCE[row : row + 1]
-        (wanted,) = log_probabilities(peaked, source, [[*texts[row], *end]])
-        assert float(alone[row]) == pytest.approx(wanted, abs=1e-4)
+        (expected,) = log_probabilities(peaked, source, [[*texts[row], *end]])
+        assert float(alone[row]) == pytest.approx(expected, abs=1e-4)
     assert not np.isin(ids, [UNKNOWN, BOS]).any()
     extreme = peaked.beam_search(SOURCE, 3, 1000.0)[1].numpy()
     assert not np.isinf(extreme[0]).any()
@@ -249,9 +249,9 @@ def test_equals_the_same_network_of_keras_layers():
     h = decoder(entered, initial_state=state)
     c = keras.layers.Attention()([h, memory], mask=[None, mask])
     y = tf.tanh(tf.matmul(tf.concat([c, h], -1), model.decoder.attention.kernel.numpy()))
-    wanted = tf.matmul(y, model.head.kernel.numpy()) + model.head.bias.numpy()
+    expected = tf.matmul(y, model.head.kernel.numpy()) + model.head.bias.numpy()
     assert len(ours) == len(model.weights)
-    assert_close(model((source, previous)), wanted, 1e-5)
+    assert_close(model((source, previous)), expected, 1e-5)
 
 
 @pytest.mark.parametrize("tied", ["none", "output"])
@@ -283,10 +283,10 @@ def test_reverse_source_equals_a_reversed_source():
 def test_bridge():
     bridge = rnnzoo.layers.Bridge([[3, 2], [4]])
     states = [[normal(2, 5), normal(2, 1, seed=1)], [normal(2, 6, seed=2)]]
-    found = bridge(states)
+    actual = bridge(states)
     w = bridge.get_weights()
     first = np.concatenate(states[0], 1)
-    assert_close(found, [first @ w[0] + w[1], first @ w[2] + w[3], states[1][0] @ w[4] + w[5]], 1e-6)
+    assert_close(actual, [first @ w[0] + w[1], first @ w[2] + w[3], states[1][0] @ w[4] + w[5]], 1e-6)
     same = [[normal(2, 3), normal(2, 2)], [normal(2, 4)]]
     assert_close(rnnzoo.layers.Bridge([[3, 2], [4]])(same), [*same[0], *same[1]], 0)
     assert [s.shape for s in rnnzoo.layers.Bridge([[3]])(same)] == [(2, 3)]
@@ -328,8 +328,8 @@ def test_trains_and_beats_chance():
     task = rnnzoo.create_task("reverse", seq_length=3, batch_size=32, eval_size=100)
     trainer = Trainer(model_for(task.spec, units=32), task, TrainingOptions(steps=250, learning_rate=1e-2))
     list(trainer.run())
-    found = trainer.evaluate("validation")
-    assert found["exact_match"] > 0.8 and found["error_rate"] < 0.1 and found["token_accuracy"] > 0.9
+    actual = trainer.evaluate("validation")
+    assert actual["exact_match"] > 0.8 and actual["error_rate"] < 0.1 and actual["token_accuracy"] > 0.9
 
 
 LOAD = """
@@ -353,12 +353,12 @@ print(json.dumps([[t.decode() for t in f.numpy().ravel()] for f in found]))
 def test_fresh_process_generates_the_same_text(peaked, tmp_path):
     """From a `.keras` file with this package, and from the export without it."""
     peaked.save(tmp_path / "m.keras")
-    wanted = [peaked.greedy(SOURCE)[0].numpy().tolist(), peaked.beam_search(SOURCE, 3)[0].numpy().tolist()]
-    assert json.loads(fresh_python(LOAD, tmp_path / "m.keras", json.dumps(SOURCE.tolist()))) == wanted
+    expected = [peaked.greedy(SOURCE)[0].numpy().tolist(), peaked.beam_search(SOURCE, 3)[0].numpy().tolist()]
+    assert json.loads(fresh_python(LOAD, tmp_path / "m.keras", json.dumps(SOURCE.tolist()))) == expected
 
     path = rnnzoo.export_saved_model(peaked, tmp_path / "export")
     texts = ["".join(SYMBOLS[i] for i in row if i != PAD) for row in SOURCE]
-    greedy = ["".join(SYMBOLS[i] for i in row if i != PAD) for row in wanted[0]]
+    greedy = ["".join(SYMBOLS[i] for i in row if i != PAD) for row in expected[0]]
     beams = np.transpose(peaked.beam_search(SOURCE, 3, 0.5)[0].numpy(), [1, 0, 2])
     best = ["".join(SYMBOLS[i] for i in row if i != PAD) for rows in beams for row in rows]
     assert json.loads(fresh_python(SERVE, path, json.dumps(texts))) == [greedy, best]
@@ -370,18 +370,18 @@ def test_fresh_process_generates_the_same_text(peaked, tmp_path):
     state = {name: value for name, value in start.items() if name.startswith("state")}
     last, written = tf.fill([4], BOS), []
     for _ in range(SPEC.output_length):
-        found = signatures["decode_step"](inputs=last, **state, **fixed)
-        state = {name: value for name, value in found.items() if name.startswith("state")}
+        actual = signatures["decode_step"](inputs=last, **state, **fixed)
+        state = {name: value for name, value in actual.items() if name.startswith("state")}
         never = tf.constant([-math.inf, -math.inf] + [0.0] * 6)
-        last = tf.argmax(found["log_probabilities"] + never, -1, tf.int32)
+        last = tf.argmax(actual["log_probabilities"] + never, -1, tf.int32)
         written.append(last.numpy())
     for row, text in enumerate(np.transpose(written)):
         ended = [*text, BOS].index(BOS)
         assert "".join(SYMBOLS[i] for i in text[:ended]) == greedy[row]
-    found = signatures["align"](text=tf.constant(texts))
-    assert found["source"].numpy()[1].tolist() == [b"b", b"a", b"", b"", b""]
-    assert "".join(t.decode() for t in found["target"].numpy()[0]) == greedy[0]
-    assert found["attention"].shape == (4, max(map(len, greedy)) + 1, 5)
+    actual = signatures["align"](text=tf.constant(texts))
+    assert actual["source"].numpy()[1].tolist() == [b"b", b"a", b"", b"", b""]
+    assert "".join(t.decode() for t in actual["target"].numpy()[0]) == greedy[0]
+    assert actual["attention"].shape == (4, max(map(len, greedy)) + 1, 5)
 
 
 def test_decoder_generates_from_vectors_and_labels(tmp_path):
@@ -416,8 +416,8 @@ def test_small_embedding_tables_are_multiplied_once(case, jit, monkeypatch):
         def step():
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(model(inputs, training=True) ** 2)
-            found = tape.gradient(loss, model.trainable_variables)
-            return [loss, *map(tf.convert_to_tensor, found)]
+            actual = tape.gradient(loss, model.trainable_variables)
+            return [loss, *map(tf.convert_to_tensor, actual)]
 
         return step(), asked
 
@@ -447,11 +447,11 @@ def test_lookups_accept_negative_ids_as_embeddings_do(jit):
     task = rnnzoo.create_task("reber")
     model = rnnzoo.create_model("lstm", task.spec, units=4)
     ids = np.random.default_rng(0).integers(-task.spec.input_size, task.spec.input_size, (16, 6))
-    wanted = np.concatenate([model(ids[i : i + 1].astype("int32")) for i in range(16)])
+    expected = np.concatenate([model(ids[i : i + 1].astype("int32")) for i in range(16)])
     call = tf.function(model, jit_compile=jit)
     for dtype in ("int32", "int64", "float32"):
-        assert_close(call(tf.constant(ids, dtype)), wanted, 1e-5)
-    assert_close(call(tf.constant(ids % task.spec.input_size, "uint8")), wanted, 1e-5)
+        assert_close(call(tf.constant(ids, dtype)), expected, 1e-5)
+    assert_close(call(tf.constant(ids % task.spec.input_size, "uint8")), expected, 1e-5)
 
 
 def test_no_lookup_for_quantized_and_other_embeddings():
@@ -459,8 +459,8 @@ def test_no_lookup_for_quantized_and_other_embeddings():
     model = rnnzoo.create_model("lstm", rnnzoo.create_task("reber").spec, units=4)
     ids = np.random.default_rng(0).integers(0, 8, (16, 6)).astype("int32")
     model.embedding.quantize("int8")
-    wanted = np.concatenate([model(ids[i : i + 1]) for i in range(16)])
-    assert_close(tf.function(model)(ids), wanted, 1e-5)
+    expected = np.concatenate([model(ids[i : i + 1]) for i in range(16)])
+    assert_close(tf.function(model)(ids), expected, 1e-5)
 
 
 @pytest.mark.parametrize("batch", often(3, of=[1, 2, 3, 4]))
@@ -468,10 +468,10 @@ def test_batch_slices_are_concatenated_in_order(peaked, batch):
     """Each text is the same in any slices of the batch."""
     greedy = tf.function(peaked.greedy, input_signature=[tf.TensorSpec([None, None], tf.int32)])
     beams = tf.function(lambda source: peaked.beam_search(source, 3))
-    (ids, scores), (found, totals) = greedy(SOURCE[:batch]), beams(SOURCE[:batch])
+    (ids, scores), (actual, totals) = greedy(SOURCE[:batch]), beams(SOURCE[:batch])
     for row in range(batch):
         alone, score = peaked.greedy(SOURCE[row : row + 1])
         assert (ids[row] == alone[0]).numpy().all() and float(scores[row]) == pytest.approx(float(score[0]), rel=1e-4)
         alone, total = peaked.beam_search(SOURCE[row : row + 1], 3)
-        assert (found[:, row] == alone[:, 0]).numpy().all()
+        assert (actual[:, row] == alone[:, 0]).numpy().all()
         assert_close(totals[:, row], total[:, 0], 1e-4)

@@ -131,9 +131,9 @@ def bad_flag(rng, folder):
     arguments = [f"--model={model}", f"--task={task}", f"--data={WHOLE[task][0]}"]
     owner = {"model": rnnzoo.MODELS[model], "task": rnnzoo.TASKS[task], "training": None}[kind]
     field = rng.choice(dataclasses.fields(config.options_class(owner) if owner else TrainingOptions))
-    rules, wanted = field.metadata, config.option_type(field)
+    rules, expected = field.metadata, config.option_type(field)
     bad = {bool: ["maybe", "2"], int: ["many", "1.5", "", "0x", "1e3"], float: ["much", "nan", "inf", ""]}.get(
-        wanted, []
+        expected, []
     )
     if rules["minimum"] is not None:
         bad.append(str(rules["minimum"] - 1))
@@ -440,7 +440,7 @@ def kept(folder):
 
 @pytest.mark.slow
 def test_bad_inputs(folder, capsys):
-    before, began, found = kept(folder), time.monotonic(), []
+    before, began, actual = kept(folder), time.monotonic(), []
     for case in cases(folder):
         try:
             status, error = answer(case, capsys)
@@ -448,8 +448,8 @@ def test_bad_inputs(folder, capsys):
         except BaseException as raised:  # the watchdog's, or SystemExit
             reason, error = repr(raised)[:200], ""
         if reason:
-            found.append(f"{reason}: {case.command} {' '.join(case.arguments)[:300]}\n    {error[:300]}")
-    assert not found, f"{len(found)} of {COUNT} in {time.monotonic() - began:.0f} s:\n" + "\n".join(found)
+            actual.append(f"{reason}: {case.command} {' '.join(case.arguments)[:300]}\n    {error[:300]}")
+    assert not actual, f"{len(actual)} of {COUNT} in {time.monotonic() - began:.0f} s:\n" + "\n".join(actual)
     assert kept(folder) == before, "something that was there is lost"
 
 

@@ -89,9 +89,9 @@ def whole(tmp_path_factory):
     folder = book(tmp_path_factory.mktemp("whole"))
     out, _ = finish(start(folder))
     assert "\\u03bb \\U0001f642" in out
-    found = figures(folder)
-    assert [entry["step"] for entry in found[2]] == [37, 74, 111, 148, 185, 222, STEPS]
-    return found
+    actual = figures(folder)
+    assert [entry["step"] for entry in actual[2]] == [37, 74, 111, 148, 185, 222, STEPS]
+    return actual
 
 
 @pytest.mark.parametrize("step", [133, *(pytest.param(s, marks=pytest.mark.slow) for s in (62, *range(5, 225, 24)))])

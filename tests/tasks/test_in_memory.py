@@ -32,16 +32,16 @@ def write(folder, name, text):
 
 def shown(task, split="train"):
     """Every sequence of a split as its batches give it: `(inputs, targets)` with the padding cut off."""
-    found = []
+    actual = []
     for batch in task.evaluation(split):
         for row in range(len(batch.inputs)):
             weights = batch.weights[row]
             if weights.any():
                 mask = np.ones(batch.inputs.shape[1], bool) if batch.mask is None else batch.mask[row]
-                found.append(
+                actual.append(
                     (batch.inputs[row][mask], batch.targets[row][mask] if weights.ndim else batch.targets[row])
                 )
-    return found
+    return actual
 
 
 def test_tag_reads_conll_columns(tmp_path):
@@ -242,8 +242,8 @@ def test_music_reads_rolls(tmp_path):
         assert (y == roll[1:]).all()
     marginals = (np.concatenate([r[1:] for r in rolls["train"]]).sum(0) + 0.5) / (21 - 3 + 1)
     frames = np.concatenate([r[1:] for r in rolls["test"]])
-    wanted = -np.where(frames, np.log(marginals), np.log(1 - marginals)).sum(1).mean()
-    assert task.baselines()["note frequencies"]["nll"] == pytest.approx(wanted, rel=1e-5)
+    expected = -np.where(frames, np.log(marginals), np.log(1 - marginals)).sum(1).mean()
+    assert task.baselines()["note frequencies"]["nll"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_music_reads_mat(tmp_path):
@@ -394,6 +394,6 @@ def test_silent_music_and_different_widths(tmp_path):
         np.savez(tmp_path / "m.npz", **parts)
         return rnnzoo.create_task("music", data=str(tmp_path / "m.npz"))
 
-    assert all(np.isfinite(found["nll"]) for found in save((8, 8, 8)).baselines().values())
+    assert all(np.isfinite(actual["nll"]) for actual in save((8, 8, 8)).baselines().values())
     with pytest.raises(rnnzoo.UserError, match=r"different numbers of notes: \[8, 9\]"):
         save((8, 8, 9))

@@ -43,19 +43,19 @@ def texts(task, batch):
 
 def test_pairs_are_read_and_used_once_in_an_epoch(data):
     task = rnnzoo.create_task("pairs", data=data, batch_size=4)
-    found = collections.Counter()
+    actual = collections.Counter()
     for step in range(task.steps_per_epoch()):
         batch = task.batch(0, step)
         previous = batch.inputs[1]
         assert (previous[:, 0] == BOS).all() and (previous[:, 1:][batch.targets[:, 1:] != PAD] > 0).all()
-        found.update(texts(task, batch))
+        actual.update(texts(task, batch))
     for split in ("validation", "test"):
         for batch in task.evaluation(split):
             for (_, written), references in zip(texts(task, batch), batch.references, strict=False):
                 assert all(w in (r, "<unk>") for w, r in zip(written.split(), references[0], strict=True))
-            found.update(("held", " ".join(r[0])) for r in batch.references)
-    assert sum(found.values()) == 12 and max(found.values()) == 1
-    assert ("one x", "X ONE !") in found or ("held", "X ONE !") in found
+            actual.update(("held", " ".join(r[0])) for r in batch.references)
+    assert sum(actual.values()) == 12 and max(actual.values()) == 1
+    assert ("one x", "X ONE !") in actual or ("held", "X ONE !") in actual
 
 
 def test_token_levels_and_limits(tmp_path):
@@ -245,9 +245,9 @@ def test_metrics_of_generated_sequences():
     there = np.array([True, True, True, False])
     totals = generation_metrics.count_matches(spec, written, targets, there, None)
     assert totals == {"sequences": 3, "exact": 2, "edits": 1, "tokens": 6}
-    found = generation_metrics.compute_metrics(totals)
-    assert found["exact_match"] == pytest.approx(2 / 3) and found["error_rate"] == pytest.approx(1 / 6)
-    assert found["word_error_rate"] == pytest.approx(1 / 3)
+    actual = generation_metrics.compute_metrics(totals)
+    assert actual["exact_match"] == pytest.approx(2 / 3) and actual["error_rate"] == pytest.approx(1 / 6)
+    assert actual["word_error_rate"] == pytest.approx(1 / 3)
     references = [[("the", "cat", "sat")], [("sat",), ("the",)], [("cat", "cat")], []]
     assert generation_metrics.count_matches(spec, written, targets, there, references)["exact"] == 3
 
@@ -257,13 +257,13 @@ def test_bleu_and_chrf_equal_sacrebleu():
     spec = spec_of(("error_rate", "bleu", "chrf"))
     written = np.array([[3, 4, 5, 3, 4, 5], [3, 4, 4, 0, 0, 0]])
     references = [[("the", "cat", "sat", "the", "cat")], [("the", "cat", "sat")]]
-    found = generation_metrics.compute_metrics(
+    actual = generation_metrics.compute_metrics(
         generation_metrics.count_matches(spec, written, written, np.array([True, True]), references)
     )
     got, wanted = ["the cat sat the cat sat", "the cat cat"], [["the cat sat the cat", "the cat sat"]]
-    assert found["bleu"] == pytest.approx(sacrebleu.corpus_bleu(got, wanted).score)
-    assert found["chrf"] == pytest.approx(sacrebleu.corpus_chrf(got, wanted).score)
-    assert 0 < found["bleu"] < 100
+    assert actual["bleu"] == pytest.approx(sacrebleu.corpus_bleu(got, wanted).score)
+    assert actual["chrf"] == pytest.approx(sacrebleu.corpus_chrf(got, wanted).score)
+    assert 0 < actual["bleu"] < 100
 
 
 def test_label_smoothing_equals_keras():
@@ -275,5 +275,5 @@ def test_label_smoothing_equals_keras():
     wanted = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1, reduction="none")(
         np.eye(6)[targets], logits
     )
-    found = metrics.losses(spec, tf.constant(logits), tf.constant(targets), 0.1)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    actual = metrics.losses(spec, tf.constant(logits), tf.constant(targets), 0.1)
+    np.testing.assert_allclose(actual, wanted, rtol=1e-5)

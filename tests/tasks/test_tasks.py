@@ -104,11 +104,11 @@ def test_baselines(tmp_path):
     task = rnnzoo.create_task(
         "char_lm", data=text_file(tmp_path), batch_size=2, validation_fraction=0.25, test_fraction=0.25
     )
-    found = task.baselines()
+    actual = task.baselines()
     counts = np.array([("hello world, " * 40).count(c) for c in sorted(set("hello world, "))])
     entropy = -np.sum(counts / counts.sum() * np.log2(counts / counts.sum()))
-    assert found["unigram"]["bits_per_char"] == pytest.approx(entropy, abs=0.05)
-    assert found["xz"]["bits_per_char"] > 0 and found["zlib"]["bits_per_char"] < entropy
+    assert actual["unigram"]["bits_per_char"] == pytest.approx(entropy, abs=0.05)
+    assert actual["xz"]["bits_per_char"] > 0 and actual["zlib"]["bits_per_char"] < entropy
     constant = rnnzoo.create_task("adding").baselines()["constant"]["mse"]
     assert constant == pytest.approx(1 / 6, abs=0.01)  # two uniform numbers have a variance of 1/6
 
@@ -220,11 +220,11 @@ def test_files_folders_and_globs(tmp_path):
     for name in ("b.txt", "a.txt", "sub/c.txt", "d.log"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name[-5] * 100)
-    found = {}
+    actual = {}
     for names in (f"{tmp_path}", f"{tmp_path}/*.txt", f"{tmp_path}/**/*.txt", f"{tmp_path}/a.txt,{tmp_path}/d.log"):
         documents = corpus.read_files(names, "utf-8", 0.1, 0.1)["train"]
-        found[names.removeprefix(str(tmp_path))] = [document.path.name for document in documents]
-    assert list(found.values()) == [
+        actual[names.removeprefix(str(tmp_path))] = [document.path.name for document in documents]
+    assert list(actual.values()) == [
         ["a.txt", "b.txt", "c.txt"],
         ["a.txt", "b.txt"],
         ["a.txt", "b.txt", "c.txt"],

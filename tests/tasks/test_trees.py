@@ -38,9 +38,9 @@ def test_values_of_expressions(text, value):
 
 
 def test_generated_expressions_match_the_paper():
-    found = listops.generate_expressions(np.random.default_rng(0), 3000, 200, set())
+    actual = listops.generate_expressions(np.random.default_rng(0), 3000, 200, set())
     nested, arguments = [], []
-    for text, (tree, value) in found.items():
+    for text, (tree, value) in actual.items():
         assert tree == parse_tree(text) and listops.evaluate_expression(tree) == value
         assert max(map(len, tree.children)) == 2
         lists = []
@@ -57,7 +57,7 @@ def test_generated_expressions_match_the_paper():
                 nested.append(0)
     assert set(arguments) == {2, 3, 4, 5}
     assert 0.18 < np.mean(nested) < 0.27  # 1/4, less what grew too long
-    assert all(0.05 < np.mean([v == digit for _, v in found.values()]) < 0.2 for digit in range(10))
+    assert all(0.05 < np.mean([v == digit for _, v in actual.values()]) < 0.2 for digit in range(10))
 
 
 def test_no_expression_is_in_two_splits_and_files_are_read(tmp_path):
@@ -178,8 +178,8 @@ def test_labelled_trees_train_on_every_node(tmp_path):
     sink = io.BytesIO()
     lines = ["(3 (2 It) (4 (2 's) (3 good)))", "( It ( 's good ) )", "Great", "(Great)", "(0 Great)"]
     assert predict(Predictor(path), [line.encode() + b"\n" for line in lines], sink) == []
-    found = sink.getvalue().decode().splitlines()
-    assert found == [f"3\t{lines[0]}"] * 2 + ["4\t(4 Great)"] * 3
+    actual = sink.getvalue().decode().splitlines()
+    assert actual == [f"3\t{lines[0]}"] * 2 + ["4\t(4 Great)"] * 3
     root = rnnzoo.create_task("sst", data=data, all_nodes=False)
     elsewhere = treebank(tmp_path / "other", "(3 (9 It) (4 good))\n")
     with pytest.raises(rnnzoo.UserError, match="test: the labels 9 are not in the training data"):
@@ -238,9 +238,9 @@ def test_syntax_trees_of_python(tmp_path):
 def test_functions_are_found_after_form_feeds():
     """A form feed between methods does not end a line; a string may begin at the margin."""
     text = 'class A:\n    def f(self):\n        return """\nx"""\n\n\x0c\n    def g(self):\n        pass\n'
-    found = extract_functions(text)
-    assert found == ['def f(self):\n        return """\nx"""', "def g(self):\n        pass"]
-    assert [parse_python(piece).tokens[1] for piece in found] == ["f", "g"]
+    actual = extract_functions(text)
+    assert actual == ['def f(self):\n        return """\nx"""', "def g(self):\n        pass"]
+    assert [parse_python(piece).tokens[1] for piece in actual] == ["f", "g"]
 
 
 @pytest.mark.slow

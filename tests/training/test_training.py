@@ -32,8 +32,8 @@ def test_learns(jit, tmp_path):
     results = list(trainer.run())
     assert [r.step for r in results] == list(range(1, 151))
     assert results[-1].loss < 0.1 * results[0].loss  # "abcabd" is sure but for one bit in six characters
-    found = trainer.evaluate("test")
-    assert found["bits_per_char"] < 0.5 and found["accuracy"] > 0.9
+    actual = trainer.evaluate("test")
+    assert actual["bits_per_char"] < 0.5 and actual["accuracy"] > 0.9
 
 
 def test_states_are_carried_between_batches(tmp_path):
@@ -55,10 +55,10 @@ def test_evaluation_loss_is_the_mean_over_all_targets(tmp_path):
     trainer = trainer_for(task)
     (batch,) = task.evaluation("validation")
     losses = metrics.losses(task.spec, trainer.model(batch.inputs), batch.targets).numpy()
-    wanted = losses[batch.weights > 0].mean()
-    assert trainer.evaluate("validation")["loss"] == pytest.approx(wanted, rel=1e-6)
+    expected = losses[batch.weights > 0].mean()
+    assert trainer.evaluate("validation")["loss"] == pytest.approx(expected, rel=1e-6)
     shorter = trainer_for(text_task(tmp_path, batch_size=1, seq_length=7))
-    assert shorter.evaluate("validation")["loss"] == pytest.approx(wanted, rel=1e-5)
+    assert shorter.evaluate("validation")["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.slow
@@ -111,9 +111,9 @@ def test_metrics_by_name():
     logits = np.log(np.array([[[0.5, 0.25, 0.125, 0.125], [0.1, 0.2, 0.3, 0.4]]], "float32"))
     batch = Batch(None, tf.constant([[0, 1]]), weights=tf.constant([[1.0, 0.0]]))
     totals = metrics.compute_totals(spec, tf.constant(logits), batch)
-    found = metrics.compute_metrics(spec, metrics.complete_totals(spec, totals, batch))
-    assert found["bits_per_char"] == pytest.approx(1) and found["perplexity"] == pytest.approx(2)
-    assert found["accuracy"] == 1 and list(found) == ["loss", "bits_per_char", "perplexity", "accuracy"]
+    actual = metrics.compute_metrics(spec, metrics.complete_totals(spec, totals, batch))
+    assert actual["bits_per_char"] == pytest.approx(1) and actual["perplexity"] == pytest.approx(2)
+    assert actual["accuracy"] == 1 and list(actual) == ["loss", "bits_per_char", "perplexity", "accuracy"]
 
 
 def test_accuracy_of_whole_sequences():
@@ -127,17 +127,17 @@ def test_accuracy_of_whole_sequences():
     logits[2, 1, 6] = 2  # but this step is padding
     weights = np.array([[1, 1], [1, 1], [1, 0]], "float32")
     batch = Batch(None, tf.fill([3, 2], 5), weights=tf.constant(weights), allowed_outputs=tf.constant(allowed_outputs))
-    found = metrics.compute_totals(spec, tf.constant(logits), batch)
-    assert (float(found["correct"]), float(found["scored"])) == (2, 3)
+    actual = metrics.compute_totals(spec, tf.constant(logits), batch)
+    assert (float(actual["correct"]), float(actual["scored"])) == (2, 3)
 
 
 def test_accuracy_weights_select_targets():
     spec = rnnzoo.create_task("copy").spec
     batch = Batch(None, tf.constant([[0, 1, 2]]), accuracy_weights=tf.constant([[0.0, 1.0, 1.0]]))
     logits = tf.one_hot([[5, 1, 3]], 10)
-    found = {name: float(value) for name, value in metrics.compute_totals(spec, logits, batch).items()}
-    assert (found["count"], found["correct"], found["scored"]) == (3, 1, 2)
-    assert found["loss"] > 0
+    actual = {name: float(value) for name, value in metrics.compute_totals(spec, logits, batch).items()}
+    assert (actual["count"], actual["correct"], actual["scored"]) == (3, 1, 2)
+    assert actual["loss"] > 0
 
 
 def evaluated(spec, pairs):
@@ -145,8 +145,8 @@ def evaluated(spec, pairs):
     totals = {}
     for outputs, targets, weights in pairs:
         batch = Batch(None, np.array(targets), weights=None if weights is None else np.array(weights, "float32"))
-        found = metrics.compute_totals(spec, tf.constant(np.array(outputs, "float32")), batch)
-        for name, value in metrics.complete_totals(spec, found, batch).items():
+        actual = metrics.compute_totals(spec, tf.constant(np.array(outputs, "float32")), batch)
+        for name, value in metrics.complete_totals(spec, actual, batch).items():
             totals[name] = totals.get(name, 0) + value
     return metrics.compute_metrics(spec, totals)
 
@@ -155,19 +155,19 @@ def test_macro_f1_is_the_mean_over_classes():
     spec = rnnzoo.TaskSpec("features", "class", False, 1, 4, "cross_entropy", ("loss", "accuracy", "macro_f1"))
     guesses, targets = [0, 0, 1, 1, 2, 0], [0, 1, 1, 1, 0, 2]
     outputs = np.eye(4)[guesses] * 5
-    found = evaluated(spec, [(outputs[:3], targets[:3], None), (outputs[3:], targets[3:], [1, 1, 0])])
+    actual = evaluated(spec, [(outputs[:3], targets[:3], None), (outputs[3:], targets[3:], [1, 1, 0])])
     # without the last one: class 0 has 1 of 2 guessed, 1 of 2 there; class 1 2 of 2, 2 of 3; class 2 0 of 1, 0 of 0
-    assert found["macro_f1"] == pytest.approx(np.mean([2 * 1 / (2 + 2), 2 * 2 / (2 + 3), 0]))
-    assert found["accuracy"] == pytest.approx(3 / 5)
+    assert actual["macro_f1"] == pytest.approx(np.mean([2 * 1 / (2 + 2), 2 * 2 / (2 + 3), 0]))
+    assert actual["accuracy"] == pytest.approx(3 / 5)
 
 
 def test_errors_of_vectors_and_bits():
     spec = rnnzoo.TaskSpec("features", "vector", False, 1, 2, "mse", ("mse", "mae"))
-    found = evaluated(spec, [([[1, 2], [0, 0]], np.array([[0, 0], [5, 5]], "float32"), [1, 0])])
-    assert (found["mse"], found["mae"]) == (2.5, 1.5)
+    actual = evaluated(spec, [([[1, 2], [0, 0]], np.array([[0, 0], [5, 5]], "float32"), [1, 0])])
+    assert (actual["mse"], actual["mae"]) == (2.5, 1.5)
     spec = rnnzoo.TaskSpec("features", "vector", True, 3, 3, "binary_cross_entropy", ("nll",))
-    found = evaluated(spec, [(np.zeros((2, 4, 3)), np.ones((2, 4, 3), "float32"), np.ones((2, 4)))])
-    assert found["nll"] == pytest.approx(3 * np.log(2))
+    actual = evaluated(spec, [(np.zeros((2, 4, 3)), np.ones((2, 4, 3), "float32"), np.ones((2, 4)))])
+    assert actual["nll"] == pytest.approx(3 * np.log(2))
 
 
 def conlleval(tags):
@@ -207,9 +207,9 @@ def test_f1_over_spans():
     said = [[1, 2, 0, 4, 3], [3, 3, 0, 1, 1]]
     weights = [[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]
     # true: X(0-1), Y(3), Y(0-1); said: X(0-1), Y(3), Y(4) and Y(0), Y(1); two of five said are among the three true
-    found = evaluated(spec, [(np.eye(5)[said], true, weights)])
-    assert found["f1"] == pytest.approx(2 * 2 / (5 + 3))
-    assert found["accuracy"] == pytest.approx(5 / 8)
+    actual = evaluated(spec, [(np.eye(5)[said], true, weights)])
+    assert actual["f1"] == pytest.approx(2 * 2 / (5 + 3))
+    assert actual["accuracy"] == pytest.approx(5 / 8)
     assert evaluated(spec, [(np.eye(5)[[[0]]], [[0]], [[1]])])["f1"] == 0
 
 

@@ -63,9 +63,9 @@ def test_errors_do_not_import_tensorflow():
 
 
 def test_help_shows_the_defaults_of_a_run():
-    found = catalogue.load()
+    actual = catalogue.load()
     for task in rnnzoo.TASKS:
-        text = cli.usage(found, "lstm", task)
+        text = cli.usage(actual, "lstm", task)
         settings = make_settings({"task": task})
         for part in (settings.training, settings.task, settings.model):
             for name, value in vars(part).items():
@@ -157,6 +157,6 @@ def test_reading_progress_counts_every_byte(tmp_path):
         task = rnnzoo.create_task("pairs", data=str(path))
     size = path.stat().st_size
     assert seen[-1][:2] == (2 * size, 2 * size)  # once for the digest
-    found = read.describe(task.spec)
-    assert found["files"] == [{"name": "pairs.tsv", "size": size, "sha256": found["files"][0]["sha256"]}]
-    assert file_recorder.describe_changes(found, {**found, "vocabulary": "x"}) == "the vocabulary is different"
+    actual = read.describe(task.spec)
+    assert actual["files"] == [{"name": "pairs.tsv", "size": size, "sha256": actual["files"][0]["sha256"]}]
+    assert file_recorder.describe_changes(actual, {**actual, "vocabulary": "x"}) == "the vocabulary is different"
