@@ -21,7 +21,7 @@ from rnnzoo.run.cli import main
 from rnnzoo.training import checkpoint
 from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from tests.helpers import often
-from tests.run.test_resume import COMMAND, MAIN, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
+from tests.run.test_resume import COMMAND, WITH_EXPORT, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
 
 HOLD = """
 import filelock, json, os, sys
@@ -349,18 +349,17 @@ def test_twenty_kills(whole, tmp_path):  # noqa: F811
     """Killed at any moment of training, checkpoint or export, a run loses nothing."""
     folder = book(tmp_path)
     rng = random.Random(1)
-    real = MAIN.replace("run.export_saved_model = stand_in\n", "")
     for _ in range(20):
         resume = ["--resume"] if (folder / "run/config.json").exists() else []
         if (folder / "run").exists() and not resume:
             shutil.rmtree(folder / "run")
-        process = start(folder, *resume, code=real)
+        process = start(folder, *resume, code=WITH_EXPORT)
         try:
             process.communicate(timeout=rng.uniform(3, 11))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-    finish(start(folder, "--resume", code=real))
+    finish(start(folder, "--resume", code=WITH_EXPORT))
     assert figures(folder) == whole
     assert sorted(p.name for p in folder.iterdir()) == ["book.txt", "export", "run"]
     assert not list((folder / "run").rglob("*.part"))
