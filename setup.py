@@ -30,7 +30,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnnzoo", "rnnzoo.*"]),
-    package_data={"rnnzoo": ["py.typed", "run/catalogue.json"]},
+    package_data={"rnnzoo": ["py.typed", "run/catalogue.json", "engine/native/kernel.c"]},
     python_requires=">=3.11",
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={

@@ -75,3 +75,9 @@ def _apply(x: tf.Tensor, function: Callable, gradient: Callable) -> tf.Tensor:
     if cache is None or cache.graph is not tf.compat.v1.get_default_graph():  # as in a branch of tf.cond
         return function(x)
     return cache.apply(x, function, gradient)
+
+
+def activation_name(function: Any) -> str:
+    """Returns the name of an activation function of Keras, or "" for another function."""
+    names = {keras.activations.sigmoid: "sigmoid", keras.activations.tanh: "tanh", keras.activations.relu: "relu"}
+    return names.get(function, "")

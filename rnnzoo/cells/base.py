@@ -1,13 +1,25 @@
 """The cell contract: one time step of recurrence, a pure function of its inputs, state and weights."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from rnnzoo.cells.weight_files import find_saved_weights
 from rnnzoo.serialization import SignatureConfig
+
+
+class NativeKernel(NamedTuple):
+    """The native kernel that computes the equations of a cell, see `rnnzoo.engine.native`.
+
+    Attributes:
+        name: "lstm", "lstm-1997" (without forget gate), "gru", "gru-2014" (`reset_after=False`) or "elman".
+        activation: "tanh", "sigmoid" or "relu".
+    """
+
+    name: str
+    activation: str = "tanh"
 
 
 class Cell(SignatureConfig, keras.layers.Layer):

@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.activations import activation as sigma
+from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.base import NativeKernel
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
 
@@ -29,6 +31,11 @@ class ElmanCell(AffineCell):
 
     Elman (1990), Finding structure in time, Cognitive Science 14, 179-211.
     """
+
+    def native_kernel(self) -> NativeKernel | None:
+        """Returns the declaration of the native kernel, or None if no kernel computes these equations."""
+        name = activation_name(self.activation)
+        return NativeKernel("elman", name) if name else None
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         h = sigma(self.activation)(x + r)  # [batch, units]

@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.activations import activation as sigma
+from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.base import NativeKernel
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
@@ -56,6 +58,11 @@ class GRUCell(AffineCell):
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.reset_after = reset_after
         self.has_additive_recurrence = reset_after
+
+    def native_kernel(self) -> NativeKernel | None:
+        """Returns the declaration of the native kernel, or None if no kernel computes these equations."""
+        names = activation_name(self.activation), activation_name(self.recurrent_activation)
+        return NativeKernel("gru" if self.reset_after else "gru-2014") if names == ("tanh", "sigmoid") else None
 
     def bias_shape(self, width: int) -> tuple[int, ...]:
         return (2, width) if self.reset_after else (width,)

@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.activations import activation as sigma
+from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
+from rnnzoo.cells.base import NativeKernel
 from rnnzoo.cells.ops import dot, in_xla
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
@@ -82,6 +84,13 @@ class LSTMCell(AffineCell):
         self.unit_forget_bias = unit_forget_bias
         self.forget_gate = forget_gate
         self.blocks = 4 if forget_gate else 3
+
+    def native_kernel(self) -> NativeKernel | None:
+        """Returns the declaration of the native kernel, or None if no kernel computes these equations."""
+        names = activation_name(self.activation), activation_name(self.recurrent_activation)
+        if names != ("tanh", "sigmoid") or self.projection or self.zoneout or self.zoneout_cell:
+            return None
+        return NativeKernel("lstm" if self.forget_gate else "lstm-1997")
 
     @property
     def block_names(self) -> tuple[str, ...]:

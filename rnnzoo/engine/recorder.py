@@ -79,6 +79,11 @@ def recording(tape: tf.GradientTape) -> Iterator[list[RecordedLoop]]:
         _RECORDING.reset(token)
 
 
+def is_recording() -> bool:
+    """Whether loops over time are recorded."""
+    return _RECORDING.get() is not None
+
+
 def record(cell: Cell, x: Any, state: tuple, consts: Any, mask: Any, go_backwards: bool) -> tuple[Any, Any]:
     """Records a loop if a recording is active; returns the cell and the `x` to run."""
     active = _RECORDING.get()

@@ -9,7 +9,9 @@ from rnnzoo.cells.ops import get_lookup, in_xla, pretransposed, rearrange, trans
 from rnnzoo.engine.batch_slices import BatchSlice, split_batch
 from rnnzoo.engine.bptt import run_cell, step_values
 from rnnzoo.engine.modes import needs_portable_loop
-from rnnzoo.engine.recorder import record
+from rnnzoo.engine.native import find_native
+from rnnzoo.engine.native.operations import NativeLayer
+from rnnzoo.engine.recorder import is_recording, record
 
 CACHE_STRIDE = 2048  # bytes
 
@@ -36,17 +38,55 @@ def scan(
     Returns:
         `(outputs, final_state)`; outputs are `[batch, time, size]`, or `[batch, size]` without `return_sequences`.
     """
-    portable = needs_portable_loop(unroll, training)
-    slices = [BatchSlice()] if portable else split_batch(inputs)
-    x, consts, mask = _prepare_loop(cell, inputs, mask, training, go_backwards, memory)
-    state = tuple(initial_state)
-    cell, x = record(cell, x, state, consts, mask, go_backwards)
-    outputs, final, output_state = run_cell(
-        cell, x, state, consts, mask, bool(training), return_sequences, truncate, slices, portable
-    )
-    outputs = _masked_outputs(outputs, final, output_state, mask, return_sequences)
+    state, portable = tuple(initial_state), needs_portable_loop(unroll, training)
+    mask = None if mask is None else tf.cast(mask, tf.bool)
+    native = None
+    if not (portable or truncate or is_recording()) and memory is None:
+        native = find_native(cell, inputs, state)
+    if native is not None:
+        outputs, final = _scan_native(native, cell, inputs, state, mask, bool(training), go_backwards, return_sequences)
+    else:
+        slices = [BatchSlice()] if portable else split_batch(inputs)
+        x, consts, steps_mask = _prepare_loop(cell, inputs, mask, training, go_backwards, memory)
+        cell, x = record(cell, x, state, consts, steps_mask, go_backwards)
+        outputs, final, output_state = run_cell(
+            cell, x, state, consts, steps_mask, bool(training), return_sequences, truncate, slices, portable
+        )
+        outputs = _masked_outputs(outputs, final, output_state, steps_mask, return_sequences)
     if zero_output_for_mask and return_sequences and mask is not None:
-        outputs = apply_mask(outputs, _swap_batch_and_time(mask))
+        outputs = apply_mask(outputs, tf.reverse(mask, [1]) if go_backwards else mask)
+    return outputs, final
+
+
+def _scan_native(
+    native: tuple,
+    cell: Any,
+    inputs: tf.Tensor,
+    state: tuple,
+    mask: tf.Tensor | None,
+    training: bool,
+    go_backwards: bool,
+    return_sequences: bool,
+) -> tuple[tf.Tensor, tuple]:
+    """Runs the native kernel of a cell; dropout masks are those of the graph engine."""
+    if mask is not None:
+        inputs = tf.where(mask[..., None], inputs, 0.0)
+    first_step = _swap_batch_and_time(inputs[:, :1])
+    drop = next(iter(cell.constants(first_step, training=training)), None)
+    if cell.dropout and training:
+        inputs *= _swap_batch_and_time(cell.apply_dropout(tf.ones_like(first_step), training))
+
+    def graph_loop(inputs: tf.Tensor, state: tuple) -> tuple[tf.Tensor, tuple]:
+        x, _, steps_mask = _prepare_loop(cell, inputs, mask, False, go_backwards, None)
+        consts = () if drop is None else (drop,)
+        outputs, final, output_state = run_cell(cell, x, state, consts, steps_mask, training, return_sequences)
+        return _masked_outputs(outputs, final, output_state, steps_mask, return_sequences), final
+
+    library, kernel = native
+    layer = NativeLayer(library, kernel, cell, graph_loop, drop, mask, training, go_backwards, return_sequences)
+    outputs, final = layer.run(inputs, state)
+    if mask is not None and not return_sequences:
+        outputs = tf.where(tf.reduce_any(mask, 1, keepdims=True), outputs, 0.0)
     return outputs, final
 
 
@@ -54,6 +94,7 @@ def compute_gates(
     cell: Any, inputs: tf.Tensor, initial_state: Any, mask: tf.Tensor | None, go_backwards: bool, memory: Any
 ) -> dict:
     """Returns the value of every gate at every step, `{name: [batch, time, units]}`."""
+    mask = None if mask is None else tf.cast(mask, tf.bool)
     x, consts, mask = _prepare_loop(cell, inputs, mask, False, go_backwards, memory)
     r, prev_state, _ = step_values(cell, x, tuple(initial_state), consts, mask)
     return {name: _swap_batch_and_time(value) for name, value in cell.gates(x, r, prev_state, consts).items()}
@@ -66,7 +107,6 @@ def _prepare_loop(cell: Cell, inputs: Any, mask: Any, training: Any, go_backward
         return tf.reverse(_swap_batch_and_time(t), [0]) if go_backwards else _swap_batch_and_time(t)
 
     if mask is not None:
-        mask = tf.cast(mask, tf.bool)
         inputs = apply_mask(inputs, mask)
         mask = in_reading_order(mask)
     inputs = rearrange(inputs, in_reading_order)
