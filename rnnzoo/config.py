@@ -14,6 +14,7 @@ from rnnzoo.errors import UserError
 
 MAX_INT = 2**63 - 1
 MAX_FLOAT = 3e38  # of float32
+AutoBool = bool | Literal["auto"]  # of an option that is True, False, or decided by the program
 Size = Literal["batch", "time", "units", "layers", "examples"]
 
 
@@ -50,7 +51,9 @@ def options_class(entry: Any) -> type:
 
 
 def option_type(field: dataclasses.Field) -> type:
-    """Returns the type of a field without `| None`: int, float, bool or str."""
+    """Returns the type of a field without `| None` and `"auto"`: int, float, bool or str."""
+    if field.type == AutoBool:
+        return bool
     if isinstance(field.type, types.UnionType):
         return next(t for t in typing.get_args(field.type) if t is not types.NoneType)
     return typing.cast(type, field.type)
@@ -70,12 +73,15 @@ def create_options(cls: type, values: Mapping[str, Any], owner: str) -> Any:
 
 def check_option(field: dataclasses.Field, value: Any) -> None:
     """Raises `UserError` unless a value is valid for a field."""
+    if value == "auto" and field.type == AutoBool:
+        return
     if value is None and (field.default is None or isinstance(field.type, types.UnionType)):
         return
     expected, rule = option_type(field), field.metadata
     has_type = isinstance(value, expected) or (expected is float and isinstance(value, int))
     if not has_type or (isinstance(value, bool) and expected is not bool):
-        raise UserError(f"--{field.name} must be of type {expected.__name__}, got {value!r}")
+        kind = "auto, true or false" if field.type == AutoBool else f"of type {expected.__name__}"
+        raise UserError(f"--{field.name} must be {kind}, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"--{field.name} must be a finite number, got {value!r}")
     if value == "" and field.default != "":
@@ -114,10 +120,25 @@ def define_flags(options: Iterable[tuple[str, str, str]], values: flags.FlagValu
         "float": flags.DEFINE_float,
         "bool": flags.DEFINE_boolean,
         "str": flags.DEFINE_string,
+        "auto": _define_auto_bool,
     }
     for name, type_name, text in options:
         if name not in values:
             define[type_name](name, None, text, flag_values=values)
+
+
+class _AutoBoolParser(flags.ArgumentParser):
+    def parse(self, argument: Any) -> bool | str:
+        values: dict[str, bool | str] = {"auto": "auto", "true": True, "1": True, "false": False, "0": False}
+        if str(argument).lower() not in values:
+            raise ValueError(f"must be auto, true or false, got {argument!r}")
+        return values[str(argument).lower()]
+
+
+def _define_auto_bool(name: str, default: None, help: str, flag_values: flags.FlagValues) -> None:
+    flag: flags.Flag = flags.Flag(_AutoBoolParser(), flags.ArgumentSerializer(), name, default, help)
+    flag.boolean = True  # so that --name and --noname are accepted
+    flags.DEFINE_flag(flag, flag_values)
 
 
 def format_default(value: Any) -> str:
@@ -125,6 +146,11 @@ def format_default(value: Any) -> str:
     return "" if value is None or value is False or value == "" else f" [{value}]"
 
 
+def flag_type(field: dataclasses.Field) -> str:
+    """Returns the name of the type of a flag: int, float, bool, str or auto."""
+    return "auto" if field.type == AutoBool else option_type(field).__name__
+
+
 def flag_definitions(cls: type) -> list[tuple[str, str, str]]:
     """Returns name, type and help of the options of a dataclass."""
-    return [(f.name, option_type(f).__name__, f.metadata["help"]) for f in dataclasses.fields(cls)]
+    return [(f.name, flag_type(f), f.metadata["help"]) for f in dataclasses.fields(cls)]

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from rnnzoo.cells.ops import in_xla
 _EXPORTING: contextvars.ContextVar[bool] = contextvars.ContextVar("exporting", default=False)
 _PORTABLE: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
 LITERT_CONVERTERS = ("keras.src.export.litert", "tensorflow.lite.")  # modules that trace a model to convert it
+SAVERS = (*LITERT_CONVERTERS, "keras.src.export", "tensorflow.python.saved_model", "tf2onnx")
 
 
 @contextlib.contextmanager
@@ -46,10 +48,27 @@ def needs_portable_loop(unroll: bool, training: Any) -> bool:
     return unroll or _PORTABLE.get() or _is_called_by(LITERT_CONVERTERS)
 
 
+def may_be_saved() -> bool:
+    """Whether the graph being traced is likely to be stored, to run without this package.
+
+    True while Keras, TensorFlow or tf2onnx trace a model to save or convert it, and in a function's
+    `get_concrete_function`.
+    """
+    return _is_called_by(SAVERS) or is_called_by_function("get_concrete_function")
+
+
+def is_called_by_function(name: str) -> bool:
+    """Whether a function with a name is running."""
+    return any(frame.f_code.co_name == name for frame in running_frames())
+
+
 def _is_called_by(modules: tuple[str, ...]) -> bool:
-    frame: Any = sys._getframe()
+    return any(frame.f_globals.get("__name__", "").startswith(modules) for frame in running_frames())
+
+
+def running_frames() -> Iterator[types.FrameType]:
+    """Yields the frames of the running functions, from the inside out."""
+    frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith(modules):
-            return True
+        yield frame
         frame = frame.f_back
-    return False

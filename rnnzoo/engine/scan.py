@@ -76,7 +76,7 @@ def _scan_native(
     if cell.dropout and training:
         inputs *= _swap_batch_and_time(cell.apply_dropout(tf.ones_like(first_step), training))
 
-    def graph_loop(inputs: tf.Tensor, state: tuple) -> tuple[tf.Tensor, tuple]:
+    def graph_loop(inputs: tf.Tensor, state: tuple, drop: Any, mask: Any) -> tuple[tf.Tensor, tuple]:
         x, _, steps_mask = _prepare_loop(cell, inputs, mask, False, go_backwards, None)
         consts = () if drop is None else (drop,)
         outputs, final, output_state = run_cell(cell, x, state, consts, steps_mask, training, return_sequences)

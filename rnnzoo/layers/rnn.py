@@ -9,8 +9,9 @@ from keras import tree
 from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.cells.input_checks import CheckedInputs, check_states, flatten_states, prepare_mask, sequence_input_spec
 from rnnzoo.cells.ops import in_xla
+from rnnzoo.engine import native
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
-from rnnzoo.engine.modes import in_export_mode
+from rnnzoo.engine.modes import in_export_mode, is_called_by_function
 from rnnzoo.engine.scan import compute_gates, scan
 from rnnzoo.serialization import SignatureConfig
 
@@ -116,6 +117,21 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             state.assign(tf.zeros_like(state))
 
     reset_states = reset_state
+
+    @property
+    def runs_natively(self) -> bool:
+        """Whether a native kernel runs the layer in the plain graph."""
+        return self.truncate is None and native.serves(self.cell)
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether Keras compiles the layer with XLA by default; `jit_compile=True` always does."""
+        by_default = is_called_by_function("_resolve_auto_jit_compile")
+        return self._supports_jit and not (by_default and self.runs_natively)
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        self._supports_jit = value
 
     @property
     def causal(self) -> bool:

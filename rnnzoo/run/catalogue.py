@@ -94,7 +94,7 @@ def flags_of(catalogue: Catalogue) -> Iterator[tuple[str, str, str]]:
 
 def _options(cls: type) -> list[dict[str, Any]]:
     return [
-        {"name": f.name, "type": config.option_type(f).__name__, "default": f.default, "help": f.metadata["help"]}
+        {"name": f.name, "type": config.flag_type(f), "default": f.default, "help": f.metadata["help"]}
         for f in dataclasses.fields(cls)
     ]
 

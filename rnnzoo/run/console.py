@@ -39,6 +39,8 @@ class ConsoleLogger(Logger):
                 self._print(text)
             case events.StageStarted(name) if self.verbosity > 1:
                 self._print(f"stage: {name}")
+            case events.EngineChosen(text) if self.verbosity > 1:
+                self._print(f"engine: {text}")
             case events.DataProgress():
                 self._show_data_progress(event)
             case events.TrainingStarted():

@@ -40,7 +40,7 @@ class RunDirectory:
         self.run_dir = Path(run.run_dir) if run.run_dir else RUNS / self.name
         self.export_dir = Path(run.export_dir) if run.export_dir else EXPORTS / self.name
         self._export_dir_given = bool(run.export_dir)
-        self._resumed_config: dict[str, Any] = {}  # config.json of the resumed run
+        self.resumed_config: dict[str, Any] = {}  # config.json of the resumed run
         self._locks: list[FolderLock] = []
         self.claimed = False
         try:
@@ -74,10 +74,10 @@ class RunDirectory:
             for folder in (self.export_dir, *([] if self.run.resume else [self.run_dir])):
                 if path.resolve().is_relative_to(folder.resolve()):
                     raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
-        before = self._resumed_config.get("data")
+        before = self.resumed_config.get("data")
         if before is None:
             warning = "warning: the run does not record its data: they are assumed to be the same"
-            return warning if self._resumed_config else ""
+            return warning if self.resumed_config else ""
         check_schema(before, DATA, f"{self.run_dir / 'config.json'}: data")
         changed = describe_changes(before, data)
         if changed and not self.run.allow_changed_data:
@@ -95,7 +95,7 @@ class RunDirectory:
     def claim(self) -> None:
         """Creates the folders, locks them, and removes the files of an earlier run."""
         self.export_dir = self._make(self.export_dir, self._export_dir_given)
-        for path in {self.export_dir, Path(self._resumed_config.get("export_dir", self.export_dir))}:
+        for path in {self.export_dir, Path(self.resumed_config.get("export_dir", self.export_dir))}:
             remove_leftovers(path)
         self.check_export()
         if not self.run.resume:
@@ -104,10 +104,10 @@ class RunDirectory:
             clear_run(self.run_dir)
         self.claimed = True
 
-    def write_config(self, data: dict[str, Any]) -> None:
-        """Writes `config.json`, with the options and data of the run."""
+    def write_config(self, data: dict[str, Any], engine: dict[str, Any]) -> None:
+        """Writes `config.json`, with the options, data and engine of the run."""
         details = {"run_id": self.run_id, "run_dir": str(self.run_dir.resolve()), "export_dir": str(self.export_dir)}
-        write_json(self.run_dir / "config.json", {**self.settings.to_json(), **details, "data": data})
+        write_json(self.run_dir / "config.json", {**self.settings.to_json(), **details, "engine": engine, "data": data})
 
     def check_export(self) -> None:
         """Raises `UserError` if the folder of the export holds something that this run may not overwrite."""
@@ -138,10 +138,10 @@ class RunDirectory:
             refuse_non_empty(self.run_dir, self.run.overwrite)
             return
         try:
-            self._resumed_config = read_json(path, RUN_CONFIG)
+            self.resumed_config = read_json(path, RUN_CONFIG)
         except UserError as error:
             raise UserError(f"--resume: {path} is not the configuration of a run: {error}") from None
-        for name, was, now in changed_options(self._resumed_config, self.settings):
+        for name, was, now in changed_options(self.resumed_config, self.settings):
             if now is REMOVED:
                 raise UserError(
                     f"--resume: {self.run_dir} has {name}={was}, which is no longer an option; start a new run"
@@ -149,19 +149,19 @@ class RunDirectory:
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
                 raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give the old value")
         for name in ("export_dir", "run_dir"):
-            check_text(f"{path}: {name}", self._resumed_config.get(name, ""))
+            check_text(f"{path}: {name}", self.resumed_config.get(name, ""))
         if not self._is_copy():
-            self.run_id = self._resumed_config.get("run_id", self.run_id)
-        if "export_dir" in self._resumed_config and not self._export_dir_given:
-            self.export_dir, self._export_dir_given = Path(self._resumed_config["export_dir"]), True
+            self.run_id = self.resumed_config.get("run_id", self.run_id)
+        if "export_dir" in self.resumed_config and not self._export_dir_given:
+            self.export_dir, self._export_dir_given = Path(self.resumed_config["export_dir"]), True
 
     def _is_copy(self) -> bool:
         """Returns whether the run is a copy of a run that still exists, to which the recorded export then belongs."""
-        first = Path(self._resumed_config.get("run_dir", self.run_dir))
+        first = Path(self.resumed_config.get("run_dir", self.run_dir))
         if first.resolve() == self.run_dir.resolve() or not (first / "config.json").is_file():
             return False
         try:
-            return read_json(first / "config.json", RUN_CONFIG).get("run_id") == self._resumed_config.get("run_id")
+            return read_json(first / "config.json", RUN_CONFIG).get("run_id") == self.resumed_config.get("run_id")
         except UserError:
             return False
 

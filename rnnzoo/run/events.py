@@ -23,6 +23,13 @@ class StageStarted:
 
 
 @dataclasses.dataclass(frozen=True)
+class EngineChosen:
+    """The engine that computes the model, described."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class DataProgress:
     """Data is being read: bytes read, bytes in all, seconds so far."""
 

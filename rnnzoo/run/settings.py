@@ -15,6 +15,7 @@ from rnnzoo.training import TrainingOptions
 
 REMOVED = object()
 MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
+COMPARED_AS_ENGINE = ("jit_compile", "deterministic")  # see `rnnzoo.training.engine.check_engine`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,5 +107,5 @@ def changed_options(before: dict[str, Any], settings: RunSettings) -> Iterator[t
             options, default = apply_renames("option", before.get(part, {})), defaults[part]
         for name in [*now, *sorted(options.keys() - now.keys())]:
             values = options.get(name, default.get(name)), now.get(name, REMOVED)
-            if values[0] != values[1] and name not in MAY_CHANGE:
+            if values[0] != values[1] and name not in (*MAY_CHANGE, *COMPARED_AS_ENGINE):
                 yield name, *values

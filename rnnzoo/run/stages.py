@@ -23,6 +23,7 @@ from rnnzoo.run.samples import draw_outputs, sample_outputs
 from rnnzoo.run.settings import RunSettings
 from rnnzoo.run.state import Run
 from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint
+from rnnzoo.training.engine import check_engine, describe_choice, recorded_engine
 from rnnzoo.utils.json_files import write_json
 from rnnzoo.utils.memory import check_run_fits, check_sizes_fit
 
@@ -92,9 +93,14 @@ def build_model(run: Run) -> None:
 
 def restore(run: Run) -> None:
     """Restores the checkpoint of a resumed run, and writes `config.json`."""
+    engine, training = run.session.trainer.engine, run.settings.training
+    run.logger.log(events.EngineChosen(describe_choice(engine)))
     if run.settings.run.resume:
+        before = recorded_engine(run.directory.resumed_config, run.model)
+        if note := check_engine(before, engine, training.deterministic):
+            run.logger.message(note)
         run.session.resume()
-    run.directory.write_config(run.data)
+    run.directory.write_config(run.data, engine)
     run.seconds_before = run.session.progress.seconds
     run.logger.loggers += [JSONLinesLogger(run.directory.run_dir), TensorBoardLogger(run.directory.run_dir)]
 

@@ -13,6 +13,7 @@ from rnnzoo.data.batch import Batch
 from rnnzoo.errors import RunError
 from rnnzoo.tasks.base.task import Task
 from rnnzoo.training import checkpoint, metrics
+from rnnzoo.training.engine import choose_engine
 from rnnzoo.training.options import TrainingOptions
 
 
@@ -57,7 +58,8 @@ class Trainer:
         self.tokens_per_step = 0
         self.norms: Any = None  # gradient norm of each trainable variable in the last step, before clipping
         self.state: list | None = None
-        jit = options.jit_compile and model.supports_xla
+        self.engine = choose_engine(model, options.jit_compile)
+        jit = self.engine["name"] == "xla"
         compiled = {"jit_compile": jit, "reduce_retracing": not jit}
         self._train = tf.function(self._train_step, **compiled)
         self._evaluate = tf.function(self._evaluation_step, **compiled)

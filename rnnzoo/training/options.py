@@ -1,6 +1,7 @@
 """Options of training, common to all models and tasks."""
 
 import dataclasses
+from typing import Literal
 
 from rnnzoo.config import option
 
@@ -32,4 +33,6 @@ class TrainingOptions:
     seed: int = option(0, "random seed of weights, data order and dropout", minimum=0, below=2**32)
     stateful: bool = option(True, "carry states from batch to batch where the text continues")
     deterministic: bool = option(False, "bit-identical results in every run, at some cost in speed")
-    jit_compile: bool = option(True, "compile the training step with XLA")
+    jit_compile: bool | Literal["auto"] = option(
+        "auto", "compile the training step with XLA: auto (unless native kernels run the model), true or false"
+    )

@@ -33,6 +33,7 @@ RUN_CONFIG = {
     "run_id?": str,
     "run_dir?": str,
     "data?": DATA,
+    "engine?": {"name": str, "kernel?": str, "vector_bits?": int},
 }
 LOG_ENTRY = {"step": int, "loss": NUMBER, "validation": {"loss": NUMBER}, "seconds": NUMBER}
 EXPORT_CONFIG = {"spec": dict, "rnnzoo?": str, "run_id?": str}

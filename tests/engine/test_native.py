@@ -39,7 +39,7 @@ IS_X86 = platform.machine() in ("x86_64", "AMD64")
 
 @pytest.fixture(autouse=True)
 def switched_on(monkeypatch):
-    monkeypatch.setenv("RNNZOO_NATIVE", "1")
+    monkeypatch.delenv("RNNZOO_NATIVE", raising=False)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -151,24 +151,30 @@ def test_calls_from_several_threads():
                 np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("traced", [False, True])
 @pytest.mark.parametrize("name", ["lstm", "gru of 2014", "elman"])
-def test_second_order_gradients(name, monkeypatch):
+def test_second_order_gradients(name, traced, monkeypatch):
     cell = make_cell(name, 4, 3)
     x, state = tf.constant(normal(2, 3, 3)), [tf.constant(s + 0.1) for s in cell.get_initial_state(2)]
     sources = [x, *(v.value for v in cell.trainable_variables)]
+
+    def run(x):
+        return scan(cell, x, state, tf.constant(MASK[:2, :3]), training=True)[0]
+
+    run = tf.function(run) if traced else run
 
     def second():
         with tf.GradientTape() as outer:
             outer.watch(sources)
             with tf.GradientTape() as inner:
                 inner.watch(sources)
-                y, _ = scan(cell, x, state, tf.constant(MASK[:2, :3]), training=True)
-                loss = tf.reduce_sum(y**3)
+                loss = tf.reduce_sum(run(x) ** 3)
             penalty = tf.add_n([tf.reduce_sum(g**2) for g in inner.gradient(loss, sources)])
         return outer.gradient(penalty, sources)
 
     actual = second()
     monkeypatch.setenv("RNNZOO_NATIVE", "0")
+    run = run.python_function if traced else run
     for gradient, expected in zip(actual, second(), strict=True):
         np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
@@ -198,16 +204,20 @@ def test_nan_and_large_inputs_are_not_hidden():
     assert np.isfinite(y).all()
 
 
-def graph_operations(function):
-    definition = function.graph.as_graph_def()
-    return {n.op for n in definition.node} | {n.op for f in definition.library.function for n in f.node_def}
+def holds_kernel(function):
+    """Returns whether a traced function holds an operation of the kernels."""
+    definitions = [f.graph.as_graph_def() for f in function._function_cache.values()]
+    nodes = [n for d in definitions for n in [*d.node, *(n for f in d.library.function for n in f.node_def)]]
+    assert nodes
+    return any(node.op.startswith("Rnnzoo") for node in nodes)
 
 
 def uses_kernel(layer, **how):
     x = tf.zeros([2, 5, 3])
     layer(x)
-    function = tf.function(lambda x: layer(x, training=True), **how).get_concrete_function(x)
-    return any(op.startswith("Rnnzoo") for op in graph_operations(function))
+    function = tf.function(lambda x: layer(x, training=True), **how)
+    function(x)
+    return holds_kernel(function)
 
 
 def test_which_layers_use_a_kernel(monkeypatch):
@@ -239,6 +249,73 @@ def test_a_subclass_with_other_equations_uses_no_kernel():
     assert not uses_kernel(layer) and (layer(tf.ones([1, 1, 3])) != 0).numpy().any()
 
 
+def saves(tmp_path, *objects, **arguments):
+    """Saves a module with some attributes, and checks that any TensorFlow can run the file."""
+    module = tf.Module()
+    for i, part in enumerate(objects):
+        setattr(module, f"part_{i}", part)
+    tf.saved_model.save(module, tmp_path / "saved", **arguments)
+    graph = (tmp_path / "saved/saved_model.pb").read_bytes()
+    return b"Rnnzoo" not in graph and b"StatefulPartitionedCall" in graph
+
+
+SPEC = tf.TensorSpec([None, None, 3])
+
+
+@pytest.mark.parametrize("how", ["called", "signature", "concrete", "called and concrete", "inner", "outer"])
+def test_saved_functions_hold_no_kernel(how, tmp_path):
+    """However a function was traced and called, it is saved in a form that other programs load."""
+    layer, x = rnnzoo.layers.LSTM(4), tf.constant(normal(2, 5, 3))
+    expected = layer(x)
+    function = tf.function(lambda x: layer(x), input_signature=[SPEC] if how == "signature" else None)
+    if how != "concrete":
+        function(x)
+        assert holds_kernel(function)
+    if how in ("concrete", "called and concrete"):
+        function = function.get_concrete_function(SPEC)
+    if how in ("inner", "outer"):  # the outer function calls an inner one that was traced before
+        inner, function = function, tf.function(lambda x: inner(x))
+        np.testing.assert_allclose(function(x), expected, atol=1e-6)
+        assert holds_kernel(function)
+    function = inner if how == "inner" else function
+    signatures = function if how == "signature" else None
+    assert saves(tmp_path, layer, function, signatures=signatures)
+    loaded = tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(loaded.part_1(x), expected, atol=1e-6)
+
+
+def test_trained_keras_models_are_saved_without_kernels(tmp_path):
+    model = keras.Sequential([keras.Input([None, 3]), rnnzoo.layers.LSTM(4), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(normal(4, 5, 3), normal(4, 1), verbose=0)
+    assert not model.jit_compile  # because a kernel runs it
+    model.predict(normal(4, 5, 3), verbose=0)
+    assert saves(tmp_path, model)
+    model.export(tmp_path / "exported", verbose=False)
+    assert b"Rnnzoo" not in (tmp_path / "exported/saved_model.pb").read_bytes()
+    loaded = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(loaded.serve(normal(4, 5, 3)), model(normal(4, 5, 3)), atol=1e-6)
+    model.compile("sgd", "mse", jit_compile=True)
+    assert model.jit_compile
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_jacobians_and_forward_mode(traced):
+    layer = rnnzoo.layers.GRU(4, return_sequences=True)
+    x, v = (tf.constant(normal(2, 5, 3, seed=i)) for i in (0, 1))
+    layer(x)
+    run = tf.function(lambda x: layer(x)) if traced else layer
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = run(x)
+    jacobian = tape.jacobian(y, x)
+    assert not traced or holds_kernel(run)
+    with tf.autodiff.ForwardAccumulator(x, v) as accumulator:
+        y = run(x)
+    expected = tf.einsum("btucvk,cvk->btu", jacobian, v)
+    np.testing.assert_allclose(accumulator.jvp(y), expected, atol=1e-5)
+
+
 def test_dropout_masks_are_those_of_the_graph_engine(monkeypatch):
     layer = rnnzoo.layers.GRU(6, dropout=0.4, recurrent_dropout=0.3, seed=7, return_sequences=True)
     x = tf.constant(normal(4, 5, 3))
@@ -268,7 +345,7 @@ print(rnnzoo.layers.LSTM(3)(tf.ones([1, 2, 3])).shape, native.status().reason)
 
 def fresh_reason(tmp_path, **environment):
     """Returns the reason why a new process does not use the kernels; its layers work all the same."""
-    environment = {**os.environ, "RNNZOO_NATIVE": "1", "RNNZOO_CACHE": str(tmp_path / "cache"), **environment}
+    environment = {**os.environ, "RNNZOO_CACHE": str(tmp_path / "cache"), **environment}
     result = subprocess.run([sys.executable, "-c", FRESH], env=environment, capture_output=True, text=True, check=True)
     shape, _, reason = result.stdout.strip().partition(") ")
     assert shape == "(1, 3"
@@ -299,7 +376,7 @@ def test_a_wrong_kernel_is_not_used(tmp_path, monkeypatch):
     source.write_text(text.replace("h = out * hyperbolic_tangent(kept);", "h = out * kept;"), encoding="utf-8")
     monkeypatch.setattr(native_library, "SOURCE", source)
     monkeypatch.setenv("RNNZOO_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(native_library.UnavailableError, match=r"lstm .* gives other numbers than TensorFlow"):
+    with pytest.raises(native_library.WrongResultError, match=r"lstm .* gives other numbers than TensorFlow"):
         self_check.check_library(native_library.load_library())
 
 

@@ -1,20 +1,24 @@
 """Native kernels: layers of LSTM, GRU and Elman cells in one operation, compiled on first use by the C compiler.
 
-They are used where the environment variable `RNNZOO_NATIVE` is 1, a compiler is found and the kernels agree with the
-graph engine. `status()` describes the state of a process.
+They are used on a CPU where a C compiler is found and the compiled kernels agree with TensorFlow; everything else runs
+in the graph engine. The environment variable `RNNZOO_NATIVE=0` turns them off; `status()` describes the state of a
+process.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import warnings
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from tensorflow.python.eager.forwardprop_util import pack_tangents
 
 from rnnzoo.cells.base import Cell, NativeKernel
 from rnnzoo.cells.ops import in_xla
 from rnnzoo.engine.modes import in_export_mode
-from rnnzoo.engine.native.library import SWITCH, Library, UnavailableError, load_library
+from rnnzoo.engine.native.library import SWITCH, Library, UnavailableError, WrongResultError, load_library
+from rnnzoo.engine.native.retracing import allows_kernels
 from rnnzoo.engine.native.self_check import check_library
+from rnnzoo.engine.native.threads import run_in_new_thread
 
 _STATE: dict[str, Any] = {}  # "library" or "reason", once decided
 
@@ -27,12 +31,14 @@ class Status(NamedTuple):
         reason: why they are not; empty if they are.
         path: the shared library, or "".
         digest: digest of source, TensorFlow, compiler and processor, or "".
+        vector_bits: width of the vectors that the library was compiled for, or 0.
     """
 
     available: bool
     reason: str
     path: str
     digest: str
+    vector_bits: int
 
 
 def status() -> Status:
@@ -43,33 +49,46 @@ def status() -> Status:
     """
     library = _get_library()
     if library is None:
-        return Status(False, _STATE.get("reason", f"{SWITCH} is not 1"), "", "")
-    return Status(True, "", str(library.path), library.digest)
+        return Status(False, _reason_off() or _STATE["reason"], "", "", 0)
+    return Status(True, "", str(library.path), library.digest, library.vector_bits)
 
 
-def find_native(cell: Cell, inputs: tf.Tensor, state: tuple) -> tuple[Library, NativeKernel] | None:
-    """Returns the kernels and the declaration of a cell that they can run, or None.
+def serves(cell: Cell) -> bool:
+    """Returns whether the kernels run a cell in the plain graph.
 
     A declaration counts for the class that makes it, not for subclasses, whose equations may be others.
     """
-    if os.environ.get(SWITCH) != "1" or in_xla() or in_export_mode() or "native_kernel" not in vars(type(cell)):
+    if "native_kernel" not in vars(type(cell)) or cell.native_kernel() is None:
+        return False
+    return cell.compute_dtype == cell.variable_dtype == "float32" and _get_library() is not None
+
+
+def find_native(cell: Cell, inputs: tf.Tensor, state: tuple) -> tuple[Library, NativeKernel] | None:
+    """Returns the kernels and the declaration of a cell that they can run, or None."""
+    if in_xla() or in_export_mode() or not serves(cell) or cell.kernel is None:
         return None
-    kernel = cell.native_kernel()
-    tensors = [inputs, *state, *cell.weights]
-    if kernel is None or cell.kernel is None or any(tf.as_dtype(t.dtype) != tf.float32 for t in tensors):
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy):
+        return None  # remote workers do not have the library
+    if pack_tangents([inputs, *state, *map(tf.convert_to_tensor, cell.weights)]).tangents:
+        return None  # forward-mode differentiation takes the gradients of operations, not custom ones
+    if any(t.dtype != tf.float32 for t in (inputs, *state)) or inputs.shape.rank != 3 or not inputs.shape[-1]:
         return None
-    if inputs.shape.rank != 3 or not inputs.shape[-1]:
-        return None
-    library = _get_library()
-    return None if library is None else (library, kernel)
+    library, kernel = _get_library(), cell.native_kernel()
+    return None if library is None or not allows_kernels() else (library, kernel)
+
+
+def _reason_off() -> str:
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH} is 0"
+    devices = {device.device_type for device in tf.config.get_visible_devices()}
+    return f"TensorFlow uses a {min(devices - {'CPU'})}" if devices - {"CPU"} else ""
 
 
 def _get_library() -> Library | None:
-    if os.environ.get(SWITCH) != "1":
+    if _reason_off():
         return None
     if not _STATE:
-        with ThreadPoolExecutor(1) as fresh:  # a thread without the graph and the tapes of this one
-            fresh.submit(_decide).result()
+        run_in_new_thread(_decide)
     return _STATE.get("library")
 
 
@@ -80,3 +99,5 @@ def _decide() -> None:
         _STATE["library"] = library
     except UnavailableError as error:
         _STATE["reason"] = str(error)
+        if isinstance(error, WrongResultError):
+            warnings.warn(f"rnnzoo does not use its native kernels: {error}", stacklevel=2)

@@ -206,6 +206,7 @@ static struct {
   void* argument;
 } pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER};
 
+int rnnzoo_vector_bits(void) { return LANES * 32; }
 void rnnzoo_set_threads(int limit) { pool.limit = limit; } /* 0: one for each core */
 
 static void* work(void* p) {

@@ -20,7 +20,7 @@ FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", 
 TUNED = "-march=native"
 COMPILERS = ("cc", "gcc", "clang")
 COMPILE_SECONDS = 120
-SWITCH = "RNNZOO_NATIVE"  # environment variable: 1 uses the kernels
+SWITCH = "RNNZOO_NATIVE"  # environment variable: 0 turns the kernels off
 CACHE = "RNNZOO_CACHE"  # environment variable: the cache folder
 _LOCK = threading.Lock()
 _LIBRARIES: dict[Path, "Library"] = {}
@@ -30,6 +30,10 @@ class UnavailableError(Exception):
     """The kernels cannot be used; the message says why."""
 
 
+class WrongResultError(UnavailableError):
+    """A compiled kernel gives other numbers than TensorFlow."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Library:
     """The loaded kernels.
@@ -37,12 +41,14 @@ class Library:
     Attributes:
         path: the shared library.
         digest: digest of the source, TensorFlow, the compiler and the processor.
+        vector_bits: width of its vectors.
         forward: the operation that runs a layer.
         backward: the operation that computes its gradients.
     """
 
     path: Path
     digest: str
+    vector_bits: int
     forward: Any
     backward: Any
 
@@ -125,8 +131,10 @@ def load_library(flags: tuple[str, ...] = (TUNED,)) -> Library:
             if message := handle.rnnzoo_error():
                 raise UnavailableError(f"TensorFlow does not accept {path}: {message.decode(errors='replace')}")
             handle.rnnzoo_set_threads(tf.config.threading.get_intra_op_parallelism_threads())
+            for name in ("RnnzooForward", "RnnzooBackward"):  # the gradients are custom ones
+                tf.no_gradient(name + digest)
             forward, backward = (_operation(module, name) for name in ("rnnzoo_forward", "rnnzoo_backward"))
-            _LIBRARIES[path] = Library(path, digest, forward, backward)
+            _LIBRARIES[path] = Library(path, digest, handle.rnnzoo_vector_bits(), forward, backward)
         return _LIBRARIES[path]
 
 

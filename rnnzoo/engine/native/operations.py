@@ -9,6 +9,7 @@ import tensorflow as tf
 from rnnzoo.cells.base import Cell, NativeKernel
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
 from rnnzoo.engine.native.library import Library
+from rnnzoo.engine.native.threads import run_in_new_thread
 
 CELLS = {"lstm": 0, "lstm-1997": 1, "gru": 2, "gru-2014": 3, "elman": 4}
 ACTIVATIONS = {"tanh": 0, "sigmoid": 1, "relu": 2}
@@ -24,7 +25,7 @@ class NativeLayer:
         library: the loaded kernels.
         kernel: the declaration of the cell.
         cell: the built cell.
-        graph_loop: `graph_loop(inputs, states)` runs the same in the graph engine, for gradients of gradients.
+        graph_loop: `graph_loop(inputs, states, drop, mask)` runs the same in the graph engine, for second gradients.
         drop: the mask of the recurrent dropout, `[batch, units]`, or None.
         mask: `[batch, time]`, or None.
         save: whether values are saved for the gradient.
@@ -48,15 +49,14 @@ class NativeLayer:
         Returns:
             `(outputs, final_state)`, as of `rnnzoo.engine.scan`.
         """
-        num_states = len(state)
 
         @tf.custom_gradient
         def run(*sources: tf.Tensor) -> tuple:
-            y, final, tape = self._forward(sources, num_states, self.save, self.return_sequences)
+            y, final, tape = self._forward(sources, len(state), self.save, self.return_sequences)
 
             def gradient(*d: tf.Tensor) -> list:
-                saved = tape if self.save else self._forward(sources, num_states, True, True)[2]
-                return self._gradient(sources, num_states, saved, d)
+                saved = tape if self.save else self._forward(sources, len(state), True, True)[2]
+                return self._gradient(sources, len(state), saved, d)
 
             return ((y, *final) if self.return_sequences else tuple(final)), gradient
 
@@ -91,35 +91,63 @@ class NativeLayer:
         final = final[:num_states]
         for new, old in zip(final, sources[1:], strict=False):
             new.set_shape(old.shape)
-        return y, final, {"y": y, "z": z, "cells": cells}
+        return y, final, (y, z, cells)
 
-    def _gradient(self, sources: tuple, num_states: int, saved: dict, d: tuple) -> list:
+    def _gradient(self, sources: Sequence[tf.Tensor], num_states: int, saved: tuple, d: Sequence[tf.Tensor]) -> list:
         """Returns the gradients of the sources for those of the results; its own gradient is the graph engine's."""
+        constants = [c for c in (self.drop, self.mask) if c is not None]
 
         @tf.custom_gradient
         def compute(*values: tf.Tensor) -> tuple:
-            d = values[len(sources) :]
+            # copies in this graph, which may be another one than that of `run`
+            layer, sources, d, saved = self._unpack([tf.identity(value) for value in values], num_states)
             dy, dh, *dc = d if self.return_sequences else (tf.zeros([0]), *d)
             no_dc = tf.zeros([tf.shape(dh)[0], 0])
-            arguments = self._arguments(sources, num_states)
-            results = self.library.backward(**arguments, **saved, dy=dy, dh=dh, dc=dc[0] if dc else no_dc)
+            values_of_tape = dict(zip(("y", "z", "cells"), saved, strict=True))
+            results = self.library.backward(
+                **layer._arguments(sources, num_states), **values_of_tape, dy=dy, dh=dh, dc=dc[0] if dc else no_dc
+            )
             dx, dw, du, db, *d_states = results
             d_sources = [dx, *d_states[:num_states], dw, du]
             d_sources += [tf.reshape(db, b.shape) for b in sources[3 + num_states :]]
             for gradient, source in zip(d_sources, sources, strict=True):
                 gradient.set_shape(source.shape)
-            return tuple(d_sources), lambda *dd: self._second_order(sources, num_states, d, dd)
 
-        return list(compute(*sources, *d))
+            def second_order(*dd: tf.Tensor) -> list:
+                gradients = layer._second_order(sources, num_states, d, dd)
+                return gradients + [None] * (len(values) - len(gradients))
 
-    def _second_order(self, sources: tuple, num_states: int, d: tuple, dd: tuple) -> list:
+            return tuple(d_sources), second_order
+
+        return list(compute(*sources, *d, *constants, *saved))
+
+    def _unpack(self, values: list[tf.Tensor], num_states: int) -> tuple:
+        """Returns the layer with its constants, the sources, the gradients of the results, and the saved values."""
+        rest = values
+        sources = [rest.pop(0) for _ in range(1 + num_states + len(self.cell.weights))]
+        d = [rest.pop(0) for _ in range(num_states + self.return_sequences)]
+        drop = None if self.drop is None else rest.pop(0)
+        mask = None if self.mask is None else rest.pop(0)
+        return dataclasses.replace(self, drop=drop, mask=mask), sources, d, rest
+
+    def _second_order(self, sources: list, num_states: int, d: list, dd: Sequence[tf.Tensor]) -> list:
         """Returns the gradients of `_gradient` for `sources` and `d`, through the graph engine."""
-        with tf.GradientTape() as outer:
-            outer.watch([*sources, *d])
-            with tf.GradientTape() as inner:
-                inner.watch(sources)
-                with bind_weights(self.cell, list(sources[1 + num_states :])):
-                    y, final = self.graph_loop(sources[0], sources[1 : 1 + num_states])
-            results = [y, *final] if self.return_sequences else [*final]
-            first = inner.gradient(results, sources, list(d), unconnected_gradients="zero")
-        return outer.gradient(first, [*sources, *d], list(dd), unconnected_gradients="zero")
+        constants = [c for c in (self.drop, self.mask) if c is not None]
+
+        @tf.function(autograph=False)
+        def compute(*values: tf.Tensor) -> list:
+            layer, sources, d, dd = self._unpack(list(values), num_states)
+            with tf.GradientTape() as outer:
+                outer.watch([*sources, *d])
+                with tf.GradientTape() as inner:
+                    inner.watch(sources)
+                    with bind_weights(self.cell, sources[1 + num_states :]):
+                        state = tuple(sources[1 : 1 + num_states])
+                        y, final = self.graph_loop(sources[0], state, layer.drop, layer.mask)
+                results = [y, *final] if self.return_sequences else [*final]
+                first = inner.gradient(results, sources, d, unconnected_gradients="zero")
+            return outer.gradient(first, [*sources, *d], dd, unconnected_gradients="zero")
+
+        values = [*sources, *d, *constants, *dd]
+        # in a thread where no tape is stopped, as it is while TensorFlow computes forward-mode gradients
+        return list(run_in_new_thread(compute.get_concrete_function, *map(tf.TensorSpec.from_tensor, values))(*values))

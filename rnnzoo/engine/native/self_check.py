@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.engine.native.library import Library, UnavailableError
+from rnnzoo.engine.native.library import Library, WrongResultError
 from rnnzoo.engine.native.operations import ACTIVATIONS, CELLS
 
 BATCH, TIME, FEATURES, UNITS = 7, 5, 3, 18
@@ -13,7 +13,7 @@ TOLERANCE = 1e-4
 
 
 def check_library(library: Library) -> None:
-    """Raises `UnavailableError` unless outputs and gradients are those of the equations.
+    """Raises `WrongResultError` unless outputs and gradients are those of the equations.
 
     The equations are computed here step by step, by TensorFlow's own operations.
     """
@@ -55,7 +55,7 @@ def _check_cell(library: Library, name: str, activation: str) -> None:
     actual = [y, h, c][: 1 + num_states] + [dx, dw, du, db, dh0, dc0][: 4 + num_states]
     for result, value in zip(actual, [*expected, *expected_gradients], strict=True):
         if not np.allclose(result, value, rtol=TOLERANCE, atol=TOLERANCE):
-            raise UnavailableError(f"the compiled kernel of {name} ({activation}) gives other numbers than TensorFlow")
+            raise WrongResultError(f"the compiled kernel of {name} ({activation}) gives other numbers than TensorFlow")
 
 
 def _reference(name: str, activation: str, sources: list, mask: tf.Tensor, drop: tf.Tensor) -> list:

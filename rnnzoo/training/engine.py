@@ -1,0 +1,71 @@
+"""The engine that computes a run: native kernels, XLA, or the plain graph."""
+
+from typing import Any
+
+from rnnzoo.engine import native
+from rnnzoo.errors import UserError
+from rnnzoo.layers import RNN
+
+Engine = dict[str, Any]  # as in `config.json`: its name, and of native kernels their digest and the width of vectors
+
+
+def choose_engine(model: Any, jit_compile: Any = "auto") -> Engine:
+    """Returns the engine of a model.
+
+    By default XLA compiles a model unless native kernels run all its recurrent layers: the kernels are then faster, and
+    nothing has to be compiled when a run starts (docs/results.md).
+    """
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, RNN)]
+    by_kernels = [layer.runs_natively for layer in layers]
+    if jit_compile == "auto":
+        jit_compile = not (by_kernels and all(by_kernels))
+    if jit_compile and model.supports_xla:
+        return {"name": "xla"}
+    if not any(by_kernels):
+        return {"name": "graph"}
+    status = native.status()
+    return {"name": "native", "kernel": status.digest, "vector_bits": status.vector_bits}
+
+
+def describe_engine(engine: Engine) -> str:
+    """Returns the name of an engine and what its results depend on."""
+    if engine["name"] == "native":
+        return f"native kernels {engine.get('kernel', '')} ({engine.get('vector_bits', 0)}-bit vectors)"
+    return {"xla": "XLA", "graph": "the plain graph"}.get(engine["name"], str(engine["name"]))
+
+
+def describe_choice(engine: Engine) -> str:
+    """Describes an engine for the log, with the reason why native kernels are not used."""
+    reason = native.status().reason
+    return describe_engine(engine) + (f"; native kernels are not available: {reason}" if reason else "")
+
+
+def recorded_engine(config: dict[str, Any], model: Any) -> Engine | None:
+    """Returns the engine of a run from its `config.json`; versions before 0.4 recorded only the option for XLA.
+
+    None for a run that had not begun.
+    """
+    if not config:
+        return None
+    by_xla = config["training"].get("jit_compile", True) is True and model.supports_xla
+    return config.get("engine", {"name": "xla" if by_xla else "graph"})
+
+
+def check_engine(before: Engine | None, now: Engine, deterministic: bool) -> str:
+    """Compares the engine of a resumed run with that of its beginning; returns a line for the log if they differ.
+
+    Raises:
+        UserError: they differ and the run is deterministic: its results would not be those of an uninterrupted run.
+    """
+    if before is None or before == now:
+        return ""
+    change = f"the run was computed by {describe_engine(before)} and is now computed by {describe_engine(now)}"
+    if not deterministic:
+        return f"note: {change}: results differ in their last digits from those of an uninterrupted run"
+    remedies = {
+        "xla": "give --jit_compile=true",
+        "graph": f"give --jit_compile=false and set the environment variable {native.SWITCH}=0",
+        "native": "give --jit_compile=false, with the TensorFlow, C compiler and processor that the run began with",
+    }
+    remedy = remedies.get(before["name"], "start a new run")
+    raise UserError(f"--resume: {change}; for identical results {remedy}; or give --nodeterministic")
