@@ -44,7 +44,8 @@
 #define ROWS 6      /* of a micro kernel */
 #define WIDE 64     /* columns of a panel of transposed weights */
 #define K_BLOCK 128 /* rows of a panel that stay in the first-level cache */
-#define STEP_ROWS 256 /* rows (time step x batch) of a block of time steps */
+#define STEP_ROWS 256 /* rows (time step x batch) of a block of time steps, for each slice of the batch */
+#define MAX_SLICES 2  /* of the batch, whose weight gradients are summed apart, so that two threads share no rows */
 
 typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
 typedef float vec_u __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
@@ -70,8 +71,21 @@ INLINE vec at_most(vec x, vec high) { return blend(x > high, high, x); }
 INLINE vec reciprocal(vec d) { return 1.0f / d; }
 #endif
 
-INLINE vec exponential(vec x) { /* Cephes, to 2e-7; the range keeps results away from denormals */
-  x = at_most(at_least(x, all(-87.0f)), all(80.0f));
+#if LANES == 16
+INLINE vec one_plus_exponential(vec x) { /* 1 + e^-x, to 2e-7; limited to 2^100, so that products stay finite */
+  vec t = at_most(x * -1.44269504f, all(100.0f));
+  vec n = (vec)_mm512_roundscale_ps((__m512)t, 8); /* the nearest integer */
+  vec r = t - n;                                   /* 2^r by a minimax polynomial */
+  vec p = r * 0.001326472731307149f + 0.009671512991189957f;
+  p = p * r + 0.05550733581185341f;
+  p = p * r + 0.24022242426872253f;
+  p = p * r + 0.6931470036506653f;
+  p = p * r + 1.0f;
+  return 1.0f + (vec)_mm512_scalef_ps((__m512)p, (__m512)n);
+}
+#else
+INLINE vec one_plus_exponential(vec x) { /* e^-x of Cephes; the range keeps results finite and away from denormals */
+  x = at_most(at_least(-x, all(-87.0f)), all(69.0f));
   vec t = x * 1.44269504f + 12582912.0f; /* rounded to an integer in the low bits */
   vec n = t - 12582912.0f;
   vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -81,10 +95,15 @@ INLINE vec exponential(vec x) { /* Cephes, to 2e-7; the range keeps results away
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + (r + 1.0f);
-  return (vec)((vec_i)p + ((vec_i)t << 23));
+  return 1.0f + (vec)((vec_i)p + ((vec_i)t << 23));
 }
-INLINE vec sigmoid(vec x) { return reciprocal(1.0f + exponential(-x)); }
-INLINE vec hyperbolic_tangent(vec x) { /* a rational approximation, to 3e-7 */
+#endif
+INLINE vec sigmoid(vec x) { return reciprocal(one_plus_exponential(x)); }
+
+typedef struct Quotient {
+  vec p, q;
+} Quotient;
+INLINE Quotient tangent_parts(vec x) { /* the hyperbolic tangent p / q, a rational approximation, to 3e-7 */
   x = at_most(at_least(x, all(-7.90531110763549805f)), all(7.90531110763549805f));
   vec y = x * x;
   vec p = y * -2.76076847742355e-16f + 2.00018790482477e-13f;
@@ -96,7 +115,11 @@ INLINE vec hyperbolic_tangent(vec x) { /* a rational approximation, to 3e-7 */
   vec q = y * 1.19825839466702e-06f + 1.18534705686654e-04f;
   q = q * y + 2.26843463243900e-03f;
   q = q * y + 4.89352518554385e-03f;
-  return p * x * reciprocal(q);
+  return (Quotient){p * x, q};
+}
+INLINE vec hyperbolic_tangent(vec x) {
+  Quotient t = tangent_parts(x);
+  return t.p * reciprocal(t.q);
 }
 INLINE vec load_part(const float* from, long n) { /* the first n numbers, and zeros */
   if (n >= LANES) return *(const vec_u*)from;
@@ -119,12 +142,13 @@ typedef struct Left { /* the left matrix of a product: element (row, outer, inne
   long row, outer, inner; /* distances */
 } Left;
 
-/* C[R][V * LANES] += sum over outer and inner of A * B, where the rows of B lie `b_row` numbers apart */
+/* C[R][V * LANES] = F + sum over outer and inner of A * B, where the rows of B lie `b_row` numbers apart */
 #define MICRO(R, V)                                                                                              \
-  static void micro_##R##_##V(long outer, long inner, Left a, const float* b, long b_row, float* c, long c_row) { \
+  static void micro_##R##_##V(long outer, long inner, Left a, const float* b, long b_row, const float* f,         \
+                              long f_row, float* c, long c_row) {                                                \
     vec sum[R][V];                                                                                               \
     _Pragma("GCC unroll 8") for (int r = 0; r < R; r++)                                                          \
-      _Pragma("GCC unroll 4") for (int n = 0; n < V; n++) sum[r][n] = *(const vec_u*)(c + r * c_row + n * LANES); \
+      _Pragma("GCC unroll 4") for (int n = 0; n < V; n++) sum[r][n] = *(const vec_u*)(f + r * f_row + n * LANES); \
     for (long o = 0; o < outer; o++) {                                                                           \
       const float* p = a.data + o * a.outer;                                                                     \
       for (long k = 0; k < inner; k++, p += a.inner, b += b_row) {                                               \
@@ -139,7 +163,7 @@ typedef struct Left { /* the left matrix of a product: element (row, outer, inne
     _Pragma("GCC unroll 8") for (int r = 0; r < R; r++)                                                          \
       _Pragma("GCC unroll 4") for (int n = 0; n < V; n++) *(vec_u*)(c + r * c_row + n * LANES) = sum[r][n];       \
   }
-typedef void (*Micro)(long, long, Left, const float*, long, float*, long);
+typedef void (*Micro)(long, long, Left, const float*, long, const float*, long, float*, long);
 #define MICRO_ROWS(V) MICRO(1, V) MICRO(2, V) MICRO(3, V) MICRO(4, V) MICRO(5, V) MICRO(6, V)
 #define MICRO_NAMES(V) {micro_1_##V, micro_2_##V, micro_3_##V, micro_4_##V, micro_5_##V, micro_6_##V}
 MICRO_ROWS(1)
@@ -152,20 +176,26 @@ static const Micro MICROS[MAX_VECTORS][ROWS] = {MICRO_NAMES(1), MICRO_NAMES(2), 
 static const Micro MICROS[MAX_VECTORS][ROWS] = {MICRO_NAMES(1), MICRO_NAMES(2)};
 #endif
 
-/* C[rows][columns] += A B; columns is a multiple of LANES */
-static void multiply(long rows, long outer, long inner, Left a, const float* b, long b_row, long columns, float* c,
-                     long c_row) {
-  long vectors = columns / LANES, blocks = (rows + ROWS - 1) / ROWS;
+/* C[rows][columns] = F + A B, where F is one row if f_row is 0; columns is a multiple of LANES */
+static void multiply_add(long rows, long outer, long inner, Left a, const float* b, long b_row, long columns,
+                         const float* f, long f_row, float* c, long c_row) {
+  if (!rows) return;
+  const long vectors = columns / LANES, blocks = (rows + ROWS - 1) / ROWS, height = rows / blocks, higher = rows % blocks;
   for (long n = 0; n < vectors; n += MAX_VECTORS) {
-    long v = vectors - n < MAX_VECTORS ? vectors - n : MAX_VECTORS;
+    const Micro* micros = MICROS[(vectors - n < MAX_VECTORS ? vectors - n : MAX_VECTORS) - 1] - 1;
     for (long i = 0, r = 0; i < blocks; i++) { /* blocks of nearly equal height */
-      long height = (rows - r + blocks - i - 1) / (blocks - i);
+      const long end = r + height + (i < higher), at = n * LANES;
       Left block = a;
       block.data += r * a.row;
-      MICROS[v - 1][height - 1](outer, inner, block, b + n * LANES, b_row, c + r * c_row + n * LANES, c_row);
-      r += height;
+      micros[end - r](outer, inner, block, b + at, b_row, f + r * f_row + at, f_row, c + r * c_row + at, c_row);
+      r = end;
     }
   }
+}
+/* C[rows][columns] += A B */
+static void multiply(long rows, long outer, long inner, Left a, const float* b, long b_row, long columns, float* c,
+                     long c_row) {
+  multiply_add(rows, outer, inner, a, b, b_row, columns, c, c_row, c, c_row);
 }
 
 /* ------------------------------------------------------------------------------------------------ threads */
@@ -173,6 +203,13 @@ typedef struct Team { /* the threads of one call */
   int size;
   atomic_int arrived, phase;
 } Team;
+
+#define SPINS 4000 /* pauses, some 100 microseconds, before a waiting thread gives way to others */
+INLINE void pause_thread(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
 
 static void barrier(Team* team) {
   if (team->size == 1) return;
@@ -183,10 +220,8 @@ static void barrier(Team* team) {
     return;
   }
   for (long i = 0; atomic_load_explicit(&team->phase, memory_order_acquire) == phase; i++) {
-    if (i > 4000) sched_yield();
-#if defined(__x86_64__)
-    else __builtin_ia32_pause();
-#endif
+    if (i > SPINS) sched_yield();
+    else pause_thread();
   }
 }
 
@@ -200,7 +235,8 @@ static void flush_denormals(void) { /* as in TensorFlow's own threads: with them
 static struct {
   pthread_mutex_t busy, lock;
   pthread_cond_t wake, done;
-  int limit, started, wanted, running;
+  int limit, started, wanted;
+  atomic_int running;
   long round;
   void (*job)(void*, int);
   void* argument;
@@ -221,8 +257,9 @@ static void* work(void* p) {
     seen = pool.round;
     pthread_mutex_unlock(&pool.lock);
     pool.job(pool.argument, id);
+    bool last = atomic_fetch_sub_explicit(&pool.running, 1, memory_order_acq_rel) == 1;
     pthread_mutex_lock(&pool.lock);
-    if (!--pool.running) pthread_cond_signal(&pool.done);
+    if (last) pthread_cond_signal(&pool.done);
   }
   return NULL;
 }
@@ -260,12 +297,14 @@ static void run_team(int wanted, Team* team, void (*job)(void*, int), void* argu
     pthread_detach(id);
   }
   team->size = pool.started + 1 < wanted ? pool.started + 1 : wanted;
-  pool.job = job, pool.argument = argument, pool.wanted = team->size, pool.running = team->size - 1, pool.round++;
+  pool.job = job, pool.argument = argument, pool.wanted = team->size, pool.round++;
+  atomic_store_explicit(&pool.running, team->size - 1, memory_order_relaxed);
   pthread_cond_broadcast(&pool.wake);
   pthread_mutex_unlock(&pool.lock);
   job(argument, 0);
+  for (long i = 0; i < SPINS && atomic_load_explicit(&pool.running, memory_order_acquire); i++) pause_thread();
   pthread_mutex_lock(&pool.lock);
-  while (pool.running) pthread_cond_wait(&pool.done, &pool.lock);
+  while (atomic_load_explicit(&pool.running, memory_order_acquire)) pthread_cond_wait(&pool.done, &pool.lock);
   pthread_mutex_unlock(&pool.lock);
   pthread_mutex_unlock(&pool.busy);
 }
@@ -306,6 +345,8 @@ typedef struct Layer { /* one call */
   bool by_units, reverse, save; /* threads share the units, not the rows of the batch */
   long B, T, D, H;              /* batch, time, features, units */
   long P, Hp, steps;            /* panels, padded units, time steps of a block */
+  long slice[MAX_SLICES + 1];   /* the first row of each slice of the batch, and the end */
+  int slices;
   const float *x, *w, *u, *b, *h0, *c0, *drop;
   const bool* mask;
   float *y, *hT, *cT;
@@ -372,7 +413,7 @@ INLINE vec slope(int kind, vec y) { /* of an activation, from its value */
   return r;
 }
 
-static void reset_state(Layer* s, const Cursor* at) { /* GRU_BEFORE: update and reset gate, and the reset state */
+static void reset_state(const Layer* s, const Cursor* at) { /* GRU_BEFORE: update and reset gate, and the reset state */
   const float* h = (s->drop ? s->hd : s->hs) + at->now % 2 * s->B * s->Hp;
   for (long b = at->b0; b < at->b1; b++)
     for (int j = 0; j < 16; j += LANES) {
@@ -383,56 +424,69 @@ static void reset_state(Layer* s, const Cursor* at) { /* GRU_BEFORE: update and 
     }
 }
 
-static void step(Layer* s, const Cursor* at) {
-  const int G = s->shape.group, W = s->shape.width;
-  const long now = at->now, B = s->B, H = s->H, Hp = s->Hp;
-  const float* h_old = s->hs + now % 2 * B * Hp;
-  float* h_new = s->hs + (now + 1) % 2 * B * Hp;
-  const float* c_old = s->cells + (s->save ? now : 0) * B * Hp;
-  float* c_new = s->cells + (s->save ? now + 1 : 0) * B * Hp;
+INLINE void step_of(const Layer* s, const Cursor* at, const int cell) { /* compiled for each cell */
+  const int G = cell == ELMAN ? 64 : 16, W = s->shape.width, middle = W - 2 * G, last = W - G;
+  const long now = at->now, B = s->B, H = s->H, Hp = s->Hp, T = s->T, p = at->p * G;
+  const bool save = s->save;
+  const int activation = s->activation, *first = s->first;
+  const float *h_old = s->hs + now % 2 * B * Hp, *c_old = s->cells + (save ? now : 0) * B * Hp, *drop = s->drop;
+  float *h_new = s->hs + (now + 1) % 2 * B * Hp, *c_new = s->cells + (save ? now + 1 : 0) * B * Hp;
+  float *hd = s->hd + (now + 1) % 2 * B * Hp, *y = s->y ? s->y + now * H : NULL;
   for (long b = at->b0; b < at->b1; b++) {
-    bool skip = is_masked(s, b, now);
+    const bool skip = is_masked(s, b, now), started = now >= first[b];
     for (int j = 0; j < G; j += LANES) {
       float* z = at->z + b * W + j;
-      const long unit = at->p * G + j, i = b * Hp + unit;
-      vec h, c = {0};
-      if (s->cell == LSTM || s->cell == LSTM_1997) {
-        const int last = W - G, middle = W - 2 * G;
-        vec in = sigmoid(AT(z)), candidate = hyperbolic_tangent(AT(z + middle)), out = sigmoid(AT(z + last));
-        c = AT(c_old + i);
-        vec kept = c;
-        if (s->cell == LSTM) {
+      const long unit = p + j, i = b * Hp + unit;
+      vec h;
+      if (cell == LSTM || cell == LSTM_1997) {
+        Quotient g = tangent_parts(AT(z + middle));
+        vec d_in = one_plus_exponential(AT(z)), d_out = one_plus_exponential(AT(z + last)), c = AT(c_old + i);
+        vec r = reciprocal(d_in * g.q), kept = g.p * r; /* i * g, with one division */
+        if (cell == LSTM) {
           vec forget = sigmoid(AT(z + G));
-          kept = forget * c;
-          AT(z + G) = forget;
+          kept += forget * c;
+          if (save) AT(z + G) = forget;
+        } else {
+          kept += c;
         }
-        kept += in * candidate;
-        h = out * hyperbolic_tangent(kept);
-        AT(z) = in, AT(z + middle) = candidate, AT(z + last) = out;
-        c = skip ? c : kept;
-        AT(c_new + i) = c;
-      } else if (s->cell == ELMAN) {
-        h = activate(s->activation, AT(z));
-        AT(z) = h;
+        Quotient t = tangent_parts(kept);
+        vec r_out = reciprocal(d_out * t.q);
+        h = t.p * r_out; /* o * tanh(c) */
+        if (save) AT(z) = g.q * r, AT(z + middle) = g.p * (d_in * r), AT(z + last) = t.q * r_out;
+        AT(c_new + i) = skip ? c : kept;
+      } else if (cell == ELMAN) {
+        h = activate(activation, AT(z));
+        if (save) AT(z) = h;
       } else {
         vec update, candidate;
-        if (s->cell == GRU_AFTER) {
-          vec reset = sigmoid(AT(z + 2 * G));
-          update = sigmoid(AT(z + G));
-          candidate = hyperbolic_tangent(AT(z) + reset * AT(z + 3 * G));
-          AT(z + G) = update, AT(z + 2 * G) = reset;
+        if (cell == GRU_AFTER) {
+          vec reset = sigmoid(AT(z + 2 * G)), d_update = one_plus_exponential(AT(z + G));
+          Quotient g = tangent_parts(AT(z) + reset * AT(z + 3 * G));
+          vec r = reciprocal(d_update * g.q);
+          update = g.q * r, candidate = g.p * (d_update * r);
+          if (save) AT(z + G) = update, AT(z + 2 * G) = reset;
         } else {
           update = AT(z + G);
           candidate = hyperbolic_tangent(AT(z));
         }
-        AT(z) = candidate;
+        if (save) AT(z) = candidate;
         h = candidate + update * (AT(h_old + i) - candidate);
       }
       if (skip) h = AT(h_old + i);
       AT(h_new + i) = h;
-      if (s->drop) AT(s->hd + (now + 1) % 2 * B * Hp + i) = h * load_part(s->drop + b * H + unit, H - unit > 0 ? H - unit : 0);
-      if (s->y && unit < H) store_part(s->y + (b * s->T + now) * H + unit, now < s->first[b] ? (vec){0} : h, H - unit);
+      if (drop) AT(hd + i) = h * load_part(drop + b * H + unit, H - unit > 0 ? H - unit : 0);
+      if (y && unit < H) store_part(y + b * T * H + unit, started ? h : (vec){0}, H - unit);
     }
+  }
+}
+
+static void step(const Layer* s, const Cursor* at) {
+  switch (s->cell) {
+    case LSTM: step_of(s, at, LSTM); break;
+    case LSTM_1997: step_of(s, at, LSTM_1997); break;
+    case GRU_AFTER: step_of(s, at, GRU_AFTER); break;
+    case GRU_BEFORE: step_of(s, at, GRU_BEFORE); break;
+    default: step_of(s, at, ELMAN);
   }
 }
 
@@ -471,20 +525,23 @@ static void forward(void* argument, int id) {
         if (x < s->shape.x_columns / G) bias[j] = s->b[s->shape.x_block[x] * H + unit];
         if (s->cell == GRU_AFTER && j >= s->shape.h_first) bias[j] += s->b[(3 + s->shape.h_block[h]) * H + unit];
       }
-      for (long t = 0; t < steps; t++)
-        for (long b = b0; b < b1; b++) memcpy(z + (t * B + b) * W, bias, W * sizeof(float));
+      const int columns = s->shape.x_columns; /* the first ones; the others get the bias alone */
+      for (long t = 0; t < steps && columns < W; t++)
+        for (long b = b0; b < b1; b++) memcpy(z + (t * B + b) * W + columns, bias + columns, (W - columns) * sizeof(float));
       for (long k = 0; k < D; k += K_BLOCK)
         for (long t = 0; t < steps; t++) {
           Left a = {s->x + (b0 * T + source_step(s, t0 + t)) * D + k, T * D, 0, 1};
-          multiply(b1 - b0, 1, D - k < K_BLOCK ? D - k : K_BLOCK, a, s->pw + (p * D + k) * s->shape.x_columns,
-                   s->shape.x_columns, s->shape.x_columns, z + (t * B + b0) * W + s->shape.x_first, W);
+          float* c = z + (t * B + b0) * W;
+          multiply_add(b1 - b0, 1, D - k < K_BLOCK ? D - k : K_BLOCK, a, s->pw + (p * D + k) * columns, columns, columns,
+                       k ? c : bias, k ? W : 0, c, W);
         }
     }
     for (long t = 0; t < steps; t++) {
       const long now = t0 + t;
       const float* h = (s->drop ? s->hd : s->hs) + now % 2 * B * Hp;
       for (int phase = 0; phase < (s->cell == GRU_BEFORE ? 2 : 1); phase++) {
-        for (long p = p0; p < p1; p++) {
+        for (long i = p0; i < p1; i++) {
+          const long p = now % 2 ? p0 + p1 - 1 - i : i; /* to and fro: the last panels are still in the cache */
           Cursor at = {p, t, now, b0, b1, z_block + (p * block_rows + t * B) * W};
           const float* from = phase ? s->rh : h;
           const float* panel = phase ? s->pr + p * H * G : s->pu + p * H * s->shape.h_columns;
@@ -520,54 +577,70 @@ INLINE vec dropped(const Layer* s, vec h, long b, long unit) {
   return h;
 }
 
-static void step_gradient(Layer* s, const Cursor* at, float* dz_panel) {
-  const int G = s->shape.group, W = s->shape.width;
-  const long B = s->B, H = s->H, Hp = s->Hp, now = at->now;
-  for (long b = at->b0; b < at->b1; b++)
+INLINE void step_gradient_of(const Layer* s, const Cursor* at, float* dz_panel, const int cell) {
+  const int G = cell == ELMAN ? 64 : 16, W = s->shape.width, middle = W - 2 * G, last = W - G, activation = s->activation;
+  const long now = at->now, B = s->B, H = s->H, Hp = s->Hp, T = s->T, p = at->p * G;
+  const float *dy = s->dy ? s->dy + now * H : NULL, *drop = s->drop;
+  const float *c_old = s->cells + now * B * Hp, *c_new = s->cells + (now + 1) * B * Hp;
+  float *carry = s->carry, *product = s->product, *d_cell = s->dc;
+  for (long b = at->b0; b < at->b1; b++) {
+    const bool skip = is_masked(s, b, now), started = now >= s->first[b];
     for (int j = 0; j < G; j += LANES) {
-      const long unit = at->p * G + j, i = b * Hp + unit;
+      const long unit = p + j, i = b * Hp + unit, left = H - unit > 0 ? H - unit : 0;
       const float* z = at->z + b * W + j;
       float* dz = dz_panel + b * W + j;
-      vec dh = AT(s->carry + i) + dropped(s, AT(s->product + i), b, unit), carry = {0};
-      if (s->dy && unit < H && now >= s->first[b]) dh += load_part(s->dy + (b * s->T + now) * H + unit, H - unit);
-      AT(s->product + i) = (vec){0};
-      if (is_masked(s, b, now)) {
+      if (dy) __builtin_prefetch(dy + b * T * H + unit - H, 0, 2); /* of the next step; far apart in memory */
+      vec dh = AT(product + i), next = {0};
+      if (drop) dh *= load_part(drop + b * H + unit, left);
+      dh += AT(carry + i);
+      if (dy && left && started) dh += load_part(dy + b * T * H + unit, left);
+      AT(product + i) = (vec){0};
+      if (skip) {
         for (int k = 0; k < W; k += G) AT(dz + k) = (vec){0};
-        AT(s->carry + i) = dh;
+        AT(carry + i) = dh;
         continue;
       }
-      if (s->cell == LSTM || s->cell == LSTM_1997) {
-        const int last = W - G, middle = W - 2 * G;
-        vec in = AT(z), candidate = AT(z + middle), out = AT(z + last);
-        vec c_old = AT(s->cells + now * B * Hp + i), c = hyperbolic_tangent(AT(s->cells + (now + 1) * B * Hp + i));
-        vec dc = AT(s->dc + i) + dh * out * (1.0f - c * c);
+      if (cell == LSTM || cell == LSTM_1997) {
+        vec in = AT(z), candidate = AT(z + middle), out = AT(z + last), c = hyperbolic_tangent(AT(c_new + i));
+        vec dc = AT(d_cell + i) + dh * out * (1.0f - c * c);
         AT(dz) = dc * candidate * in * (1.0f - in);
         AT(dz + middle) = dc * in * (1.0f - candidate * candidate);
         AT(dz + last) = dh * c * out * (1.0f - out);
-        if (s->cell == LSTM) {
+        if (cell == LSTM) {
           vec forget = AT(z + G);
-          AT(dz + G) = dc * c_old * forget * (1.0f - forget);
+          AT(dz + G) = dc * AT(c_old + i) * forget * (1.0f - forget);
           dc *= forget;
         }
-        AT(s->dc + i) = dc;
-      } else if (s->cell == ELMAN) {
-        AT(dz) = dh * slope(s->activation, AT(z));
+        AT(d_cell + i) = dc;
+      } else if (cell == ELMAN) {
+        AT(dz) = dh * slope(activation, AT(z));
       } else {
         vec candidate = AT(z), update = AT(z + G), reset = AT(z + 2 * G), h = previous_state(s, b, now, unit);
-        vec dx = dh * (1.0f - update) * (1.0f - candidate * candidate);
-        AT(dz) = dx;
+        vec d = dh * (1.0f - update) * (1.0f - candidate * candidate);
+        AT(dz) = d;
         AT(dz + G) = dh * (h - candidate) * update * (1.0f - update);
-        if (s->cell == GRU_AFTER) {
-          AT(dz + 2 * G) = dx * AT(z + 3 * G) * reset * (1.0f - reset);
-          AT(dz + 3 * G) = dx * reset;
+        if (cell == GRU_AFTER) {
+          AT(dz + 2 * G) = d * AT(z + 3 * G) * reset * (1.0f - reset);
+          AT(dz + 3 * G) = d * reset;
         }
-        carry = dh * update;
+        next = dh * update;
       }
-      AT(s->carry + i) = carry;
+      AT(carry + i) = next;
     }
+  }
 }
 
-static void reset_gradient(Layer* s, const Cursor* at, float* dz_panel) { /* GRU_BEFORE: from that of the reset state */
+static void step_gradient(const Layer* s, const Cursor* at, float* dz_panel) {
+  switch (s->cell) {
+    case LSTM: step_gradient_of(s, at, dz_panel, LSTM); break;
+    case LSTM_1997: step_gradient_of(s, at, dz_panel, LSTM_1997); break;
+    case GRU_AFTER: step_gradient_of(s, at, dz_panel, GRU_AFTER); break;
+    case GRU_BEFORE: step_gradient_of(s, at, dz_panel, GRU_BEFORE); break;
+    default: step_gradient_of(s, at, dz_panel, ELMAN);
+  }
+}
+
+static void reset_gradient(const Layer* s, const Cursor* at, float* dz_panel) { /* GRU_BEFORE: from that of the reset state */
   for (long b = at->b0; b < at->b1; b++)
     for (int j = 0; j < 16; j += LANES) {
       const long unit = at->p * 16 + j, i = b * s->Hp + unit;
@@ -585,8 +658,9 @@ static void reset_gradient(Layer* s, const Cursor* at, float* dz_panel) { /* GRU
 
 /* the product of gradients [P][rows][width] with the transpose of weights, for rows and columns q0 .. q1 */
 static void multiply_transpose(const Layer* s, const float* dz, long p_distance, long rows, int first, int columns,
-                               const float* panels, long q0, long q1, long end, float* to, long to_row) {
-  for (long q = q0; q < q1; q++) {
+                               const float* panels, long q0, long q1, long end, float* to, long to_row, bool back) {
+  for (long i = q0; i < q1; i++) {
+    const long q = back ? q0 + q1 - 1 - i : i; /* to and fro: the last panels are still in the cache */
     long width = end - q * WIDE < WIDE ? (end - q * WIDE + 15) / 16 * 16 : WIDE;
     for (long p = 0; p < s->P; p += 2) { /* two panels of weights stay in the cache */
       Left a = {dz + p * p_distance + first, s->shape.width, p_distance, 1};
@@ -613,31 +687,36 @@ static void parts_of(const Layer* s, Part part[NUM_PARTS]) {
 }
 static long num_chunks(const Layer* s) { return chunks(s->D) + chunks(s->H) * (s->cell == GRU_BEFORE ? 2 : 1) + 1; }
 
+/* the row of dz and of the left matrix, in the block: those of a slice lie together */
+INLINE long block_row(const Layer* s, int slice, long t, long b) {
+  const long first = s->slice[slice], size = s->slice[slice + 1] - first;
+  return s->steps * first + t * size + b - first;
+}
+
+/* numbers in chunks of ROWS, filled up with zeros */
+INLINE void write_chunks(float* to, long distance, const float* from, const float* factor, long n) {
+  long whole = factor ? 0 : n / ROWS * ROWS;
+  for (long i = 0; i < whole; i += ROWS) memcpy(to + i / ROWS * distance, from + i, ROWS * sizeof(float));
+  for (long i = whole; i < chunks(n) * ROWS; i++)
+    to[i / ROWS * distance + i % ROWS] = i < n ? from[i] * (factor ? factor[i] : 1) : 0;
+}
+
 /* the left matrix for a row of the batch at a time step */
-static void spread(const Layer* s, const Part* part, const float* z_block, long row, long b, long now) {
+static void spread(const Layer* s, const Part* part, int slice, const float* z, long t, long b, long now) {
   const long H = s->H, distance = s->steps * s->B * ROWS;
-  float* to = s->a + row * ROWS;
-  const float* x = s->x + (b * s->T + source_step(s, now)) * s->D;
+  float* to = s->a + block_row(s, slice, t, b) * ROWS;
   const float* h = now <= s->first[b] ? s->h0 + b * H : s->y + (b * s->T + now - 1) * H;
-  long whole = s->D / ROWS * ROWS;
-  for (long i = 0; i < whole; i += ROWS) memcpy(to + i / ROWS * distance, x + i, ROWS * sizeof(float));
-  for (long i = whole; i < s->D; i++) to[i / ROWS * distance + i % ROWS] = x[i];
+  write_chunks(to, distance, s->x + (b * s->T + source_step(s, now)) * s->D, NULL, s->D);
   float* to_h = to + part[H_PART].chunk * distance;
-  if (s->drop) {
-    for (long i = 0; i < H; i++) to_h[i / ROWS * distance + i % ROWS] = h[i] * s->drop[b * H + i];
-  } else {
-    whole = H / ROWS * ROWS;
-    for (long i = 0; i < whole; i += ROWS) memcpy(to_h + i / ROWS * distance, h + i, ROWS * sizeof(float));
-    for (long i = whole; i < H; i++) to_h[i / ROWS * distance + i % ROWS] = h[i];
-  }
+  write_chunks(to_h, distance, h, s->drop ? s->drop + b * H : NULL, H);
   if (s->cell == GRU_BEFORE) {
     float* to_r = to + part[RESET_PART].chunk * distance;
-    for (long i = 0; i < H; i++) {
-      float reset = z_block[(i / 16 * s->steps * s->B + row) * 48 + 32 + i % 16];
+    for (long i = 0; i < chunks(H) * ROWS; i++) {
+      float reset = i < H ? z[(i / 16 * s->steps * s->B + t * s->B + b) * 48 + 32 + i % 16] : 0;
       to_r[i / ROWS * distance + i % ROWS] = reset * to_h[i / ROWS * distance + i % ROWS];
     }
   }
-  to[part[ONE_PART].chunk * distance] = 1;
+  write_chunks(to + part[ONE_PART].chunk * distance, distance, (float[]){1}, NULL, 1);
 }
 
 static void write_gradients(const Layer* s, const Part* part, long p, long chunk, const float* sums) {
@@ -665,90 +744,146 @@ static void write_gradients(const Layer* s, const Part* part, long p, long chunk
     }
 }
 
-static void backward(void* argument, int id) {
-  Layer* s = argument;
-  const int n = s->team.size, G = s->shape.group, W = s->shape.width;
-  const long B = s->B, T = s->T, D = s->D, H = s->H, Hp = s->Hp, P = s->P, block_rows = s->steps * B;
-  const long M = num_chunks(s), panels_of_q = WIDE / G, QH = (Hp + WIDE - 1) / WIDE, QD = (D + WIDE - 1) / WIDE;
-  const long x_row = x_width(s);
-  Part part[NUM_PARTS];
-  parts_of(s, part);
-  long b0 = 0, b1 = B, p0 = 0, p1 = P, q0, q1, m0, m1;
-  share(QH, n, id, 1, &q0, &q1);
+typedef struct Work { /* of one thread */
+  int id, threads;
+  long b0, b1, p0, p1; /* rows of the batch and panels */
+  long m0, m1;         /* chunks of the weight gradients, over all slices and panels */
+} Work;
+
+INLINE long larger(long a, long b) { return a > b ? a : b; }
+INLINE long smaller(long a, long b) { return a < b ? a : b; }
+
+/* one time step back: dz, the gradient with respect to the state before, and the left matrix */
+static void step_back(Layer* s, const Work* w, const Part* part, const float* z_block, long t, long now) {
+  const int G = s->shape.group, W = s->shape.width;
+  const long B = s->B, Hp = s->Hp, block_rows = s->steps * B, per_q = WIDE / G;
+  const long end = smaller(w->p1 * G, Hp), first_q = w->p0 / per_q, end_q = (w->p1 + per_q - 1) / per_q;
+  for (int phase = 0; phase < (s->cell == GRU_BEFORE ? 2 : 1); phase++) {
+    for (int i = 0; i < s->slices; i++) {
+      const long b0 = larger(w->b0, s->slice[i]), b1 = smaller(w->b1, s->slice[i + 1]);
+      for (long p = w->p0; p < w->p1 && b0 < b1; p++) {
+        Cursor at = {p, t, now, b0, b1, (float*)z_block + (p * block_rows + t * B) * W};
+        float* dz = s->dz + (p * block_rows + block_row(s, i, t, b0) - b0) * W;
+        if (phase) reset_gradient(s, &at, dz);
+        else step_gradient(s, &at, dz);
+      }
+    }
+    if (s->by_units) barrier(&s->team);
+    for (int i = 0; i < s->slices; i++) {
+      const long b0 = larger(w->b0, s->slice[i]), b1 = smaller(w->b1, s->slice[i + 1]);
+      if (b0 >= b1) continue;
+      const float* dz = s->dz + block_row(s, i, t, b0) * W;
+      if (s->cell == GRU_BEFORE && !phase) {
+        for (long b = b0; b < b1; b++) memset(s->d_reset + b * Hp + w->p0 * G, 0, (w->p1 - w->p0) * G * sizeof(float));
+        multiply_transpose(s, dz, block_rows * W, b1 - b0, 0, G, s->ptr, first_q, end_q, end, s->d_reset + b0 * Hp, Hp,
+                           now % 2);
+      } else {
+        multiply_transpose(s, dz, block_rows * W, b1 - b0, s->shape.h_first, s->shape.h_columns, s->ptu, first_q, end_q,
+                           end, s->product + b0 * Hp, Hp, now % 2);
+      }
+    }
+  }
+  for (int i = 0; i < s->slices; i++)
+    for (long b = larger(w->b0, s->slice[i]); b < smaller(w->b1, s->slice[i + 1]); b++)
+      if (!s->by_units || b % w->threads == w->id) spread(s, part, i, z_block, t, b, now);
+}
+
+/* adds a block of time steps to the sums of the weight gradients */
+static void add_weight_gradients(Layer* s, const Work* w, const Part* part, long steps) {
+  const int W = s->shape.width;
+  const long P = s->P, M = num_chunks(s), block_rows = s->steps * s->B;
+  for (long m = w->m0; m < w->m1;) {
+    const long p = m / M % P, slice = m / (P * M), next = smaller(w->m1, (m / M + 1) * M), chunk = m % M - m;
+    const long first = s->steps * s->slice[slice], rows = steps * (s->slice[slice + 1] - s->slice[slice]);
+    for (long o = 0; o < rows; o += K_BLOCK)
+      for (long i = m; i < next; i++) {
+        int k = ONE_PART;
+        while (i + chunk < part[k].chunk || !part[k].numbers) k--;
+        Left a = {s->a + ((i + chunk) * block_rows + first + o) * ROWS, 1, 0, ROWS};
+        multiply(ROWS, 1, smaller(K_BLOCK, rows - o), a, s->dz + (p * block_rows + first + o) * W + part[k].first, W,
+                 part[k].columns, s->sums + i * ROWS * W + part[k].first, W);
+      }
+    m = next;
+  }
+}
+
+/* the gradient of the inputs of a block of time steps */
+static void input_gradients(Layer* s, const Work* w, long t0, long steps) {
+  const int W = s->shape.width;
+  const long D = s->D, row = x_width(s), block_rows = s->steps * s->B;
+  long r0, r1;
+  share(steps * s->B, w->threads, w->id, 1, &r0, &r1); /* rows in the order slice, time, batch */
+  memset(s->dxs + r0 * row, 0, (r1 - r0) * row * sizeof(float));
+  for (int i = 0; i < s->slices; i++) {
+    const long size = s->slice[i + 1] - s->slice[i], base = steps * s->slice[i];
+    const long first = larger(r0, base), end = smaller(r1, base + steps * size);
+    if (first >= end) continue;
+    multiply_transpose(s, s->dz + (s->steps * s->slice[i] + first - base) * W, block_rows * W, end - first,
+                       s->shape.x_first, s->shape.x_columns, s->ptw, 0, (D + WIDE - 1) / WIDE, D, s->dxs + first * row, row,
+                       false);
+    for (long r = first; r < end; r++) {
+      const long t = source_step(s, t0 + (r - base) / size), b = s->slice[i] + (r - base) % size;
+      memcpy(s->dx + (b * s->T + t) * D, s->dxs + r * row, D * sizeof(float));
+    }
+  }
+}
+
+static void start_back(Layer* s, const Work* w) { /* packed weights, and the gradients of the final states */
+  const int n = w->threads, G = s->shape.group;
+  const long H = s->H, Hp = s->Hp, T = s->T;
+  long q0, q1;
+  share((Hp + WIDE - 1) / WIDE, n, w->id, 1, &q0, &q1);
   pack_transpose(s, s->u, H, s->shape.h_columns, s->shape.h_block, q0, q1, s->ptu);
   if (s->cell == GRU_BEFORE) pack_transpose(s, s->u, H, G, (int[]){2}, q0, q1, s->ptr);
-  share(QD, n, id, 1, &q0, &q1);
-  pack_transpose(s, s->w, D, s->shape.x_columns, s->shape.x_block, q0, q1, s->ptw);
-  if (s->by_units) share(P, n, id, panels_of_q, &p0, &p1);
-  else share(B, n, id, 1, &b0, &b1);
-  for (long b = b0; b < b1; b++) {
+  share((s->D + WIDE - 1) / WIDE, n, n - 1 - w->id, 1, &q0, &q1); /* from the other end: U may be one panel */
+  pack_transpose(s, s->w, s->D, s->shape.x_columns, s->shape.x_block, q0, q1, s->ptw);
+  for (long b = w->b0; b < w->b1; b++) {
     long first = 0;
     while (first < T && is_masked(s, b, first)) first++;
-    if (p0 == 0) s->first[b] = (int)first;
-    for (long j = p0 * G; j < p1 * G; j++) {
+    if (w->p0 == 0) s->first[b] = (int)first;
+    for (long j = w->p0 * G; j < w->p1 * G; j++) {
       s->carry[b * Hp + j] = j < H && s->dhT ? s->dhT[b * H + j] : 0;
       s->product[b * Hp + j] = 0;
       if (s->dc) s->dc[b * Hp + j] = j < H && s->dcT ? s->dcT[b * H + j] : 0;
     }
   }
-  share(P * M, n, id, 1, &m0, &m1); /* chunks of the weight gradients, over all panels */
-  memset(s->sums + m0 * ROWS * W, 0, (m1 - m0) * ROWS * W * sizeof(float));
+  memset(s->sums + w->m0 * ROWS * s->shape.width, 0, (w->m1 - w->m0) * ROWS * s->shape.width * sizeof(float));
+}
+
+static void backward(void* argument, int id) {
+  Layer* s = argument;
+  const int G = s->shape.group, W = s->shape.width;
+  const long B = s->B, T = s->T, H = s->H, Hp = s->Hp, P = s->P, M = num_chunks(s);
+  Part part[NUM_PARTS];
+  parts_of(s, part);
+  Work w = {id, s->team.size, 0, B, 0, P, 0, 0};
+  if (s->by_units) share(P, w.threads, id, WIDE / G, &w.p0, &w.p1);
+  else share(B, w.threads, id, 1, &w.b0, &w.b1);
+  share(s->slices * P * M, w.threads, id, 1, &w.m0, &w.m1);
+  start_back(s, &w);
   barrier(&s->team);
   for (long t0 = T ? (T - 1) / s->steps * s->steps : -1; t0 >= 0; t0 -= s->steps) {
-    const long steps = T - t0 < s->steps ? T - t0 : s->steps, rows = steps * B;
-    const float* z_block = s->z + t0 / s->steps * P * block_rows * W;
-    for (long t = steps - 1; t >= 0; t--) {
-      const long now = t0 + t, end = p1 * G < Hp ? p1 * G : Hp;
-      const long first_q = p0 / panels_of_q, end_q = (p1 + panels_of_q - 1) / panels_of_q;
-      const float* dz_row = s->dz + (t * B + b0) * W;
-      for (int phase = 0; phase < (s->cell == GRU_BEFORE ? 2 : 1); phase++) {
-        for (long p = p0; p < p1; p++) {
-          Cursor at = {p, t, now, b0, b1, (float*)z_block + (p * block_rows + t * B) * W};
-          float* dz_panel = s->dz + (p * block_rows + t * B) * W;
-          if (phase) reset_gradient(s, &at, dz_panel);
-          else step_gradient(s, &at, dz_panel);
-        }
-        if (s->by_units) barrier(&s->team);
-        if (s->cell == GRU_BEFORE && !phase) {
-          for (long b = b0; b < b1; b++) memset(s->d_reset + b * Hp + p0 * G, 0, (p1 - p0) * G * sizeof(float));
-          multiply_transpose(s, dz_row, block_rows * W, b1 - b0, 0, G, s->ptr, first_q, end_q, end, s->d_reset + b0 * Hp, Hp);
-        } else {
-          multiply_transpose(s, dz_row, block_rows * W, b1 - b0, s->shape.h_first, s->shape.h_columns, s->ptu, first_q,
-                             end_q, end, s->product + b0 * Hp, Hp);
-        }
-      }
-      for (long b = b0; b < b1; b++)
-        if (!s->by_units || b % n == id) spread(s, part, z_block, t * B + b, b, now);
-    }
+    const long steps = smaller(s->steps, T - t0);
+    const float* z_block = s->z + t0 / s->steps * P * s->steps * B * W;
+    for (long t = steps - 1; t >= 0; t--) step_back(s, &w, part, z_block, t, t0 + t);
     barrier(&s->team);
-    for (long m = m0; m < m1;) {
-      const long p = m / M, next = m1 < (p + 1) * M ? m1 : (p + 1) * M;
-      for (long o = 0; o < rows; o += K_BLOCK)
-        for (long i = m; i < next; i++) {
-          int k = ONE_PART;
-          while (i - p * M < part[k].chunk || !part[k].numbers) k--;
-          Left a = {s->a + ((i - p * M) * block_rows + o) * ROWS, 1, 0, ROWS};
-          multiply(ROWS, 1, rows - o < K_BLOCK ? rows - o : K_BLOCK, a, s->dz + (p * block_rows + o) * W + part[k].first,
-                   W, part[k].columns, s->sums + i * ROWS * W + part[k].first, W);
-        }
-      m = next;
-    }
-    long r0, r1;
-    share(rows, n, id, 1, &r0, &r1);
-    memset(s->dxs + r0 * x_row, 0, (r1 - r0) * x_row * sizeof(float));
-    multiply_transpose(s, s->dz + r0 * W, block_rows * W, r1 - r0, s->shape.x_first, s->shape.x_columns, s->ptw, 0, QD, D,
-                       s->dxs + r0 * x_row, x_row);
-    for (long i = r0; i < r1; i++)
-      memcpy(s->dx + (i % B * T + source_step(s, t0 + i / B)) * D, s->dxs + i * x_row, D * sizeof(float));
+    add_weight_gradients(s, &w, part, steps);
+    input_gradients(s, &w, t0, steps);
     barrier(&s->team);
   }
-  for (long b = b0; b < b1; b++)
-    for (long j = p0 * G; j < p1 * G && j < H; j++) {
+  for (long b = w.b0; b < w.b1; b++)
+    for (long j = w.p0 * G; j < w.p1 * G && j < H; j++) {
       float keep = s->drop ? s->drop[b * H + j] : 1;
       s->dh0[b * H + j] = s->carry[b * Hp + j] + keep * s->product[b * Hp + j];
       if (s->dc0) s->dc0[b * H + j] = s->dc[b * Hp + j];
     }
-  for (long m = m0; m < m1; m++) write_gradients(s, part, m / M, m % M, s->sums + m * ROWS * W);
+  share(P * M, w.threads, id, 1, &w.m0, &w.m1);
+  for (long m = w.m0; m < w.m1; m++) {
+    float* sum = s->sums + m * ROWS * W;
+    for (int i = 1; i < s->slices; i++)
+      for (long k = 0; k < ROWS * W; k++) sum[k] += s->sums[(i * P * M + m) * ROWS * W + k];
+    write_gradients(s, part, m / M, m % M, sum);
+  }
 }
 
 /* ------------------------------------------------------------------------------------------------ TensorFlow's C API */
@@ -855,14 +990,17 @@ typedef struct Attributes {
 static void read_inputs(Call* c, Layer* s, const Attributes* attributes) {
   TF_Tensor *x = input(c, 0), *u = input(c, 2);
   if (!ok(c)) return;
-  if (TF_NumDims(x) != 3 || TF_NumDims(u) != 2) {
-    fail(c, "rnnzoo: x must be [batch, time, features] and u [units, blocks * units]");
+  if (TF_NumDims(x) != 3 || TF_NumDims(u) != 2 || !TF_Dim(x, 2)) {
+    fail(c, "rnnzoo: x must be [batch, time, features > 0] and u [units, blocks * units]");
     return;
   }
   s->cell = attributes->cell, s->activation = attributes->activation, s->reverse = attributes->reverse;
   s->shape = SHAPES[s->cell];
   s->B = TF_Dim(x, 0), s->T = TF_Dim(x, 1), s->D = TF_Dim(x, 2), s->H = TF_Dim(u, 0);
   s->P = (s->H + s->shape.group - 1) / s->shape.group, s->Hp = s->P * s->shape.group;
+  const bool large_state = s->shape.blocks * s->H * s->H * 4 > 2 << 20; /* that of one thread leaves its cache */
+  s->slices = s->B >= (large_state ? 32 : 8) ? 2 : 1; /* as two threads share the rows, see choose_threads */
+  for (int i = 0; i <= s->slices; i++) s->slice[i] = s->B * i / s->slices;
   s->steps = s->B ? (STEP_ROWS + s->B - 1) / s->B : 1;
   if (s->steps > s->T) s->steps = s->T ? s->T : 1;
   const long columns = s->shape.blocks * s->H;
@@ -940,10 +1078,9 @@ static void compute_backward(void* kernel, TF_OpKernelContext* context) {
     else s.dc = scratch(&c, s.B * s.Hp);
     s.ptu = scratch(&c, QH * s.P * s.shape.h_columns * WIDE), s.ptw = scratch(&c, QD * s.P * s.shape.x_columns * WIDE);
     if (s.cell == GRU_BEFORE) s.ptr = scratch(&c, QH * s.P * s.shape.group * WIDE), s.d_reset = scratch(&c, s.B * s.Hp);
-    s.dz = scratch(&c, size), s.a = scratch(&c, s.steps * s.B * M * ROWS), s.sums = scratch(&c, s.P * M * ROWS * s.shape.width);
+    s.dz = scratch(&c, size), s.a = scratch(&c, s.steps * s.B * M * ROWS), s.sums = scratch(&c, s.slices * s.P * M * ROWS * s.shape.width);
     s.carry = scratch(&c, s.B * s.Hp), s.product = scratch(&c, s.B * s.Hp), s.dxs = scratch(&c, s.steps * s.B * x_width(&s));
     s.first = scratch(&c, s.B);
-    if (ok(&c)) memset(s.a, 0, s.steps * s.B * M * ROWS * sizeof(float));
     if (ok(&c)) run_team(choose_threads(&s), &s.team, backward, &s);
   }
   end_call(&c);
