@@ -69,6 +69,7 @@ def _scan_native(
     return_sequences: bool,
 ) -> tuple[tf.Tensor, tuple]:
     """Runs the native kernel of a cell; dropout masks are those of the graph engine."""
+    inputs = tf.cast(inputs, cell.compute_dtype)
     if mask is not None:
         inputs = tf.where(mask[..., None], inputs, 0.0)
     first_step = _swap_batch_and_time(inputs[:, :1])

@@ -373,11 +373,21 @@ def test_a_cache_that_others_can_write_to_is_refused(tmp_path):
 def test_a_wrong_kernel_is_not_used(tmp_path, monkeypatch):
     source = tmp_path / "kernel.c"
     text = native_library.SOURCE.read_text(encoding="utf-8")
-    source.write_text(text.replace("h = out * hyperbolic_tangent(kept);", "h = out * kept;"), encoding="utf-8")
+    right, wrong = "h = t.p * r_out;", "h = t.p * r;"
+    assert right in text
+    source.write_text(text.replace(right, wrong), encoding="utf-8")
     monkeypatch.setattr(native_library, "SOURCE", source)
     monkeypatch.setenv("RNNZOO_CACHE", str(tmp_path / "cache"))
     with pytest.raises(native_library.WrongResultError, match=r"lstm .* gives other numbers than TensorFlow"):
         self_check.check_library(native_library.load_library())
+
+
+def test_a_library_is_loaded_once_in_a_process(tmp_path, monkeypatch):
+    """A second copy of the same kernels, in another folder, would break all later calls."""
+    before = native_library.load_library()
+    monkeypatch.setenv("RNNZOO_CACHE", str(tmp_path / "cache"))
+    assert native_library.load_library() is before
+    assert rnnzoo.layers.LSTM(4)(tf.zeros([1, 2, 3])).shape == (1, 4)
 
 
 @pytest.mark.slow

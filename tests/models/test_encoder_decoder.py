@@ -405,6 +405,7 @@ def test_decoder_generates_from_vectors_and_labels(tmp_path):
 @pytest.mark.parametrize("case", often("tied", of=["additive, both ways", "from the end", "input feeding"]))
 def test_small_embedding_tables_are_multiplied_once(case, jit, monkeypatch):
     """If the vocabulary is smaller than a batch, the table is multiplied instead of the vectors."""
+    monkeypatch.setenv("RNNZOO_NATIVE", "0")
     model = model_for(**OPTIONS[case])
     inputs = (tf.constant(SOURCE), tf.constant(PREVIOUS))
 

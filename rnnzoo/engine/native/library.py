@@ -23,7 +23,7 @@ COMPILE_SECONDS = 120
 SWITCH = "RNNZOO_NATIVE"  # environment variable: 0 turns the kernels off
 CACHE = "RNNZOO_CACHE"  # environment variable: the cache folder
 _LOCK = threading.Lock()
-_LIBRARIES: dict[Path, "Library"] = {}
+_LIBRARIES: dict[str, "Library"] = {}  # by digest: loaded twice, under any path, TensorFlow would refuse both
 
 
 class UnavailableError(Exception):
@@ -121,7 +121,7 @@ def load_library(flags: tuple[str, ...] = (TUNED,)) -> Library:
     """
     with _LOCK:
         path, digest = compile_library(flags)
-        if path not in _LIBRARIES:
+        if digest not in _LIBRARIES:
             try:
                 module = tf.load_op_library(str(path))
                 handle = ctypes.CDLL(str(path))
@@ -134,8 +134,8 @@ def load_library(flags: tuple[str, ...] = (TUNED,)) -> Library:
             for name in ("RnnzooForward", "RnnzooBackward"):  # the gradients are custom ones
                 tf.no_gradient(name + digest)
             forward, backward = (_operation(module, name) for name in ("rnnzoo_forward", "rnnzoo_backward"))
-            _LIBRARIES[path] = Library(path, digest, handle.rnnzoo_vector_bits(), forward, backward)
-        return _LIBRARIES[path]
+            _LIBRARIES[digest] = Library(path, digest, handle.rnnzoo_vector_bits(), forward, backward)
+        return _LIBRARIES[digest]
 
 
 def _operation(module: Any, prefix: str) -> Any:
