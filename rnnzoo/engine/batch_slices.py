@@ -11,6 +11,8 @@ from keras import tree
 from rnnzoo.cells.ops import in_xla
 from rnnzoo.engine.modes import in_export_mode
 
+SMALL_STEP = 2**18  # multiplications of a time step below which two halves of a batch are not faster than the whole
+TYPICAL_BATCH = 32
 _DISABLED: contextvars.ContextVar[bool] = contextvars.ContextVar("batch_split_disabled", default=False)
 
 
@@ -49,12 +51,19 @@ def disable_batch_split() -> Iterator[None]:
         _DISABLED.reset(token)
 
 
-def split_batch(tensor: tf.Tensor) -> list[BatchSlice]:
+def split_batch(tensor: tf.Tensor, weights_per_step: int | None = None) -> list[BatchSlice]:
     """Returns the slices in which the batch of a tensor `[batch, ...]` runs through a loop.
 
-    In the plain graph they are its two halves: one can compute while the other waits for small operations.
+    In the plain graph they are its two halves: one can compute while the other waits for small operations. That pays
+    unless the matrix products of a time step are small too (measured by benchmarks/layers.py on two cores).
+
+    Args:
+        tensor: the tensor.
+        weights_per_step: number of weights by which each row is multiplied at a time step.
     """
     whole = in_xla() or in_export_mode() or _DISABLED.get() or tensor.shape[0] == 1 or tf.executing_eagerly()
+    if weights_per_step is not None and weights_per_step * (tensor.shape[0] or TYPICAL_BATCH) < SMALL_STEP:
+        whole = True
     return [BatchSlice()] if whole else BatchSlice.halves(tensor)
 
 

@@ -1,5 +1,6 @@
 """The loop over time of all layers: direction, masks, initial and final states."""
 
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -46,7 +47,7 @@ def scan(
     if native is not None:
         outputs, final = _scan_native(native, cell, inputs, state, mask, bool(training), go_backwards, return_sequences)
     else:
-        slices = [BatchSlice()] if portable else split_batch(inputs)
+        slices = [BatchSlice()] if portable else split_batch(inputs, _weights_per_step(cell))
         x, consts, steps_mask = _prepare_loop(cell, inputs, mask, training, go_backwards, memory)
         cell, x = record(cell, x, state, consts, steps_mask, go_backwards)
         outputs, final, output_state = run_cell(
@@ -56,6 +57,12 @@ def scan(
     if zero_output_for_mask and return_sequences and mask is not None:
         outputs = apply_mask(outputs, tf.reverse(mask, [1]) if go_backwards else mask)
     return outputs, final
+
+
+def _weights_per_step(cell: Any) -> int:
+    """Returns the number of weights in matrices by which states are multiplied at each time step."""
+    projected = getattr(cell, "kernel", None)
+    return sum(math.prod(w.shape) for w in cell.weights if len(w.shape) == 2 and w is not projected)
 
 
 def _scan_native(

@@ -9,14 +9,14 @@ from keras import tree
 from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.cells.input_checks import CheckedInputs, check_states, flatten_states, prepare_mask, sequence_input_spec
 from rnnzoo.cells.ops import in_xla
-from rnnzoo.engine import native
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
-from rnnzoo.engine.modes import in_export_mode, is_called_by_function
+from rnnzoo.engine.modes import in_export_mode
 from rnnzoo.engine.scan import compute_gates, scan
+from rnnzoo.layers.engine_choice import EngineChoice
 from rnnzoo.serialization import SignatureConfig
 
 
-class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
+class RNN(EngineChoice, CheckedInputs, SignatureConfig, keras.layers.RNN):
     """Recurrent layer: runs any cell of `rnnzoo.cells` over a sequence; replaces `keras.layers.RNN`.
 
     Call it with `(sequences, initial_state=None, mask=None, training=False)`: `sequences` is `[batch, time, features]`;
@@ -117,21 +117,6 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             state.assign(tf.zeros_like(state))
 
     reset_states = reset_state
-
-    @property
-    def runs_natively(self) -> bool:
-        """Whether a native kernel runs the layer in the plain graph."""
-        return self.truncate is None and native.serves(self.cell)
-
-    @property
-    def supports_jit(self) -> bool:
-        """Whether Keras compiles the layer with XLA by default; `jit_compile=True` always does."""
-        by_default = is_called_by_function("_resolve_auto_jit_compile")
-        return self._supports_jit and not (by_default and self.runs_natively)
-
-    @supports_jit.setter
-    def supports_jit(self, value: bool) -> None:
-        self._supports_jit = value
 
     @property
     def causal(self) -> bool:

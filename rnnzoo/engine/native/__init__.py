@@ -71,7 +71,7 @@ def find_native(cell: Cell, inputs: tf.Tensor, state: tuple) -> tuple[Library, N
         return None  # remote workers do not have the library
     if pack_tangents([inputs, *state, *map(tf.convert_to_tensor, cell.weights)]).tangents:
         return None  # forward-mode differentiation takes the gradients of operations, not custom ones
-    if inputs.dtype.is_floating and inputs.dtype != tf.float32 or any(s.dtype != tf.float32 for s in state):
+    if (inputs.dtype.is_floating and inputs.dtype != tf.float32) or any(s.dtype != tf.float32 for s in state):
         return None
     if inputs.shape.rank != 3 or not inputs.shape[-1]:
         return None
