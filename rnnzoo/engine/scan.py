@@ -79,10 +79,12 @@ def _scan_native(
     inputs = tf.cast(inputs, cell.compute_dtype)
     if mask is not None:
         inputs = tf.where(mask[..., None], inputs, 0.0)
-    first_step = _swap_batch_and_time(inputs[:, :1])
-    drop = next(iter(cell.constants(first_step, training=training)), None)
-    if cell.dropout and training:
-        inputs *= _swap_batch_and_time(cell.apply_dropout(tf.ones_like(first_step), training))
+    drop = None
+    if training and cell.is_stochastic():
+        first_step = _swap_batch_and_time(inputs[:, :1])
+        drop = next(iter(cell.constants(first_step, training=training)), None)
+        if cell.dropout:
+            inputs *= _swap_batch_and_time(cell.apply_dropout(tf.ones_like(first_step), training))
 
     def graph_loop(inputs: tf.Tensor, state: tuple, drop: Any, mask: Any) -> tuple[tf.Tensor, tuple]:
         x, _, steps_mask = _prepare_loop(cell, inputs, mask, False, go_backwards, None)

@@ -279,15 +279,16 @@ static int num_cores(void) {
   return n < MAX_THREADS ? n : MAX_THREADS;
 }
 
-/* runs job(argument, 0 .. team->size - 1); the team is one thread if another call has the pool */
+/* runs job(argument, 0 .. team->size - 1), after the calls of other threads */
 static void run_team(int wanted, Team* team, void (*job)(void*, int), void* argument) {
   team->size = 1;
   atomic_init(&team->arrived, 0);
   atomic_init(&team->phase, 0);
-  if (wanted <= 1 || pthread_mutex_trylock(&pool.busy)) {
+  if (wanted <= 1) {
     job(argument, 0);
     return;
   }
+  pthread_mutex_lock(&pool.busy); /* calls take turns: side by side they would compete for the same cores */
   pthread_mutex_lock(&pool.lock);
   static bool hooked;
   if (!hooked) hooked = true, pthread_atfork(NULL, NULL, start_anew);
