@@ -272,7 +272,7 @@ def test_backward_pass_reuses_activations(name):
     live = [live_ops(body) for body in bodies if "body" in body.signature.name]
     squashing = {"Sigmoid", "Tanh"}
     forward, backward = ([ops for ops in live if bool(ops & squashing) is way] for way in (True, False))
-    assert len(forward) == len(backward) == 2  # of each half
+    assert len(forward) == len(backward) == 1
     assert all("MatMul" in ops for ops in forward + backward)
 
 

@@ -80,6 +80,7 @@ def compare(name, shape, mask=None, drop=None, tolerance=1e-4, **arguments):
         for variable, value in zip(cell.trainable_variables, values, strict=True):
             variable.assign(value)
         if drop is not None:
+            cell.is_stochastic = lambda: True
             cell.constants = lambda *_, dtype=dtype, **__: (tf.constant(drop, dtype),)
         x = tf.constant(normal(batch, time, features), dtype)
         state = [tf.constant(normal(batch, units, seed=i + 2), dtype) for i in range(len(cell.get_initial_state(1)))]
