@@ -54,12 +54,7 @@ def may_be_saved() -> bool:
     True while Keras, TensorFlow or tf2onnx trace a model to save or convert it, and in a function's
     `get_concrete_function`.
     """
-    return _is_called_by(SAVERS) or is_called_by_function("get_concrete_function")
-
-
-def is_called_by_function(name: str) -> bool:
-    """Whether a function with a name is running."""
-    return any(frame.f_code.co_name == name for frame in running_frames())
+    return _is_called_by(SAVERS) or any(f.f_code.co_name == "get_concrete_function" for f in running_frames())
 
 
 def _is_called_by(modules: tuple[str, ...]) -> bool:

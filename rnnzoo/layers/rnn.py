@@ -12,11 +12,10 @@ from rnnzoo.cells.ops import in_xla
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
 from rnnzoo.engine.modes import in_export_mode
 from rnnzoo.engine.scan import compute_gates, scan
-from rnnzoo.layers.engine_choice import EngineChoice
 from rnnzoo.serialization import SignatureConfig
 
 
-class RNN(EngineChoice, CheckedInputs, SignatureConfig, keras.layers.RNN):
+class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
     """Recurrent layer: runs any cell of `rnnzoo.cells` over a sequence; replaces `keras.layers.RNN`.
 
     Call it with `(sequences, initial_state=None, mask=None, training=False)`: `sequences` is `[batch, time, features]`;

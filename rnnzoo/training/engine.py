@@ -16,7 +16,7 @@ def choose_engine(model: Any, jit_compile: Any = "auto") -> Engine:
     nothing has to be compiled when a run starts (docs/results.md).
     """
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, RNN)]
-    by_kernels = [layer.runs_natively for layer in layers]
+    by_kernels = [layer.truncate is None and native.serves(layer.cell) for layer in layers]
     if jit_compile == "auto":
         jit_compile = not (by_kernels and all(by_kernels))
     if jit_compile and model.supports_xla:

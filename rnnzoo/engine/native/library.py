@@ -123,6 +123,7 @@ def load_library(flags: tuple[str, ...] = (TUNED,)) -> Library:
         path, digest = compile_library(flags)
         if digest not in _LIBRARIES:
             try:
+                _export_symbols()
                 module = tf.load_op_library(str(path))
                 handle = ctypes.CDLL(str(path))
             except (tf.errors.OpError, OSError) as error:
@@ -136,6 +137,12 @@ def load_library(flags: tuple[str, ...] = (TUNED,)) -> Library:
             forward, backward = (_operation(module, name) for name in ("rnnzoo_forward", "rnnzoo_backward"))
             _LIBRARIES[digest] = Library(path, digest, handle.rnnzoo_vector_bits(), forward, backward)
         return _LIBRARIES[digest]
+
+
+def _export_symbols() -> None:
+    """Makes the C API of TensorFlow visible to the library; before 2.19, importing TensorFlow does not."""
+    for path in Path(tf.sysconfig.get_lib()).glob("libtensorflow_framework.so*"):
+        ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
 
 
 def _operation(module: Any, prefix: str) -> Any:
