@@ -389,6 +389,19 @@ def test_a_library_is_loaded_once_in_a_process(tmp_path, monkeypatch):
     assert rnnzoo.layers.LSTM(4)(tf.zeros([1, 2, 3])).shape == (1, 4)
 
 
+def test_threads_of_a_container(tmp_path):
+    assert native_library.max_threads(tmp_path) == 0
+    for text, threads in (("max 100000", 0), ("150000 100000\n", 2), ("50000 100000", 1)):
+        (tmp_path / "cpu.max").write_text(text)
+        assert native_library.max_threads(tmp_path) == threads
+    (tmp_path / "cpu.max").unlink()
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    for text, threads in (("-1\n", 0), ("400000\n", 4)):
+        (tmp_path / "cpu/cpu.cfs_quota_us").write_text(text)
+        assert native_library.max_threads(tmp_path) == threads
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow():
     cell = make_cell("lstm", 32, 8)

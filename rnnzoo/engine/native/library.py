@@ -131,12 +131,27 @@ def load_library(flags: tuple[str, ...] = (TUNED,)) -> Library:
             handle.rnnzoo_error.restype = ctypes.c_char_p
             if message := handle.rnnzoo_error():
                 raise UnavailableError(f"TensorFlow does not accept {path}: {message.decode(errors='replace')}")
-            handle.rnnzoo_set_threads(tf.config.threading.get_intra_op_parallelism_threads())
+            handle.rnnzoo_set_threads(max_threads())
             for name in ("RnnzooForward", "RnnzooBackward"):  # the gradients are custom ones
                 tf.no_gradient(name + digest)
             forward, backward = (_operation(module, name) for name in ("rnnzoo_forward", "rnnzoo_backward"))
             _LIBRARIES[digest] = Library(path, digest, handle.rnnzoo_vector_bits(), forward, backward)
         return _LIBRARIES[digest]
+
+
+def max_threads(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Returns the largest number of threads of a call, 0 for one on each core.
+
+    It is that of TensorFlow's operations, but no more than the cores that a container may use at a time.
+    """
+    limits = [tf.config.threading.get_intra_op_parallelism_threads()]
+    for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # versions 2 and 1
+        try:
+            quota, period = map(int, " ".join((cgroup / n).read_text(encoding="ascii") for n in names).split())
+        except (OSError, ValueError):  # of another version, or "max"
+            continue
+        limits.append(-(-quota // period) if quota > 0 else 0)
+    return min(filter(None, limits), default=0)
 
 
 def _export_symbols() -> None:
