@@ -108,6 +108,8 @@ def _weight_gradients(
     child_states = tuple(tf.gather(s, schedule.child) for s in states)
     num_inner = num_nodes - num_leaves
     children = Children(child_states, schedule.parent - num_leaves, schedule.child_index, num_inner)
+    # copies: in the gradient of a loop around the layer, a tape loses sight of tensors of the loop's own graph
+    x, weights = tree.map_structure(tf.identity, (x, weights))
     sources = [tree.flatten(x), weights]
     with bind_weights(composition, weights), tf.GradientTape() as tape:
         tape.watch(sources)

@@ -285,6 +285,24 @@ def test_keras_file_and_mixed_precision(name, tmp_path):
     assert_close(tf.cast(half(inputs, arrays), tf.float32), model([inputs, arrays]), 0.05, 0.05)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_of_a_loop_around_a_layer(name):
+    layer, x, tree = layer_for(name), tf.ones([1, 3, UNITS]), tf.constant([[[3, 0, 1], [3, 1, 1], [0, 0, 2]]])
+    layer(x, tree)
+
+    def gradients(run):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(run(x) ** 2)
+        return tape.gradient(loss, [x, *layer.trainable_variables])
+
+    in_a_loop = tf.function(
+        lambda: gradients(lambda x: tf.map_fn(lambda row: layer(row[None], tree)[0], x)), autograph=False
+    )
+    for actual, expected in zip(in_a_loop(), gradients(lambda x: layer(x, tree)), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_invalid_structures_are_refused():
     layer = layer_for("tree-rnn")
     three = [tree_structure([(), (), (), (0, 1, 2)])]

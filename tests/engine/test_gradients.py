@@ -255,6 +255,26 @@ def test_forward_and_backward_in_different_graphs(name, training):
         np.testing.assert_allclose(jacobian[i], one, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("native", ["0", "1"])
+@pytest.mark.parametrize("name", ["lstm", "elman", "dampened", "jordan", "deep+gru"])
+def test_gradient_of_a_loop_around_a_layer(name, native, monkeypatch):
+    """No gradient is lost where the layer runs in the body of another loop."""
+    monkeypatch.setenv("RNNZOO_NATIVE", native)
+    layer = rnnzoo.layers.RNN(cell(name), return_sequences=True)
+    x = tf.constant(normal(2, 3, 3))
+    layer(x)
+
+    def gradients(run):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(run(x) ** 2)
+        return tape.gradient(loss, [x, *layer.trainable_variables])
+
+    in_a_loop = tf.function(lambda: gradients(lambda x: tf.map_fn(lambda row: layer(row[None])[0], x)), autograph=False)
+    for actual, expected in zip(in_a_loop(), gradients(layer), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman"])
 def test_backward_pass_reuses_activations(name):
     shared = cell(name)

@@ -237,6 +237,14 @@ def test_which_layers_use_a_kernel(monkeypatch):
     ):
         assert not uses_kernel(other)
     assert not uses_kernel(layers.LSTM(4), jit_compile=True)
+    layer, x = layers.LSTM(4), tf.constant(normal(2, 5, 3))
+    inner = tf.function(lambda x: layer(x))
+    expected = inner(x)
+    assert holds_kernel(inner)
+    compiled = tf.function(
+        lambda x: inner(x), jit_compile=True
+    )  # XLA cannot compile what was traced for the other call
+    np.testing.assert_allclose(compiled(x), expected, atol=1e-6)
     monkeypatch.setenv("RNNZOO_NATIVE", "0")
     assert not uses_kernel(layers.LSTM(4))
 

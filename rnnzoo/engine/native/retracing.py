@@ -3,7 +3,7 @@
 A SavedModel that holds the kernels' operations can be loaded only where the same library is loaded, so they must never
 be saved. `tf.saved_model.save` asks a `tf.function` for its concrete functions by `get_concrete_function`; while that
 runs, layers are traced for the graph engine (`modes.may_be_saved`), and the cache of a function that was traced with
-kernels returns nothing, so that TensorFlow traces it again.
+kernels returns nothing, so that TensorFlow traces it again. So it is where a function that XLA compiles calls it.
 """
 
 import sys
@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.function.polymorphism.function_cache import FunctionCache
 
+from rnnzoo.cells.ops import in_xla
 from rnnzoo.engine.modes import may_be_saved, running_frames
 
 TRACING_FUNCTION = "_maybe_define_function"  # of TensorFlow: looks into the cache of a function, and traces it
@@ -19,7 +20,7 @@ CALLING_FUNCTION = "call_function"  # of TensorFlow: calls trace_function, which
 
 
 class _MarkedCache(FunctionCache):
-    """The cache of a function that was traced with kernels; it returns nothing to functions that save."""
+    """The cache of a function that was traced with kernels; it returns nothing where they must not be."""
 
     __slots__ = ()
 
@@ -27,7 +28,7 @@ class _MarkedCache(FunctionCache):
         found = super().lookup(*arguments, **named)
         if found is None or (tf.executing_eagerly() and sys._getframe(3).f_code.co_name == CALLING_FUNCTION):
             return found
-        if may_be_saved():
+        if may_be_saved() or in_xla():
             return None
         _mark_caches()  # a function that calls the found one holds its kernels too
         return found
