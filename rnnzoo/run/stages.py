@@ -23,7 +23,7 @@ from rnnzoo.run.samples import draw_outputs, sample_outputs
 from rnnzoo.run.settings import RunSettings
 from rnnzoo.run.state import Run
 from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint
-from rnnzoo.training.engine import check_engine, describe_choice, recorded_engine
+from rnnzoo.training.engine import check_engine, describe_choice
 from rnnzoo.utils.json_files import write_json
 from rnnzoo.utils.memory import check_run_fits, check_sizes_fit
 
@@ -96,8 +96,7 @@ def restore(run: Run) -> None:
     engine, training = run.session.trainer.engine, run.settings.training
     run.logger.log(events.EngineChosen(describe_choice(engine)))
     if run.settings.run.resume:
-        before = recorded_engine(run.directory.resumed_config, run.model)
-        if note := check_engine(before, engine, training.deterministic):
+        if note := check_engine(run.directory.resumed_config, engine, training.deterministic):
             run.logger.message(note)
         run.session.resume()
     run.directory.write_config(run.data, engine)

@@ -40,24 +40,22 @@ def describe_choice(engine: Engine) -> str:
     return describe_engine(engine) + (f"; native kernels are not available: {reason}" if reason else "")
 
 
-def recorded_engine(config: dict[str, Any], model: Any) -> Engine | None:
-    """Returns the engine of a run from its `config.json`; versions before 0.4 recorded only the option for XLA.
-
-    None for a run that had not begun.
-    """
-    if not config:
-        return None
-    by_xla = config["training"].get("jit_compile", True) is True and model.supports_xla
-    return config.get("engine", {"name": "xla" if by_xla else "graph"})
-
-
-def check_engine(before: Engine | None, now: Engine, deterministic: bool) -> str:
+def check_engine(config: dict[str, Any], now: Engine, deterministic: bool) -> str:
     """Compares the engine of a resumed run with that of its beginning; returns a line for the log if they differ.
+
+    Args:
+        config: `config.json` of the run, empty if it had not begun; versions before 0.4 did not record the engine.
+        now: the engine now.
+        deterministic: whether the results must be those of an uninterrupted run.
 
     Raises:
         UserError: they differ and the run is deterministic: its results would not be those of an uninterrupted run.
     """
-    if before is None or before == now:
+    before: Engine | None = config.get("engine")
+    if before is None:
+        note = f"note: the run does not record its engine; it is now computed by {describe_engine(now)}"
+        return note if config else ""
+    if before == now:
         return ""
     change = f"the run was computed by {describe_engine(before)} and is now computed by {describe_engine(now)}"
     if not deterministic:

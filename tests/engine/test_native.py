@@ -241,9 +241,7 @@ def test_which_layers_use_a_kernel(monkeypatch):
     inner = tf.function(lambda x: layer(x))
     expected = inner(x)
     assert holds_kernel(inner)
-    compiled = tf.function(
-        lambda x: inner(x), jit_compile=True
-    )  # XLA cannot compile what was traced for the other call
+    compiled = tf.function(lambda x: inner(x), jit_compile=True)
     np.testing.assert_allclose(compiled(x), expected, atol=1e-6)
     monkeypatch.setenv("RNNZOO_NATIVE", "0")
     assert not uses_kernel(layers.LSTM(4))

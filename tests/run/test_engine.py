@@ -9,7 +9,7 @@ from rnnzoo.engine import native
 from rnnzoo.errors import UserError
 from rnnzoo.run.cli import main, parse
 from rnnzoo.run.settings import make_settings
-from rnnzoo.training.engine import check_engine, choose_engine, describe_choice, recorded_engine
+from rnnzoo.training.engine import check_engine, choose_engine, describe_choice
 from tests.run.test_resume import here, train  # noqa: F401
 
 
@@ -59,8 +59,9 @@ def test_flag_of_another_value(capsys):
 
 def test_remedies():
     kernels = {"name": "native", "kernel": "a", "vector_bits": 256}
-    assert check_engine(None, kernels, True) == check_engine(kernels, dict(kernels), True) == ""
-    assert "last digits" in check_engine(kernels, {"name": "graph"}, False)
+    assert check_engine({}, kernels, True) == check_engine({"engine": kernels}, dict(kernels), True) == ""
+    assert "last digits" in check_engine({"engine": kernels}, {"name": "graph"}, False)
+    assert "does not record its engine" in check_engine({"training": {}}, kernels, True)  # of an earlier version
     for before, remedy in (
         ({"name": "xla"}, "give --jit_compile=true"),
         ({"name": "graph"}, "RNNZOO_NATIVE=0"),
@@ -68,7 +69,7 @@ def test_remedies():
         ({"name": "of the future"}, "start a new run"),
     ):
         with pytest.raises(UserError, match=remedy):
-            check_engine(before, kernels, True)
+            check_engine({"engine": before}, kernels, True)
 
 
 def test_resumed_run_keeps_its_engine(here, capsys, monkeypatch):  # noqa: F811
@@ -84,14 +85,6 @@ def test_resumed_run_keeps_its_engine(here, capsys, monkeypatch):  # noqa: F811
     assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file()} == before
     assert train("--steps=12", "--resume", "--nodeterministic") == 0
     assert "results differ in their last digits" in capsys.readouterr().out
-
-
-def test_runs_of_earlier_versions():
-    task = rnnzoo.create_task("adding", seq_length=10)
-    model = rnnzoo.create_model("elman", task.spec, units=4)
-    assert recorded_engine({}, model) is None
-    assert recorded_engine({"training": {"jit_compile": False}}, model) == {"name": "graph"}
-    assert recorded_engine({"training": {"jit_compile": True}}, model) == {"name": "xla"}
 
 
 def test_verbose_run_says_which_engine_is_used(here, capsys, monkeypatch):  # noqa: F811

@@ -21,7 +21,7 @@ from rnnzoo.run.cli import main
 from rnnzoo.training import checkpoint
 from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
 from tests.helpers import often
-from tests.run.test_resume import COMMAND, WITH_EXPORT, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
+from tests.run.test_resume import COMMAND, MAIN, WITH_EXPORT, book, figures, finish, here, stand_in, start, train, whole  # noqa: F401
 
 HOLD = """
 import filelock, json, os, sys
@@ -321,18 +321,32 @@ def test_warns_if_the_learning_rate_jumps(done, capsys):
     assert json.loads((done / "run/result.json").read_text())["seconds"] > first  # of all parts
 
 
-def runs(folder, count, *arguments):
-    return [start(folder, *arguments) for _ in range(count)]
+ENDS_LAST = (  # after its training it waits for the other processes
+    """
+import pathlib, time
+from rnnzoo.run import stages
+draw = stages.draw_loss_curve
+def wait(folder):
+    while not (folder / "others-ended").exists():
+        time.sleep(0.05)
+    (folder / "others-ended").unlink()
+    draw(folder)
+stages.draw_loss_curve = wait
+"""
+    + MAIN
+)
 
 
 @pytest.mark.slow
 def test_concurrent_processes_on_one_run(whole, tmp_path):  # noqa: F811
     """One of two processes wins, a third that resumes is refused, and the result equals that of one process."""
     folder = book(tmp_path)
-    first, second = runs(folder, 2)
+    first, second = (start(folder, code=ENDS_LAST) for _ in range(2))
     while not (folder / "run/config.json").exists():
         time.sleep(0.01)
     third = start(folder, "--resume")
+    third.wait(300)
+    (folder / "run/others-ended").touch()
     ended = [(p, *p.communicate(timeout=300)) for p in (first, second, third)]
     assert sorted(p.returncode for p, *_ in ended) == [0, 2, 2]
     winner = next(p for p, *_ in ended if p.returncode == 0)
