@@ -139,7 +139,7 @@ def _weight_gradients(
 ) -> list:
     """Returns the gradients of weights and constants: one vector-Jacobian product over `[time, batch]`."""
     # copies: in the gradient of a loop around the layer, a tape loses sight of tensors of the loop's own graph
-    x, consts, weights = inputs.x, *tree.map_structure(tf.identity, (inputs.consts, inputs.weights))
+    x, (consts, weights) = inputs.x, tree.map_structure(tf.identity, (inputs.consts, inputs.weights))
     slices, tapes = zip(*tape_of_slice, strict=True)
     prev_state = tuple(s[:-1] for s in stack_slices([tape.states for tape in tapes], inputs, slices))
     sources = [weights, float_tensors(consts)]
