@@ -1,5 +1,6 @@
 """The recurrent layer `RNN(cell)`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -87,8 +88,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
     ) -> Any:
         sequences = self._cast(sequences)
         mask = prepare_mask(self.name, sequences, mask)
-        self._check_batch(sequences)
-        state = self._initial_state(sequences, initial_state)
+        state = self._initial_state(sequences, initial_state, self._check_batch(sequences))
         output, final = scan(
             self.cell,
             sequences,
@@ -135,17 +135,18 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         inputs = tf.convert_to_tensor(inputs)
         return tf.cast(inputs, self.cell.compute_dtype) if inputs.dtype.is_floating else inputs
 
-    def _check_batch(self, sequences: Any) -> None:
+    def _check_batch(self, sequences: Any) -> list:
         expected, got = self._expected_batch_size, sequences.shape[0]
         if not self.stateful or expected is None:
-            return
+            return []
         problem = f"{self.name} is stateful: its batch size is fixed at {int(expected)}"
         remedy = "drop or pad a smaller last batch"
         if got is None and not in_xla():
             message = f"{problem}, but got another size: {remedy}"
-            tf.debugging.assert_equal(tf.shape(sequences)[0], int(expected), message=message)
+            return [tf.debugging.assert_equal(tf.shape(sequences)[0], int(expected), message=message)]
         if got is not None and int(expected) != got:
             raise ValueError(f"{problem}, but got {got}: {remedy}")
+        return []
 
     def gates(
         self, inputs: Any, mask: Any = None, initial_state: Any = None, memory: Any = None
@@ -163,7 +164,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         state = self._initial_state(inputs, initial_state)
         return compute_gates(self.cell, inputs, state, mask, self.go_backwards, memory)
 
-    def _initial_state(self, sequences: Any, initial_state: Any) -> list[tf.Tensor]:
+    def _initial_state(self, sequences: Any, initial_state: Any, checks: Sequence = ()) -> list[tf.Tensor]:
         zeros = tree.flatten(self.get_initial_state(batch_size=tf.shape(sequences)[0]))
         if initial_state is None and not self.stateful:
             return zeros
@@ -171,11 +172,10 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
         states = [tf.convert_to_tensor(state) for state in states]
         check_states(self.name, states, zeros)
         if not (self.stateful or in_export_mode() or in_xla()):  # XLA ignores assertions with a warning
-            for state in states:
-                tf.debugging.assert_equal(
-                    tf.shape(state)[0], tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"
-                )
-        return [tf.cast(s, z.dtype) for s, z in zip(states, zeros, strict=True)]
+            batch, message = tf.shape(sequences)[0], f"{self.name}: initial_state has another batch size"
+            checks = [*checks, *(tf.debugging.assert_equal(tf.shape(state)[0], batch, message) for state in states)]
+        with tf.control_dependencies([check for check in checks if check is not None]):  # before anything is computed
+            return [tf.identity(tf.cast(s, z.dtype)) for s, z in zip(states, zeros, strict=True)]
 
 
 def _to_list(state_size: Any) -> list:
