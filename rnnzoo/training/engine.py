@@ -15,6 +15,8 @@ def choose_engine(model: Any, jit_compile: Any = "auto") -> Engine:
     By default XLA compiles a model unless native kernels run all its recurrent layers: the kernels are then faster, and
     nothing has to be compiled when a run starts (docs/results.md).
     """
+    if jit_compile is True and model.supports_xla:
+        return {"name": "xla"}
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, RNN)]
     by_kernels = [layer.truncate is None and native.serves(layer.cell) for layer in layers]
     if jit_compile == "auto":
@@ -36,7 +38,7 @@ def describe_engine(engine: Engine) -> str:
 
 def describe_choice(engine: Engine) -> str:
     """Describes an engine for the log, with the reason why native kernels are not used."""
-    reason = native.status().reason
+    reason = native.known_reason()
     return describe_engine(engine) + (f"; native kernels are not available: {reason}" if reason else "")
 
 

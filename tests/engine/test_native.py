@@ -348,10 +348,10 @@ print(rnnzoo.layers.LSTM(3)(tf.ones([1, 2, 3])).shape, native.status().reason)
 """
 
 
-def fresh_reason(tmp_path, **environment):
+def fresh_reason(tmp_path, code=FRESH, **environment):
     """Returns the reason why a new process does not use the kernels; its layers work all the same."""
     environment = {**os.environ, "RNNZOO_CACHE": str(tmp_path / "cache"), **environment}
-    result = subprocess.run([sys.executable, "-c", FRESH], env=environment, capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     shape, _, reason = result.stdout.strip().partition(") ")
     assert shape == "(1, 3"
     return reason
@@ -366,6 +366,16 @@ def test_a_compiler_that_fails(tmp_path):
     compiler.write_text('#!/bin/sh\ncase "$1" in --version) echo 1;; *) echo "no such flag" >&2; exit 1;; esac\n')
     compiler.chmod(0o700)
     assert "no such flag" in fresh_reason(tmp_path, CC=str(compiler))
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    assert "cannot be created" in fresh_reason(tmp_path, RNNZOO_CACHE=str(tmp_path / "file"))
+    (tmp_path / "cache/native").mkdir(parents=True, mode=0o700)
+    code = FRESH.replace(
+        "import os", "import os, tempfile; tempfile.mkdtemp = lambda *_, **__: os.listdir('/nowhere')\nimport os"
+    )
+    assert "FileNotFoundError" in fresh_reason(tmp_path, code=code)
 
 
 def test_a_cache_that_others_can_write_to_is_refused(tmp_path):

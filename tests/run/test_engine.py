@@ -31,6 +31,10 @@ def test_choice(monkeypatch):
     assert engine_of("lstm", layers=2, dropout=0.1) == "native"
     assert engine_of("lstm-layernorm") == "xla"
     assert engine_of("lstm-layernorm", False) == "graph"
+    model = rnnzoo.create_model("lstm", rnnzoo.create_task("adding", seq_length=10).spec, units=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(native, "serves", None)  # nothing is compiled for a model that XLA compiles
+        assert choose_engine(model, True) == {"name": "xla"}
     monkeypatch.setenv("RNNZOO_NATIVE", "0")
     assert engine_of("lstm") == "xla"
     assert engine_of("lstm", False) == "graph"

@@ -19,6 +19,7 @@ from rnnzoo.engine.native.library import SWITCH, Library, UnavailableError, Wron
 from rnnzoo.engine.native.retracing import allows_kernels
 from rnnzoo.engine.native.self_check import check_library
 from rnnzoo.engine.native.threads import run_in_new_thread
+from rnnzoo.errors import first_line
 
 _STATE: dict[str, Any] = {}  # "library" or "reason", once decided
 
@@ -51,6 +52,11 @@ def status() -> Status:
     if library is None:
         return Status(False, _reason_off() or _STATE["reason"], "", "", 0)
     return Status(True, "", str(library.path), library.digest, library.vector_bits)
+
+
+def known_reason() -> str:
+    """Returns the reason of `status()` if it is known already; compiles nothing."""
+    return _reason_off() or _STATE.get("reason", "")
 
 
 def serves(cell: Cell) -> bool:
@@ -99,7 +105,10 @@ def _decide() -> None:
         library = load_library()
         check_library(library)
         _STATE["library"] = library
+    except WrongResultError as error:
+        _STATE["reason"] = str(error)
+        warnings.warn(f"rnnzoo does not use its native kernels: {error}", stacklevel=2)
     except UnavailableError as error:
         _STATE["reason"] = str(error)
-        if isinstance(error, WrongResultError):
-            warnings.warn(f"rnnzoo does not use its native kernels: {error}", stacklevel=2)
+    except Exception as error:  # whatever prevents compilation must not prevent the use of a layer
+        _STATE["reason"] = f"{type(error).__name__}: {first_line(error)}"
