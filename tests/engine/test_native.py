@@ -269,7 +269,10 @@ def saves(tmp_path, *objects, **arguments):
 SPEC = tf.TensorSpec([None, None, 3])
 
 
-@pytest.mark.parametrize("how", ["called", "signature", "concrete", "called and concrete", "the same shapes", "inner", "outer"])
+HOW = ["called", "signature", "concrete", "called and concrete", "the same shapes", "inner", "outer"]
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_saved_functions_hold_no_kernel(how, tmp_path):
     """However a function was traced and called, it is saved in a form that other programs load."""
     layer, x = rnnzoo.layers.LSTM(4), tf.constant(normal(2, 5, 3))

@@ -1,9 +1,10 @@
 """Functions that hold a native kernel are traced again when they are saved.
 
 A SavedModel that holds the kernels' operations can be loaded only where the same library is loaded, so they must never
-be saved. `tf.saved_model.save` asks a `tf.function` for its concrete functions by `get_concrete_function`; while that
-runs, layers are traced for the graph engine (`modes.may_be_saved`), and the cache of a function that was traced with
-kernels returns nothing, so that TensorFlow traces it again. So it is where a function that XLA compiles calls it.
+be saved. While `tf.saved_model.save` or `get_concrete_function` runs, layers are traced for the graph engine
+(`modes.may_be_saved`). The former traces functions again by itself; for the latter, the cache of a function that was
+traced with kernels returns nothing, so that TensorFlow traces it again. So it does where a function that XLA compiles
+calls it.
 """
 
 import sys
