@@ -33,3 +33,8 @@ def name_file_in_errors(path: Path) -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, cut to a readable length."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def add_path(path: Path, error: Exception) -> str:
+    """Returns the message of an error, with the path of the file if it lacks it."""
+    return str(error) if str(path) in str(error) else f"{path}: {error}"

@@ -1,14 +1,21 @@
-"""Predictions of an exported model for lines of text: `python -m rnnzoo.predict EXPORT < lines > answers`."""
+"""Predictions of an exported model for lines of text or numbers, or for a CSV file.
+
+python -m rnnzoo.predict EXPORT < lines > answers
+python -m rnnzoo.predict FORECAST_EXPORT --input=history.csv --output=forecast.csv
+"""
 
 import codecs
 import contextlib
+import dataclasses
 import itertools
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from rnnzoo.data.files import check_file
 from rnnzoo.errors import UserError
 from rnnzoo.inference.predict_options import PredictOptions
 from rnnzoo.utils import command_line, startup
@@ -125,11 +132,29 @@ def _main(options: PredictOptions, paths: list[str]) -> int:
         from rnnzoo.inference.predictor import Predictor
 
     predictor = Predictor(paths[0], options)
+    if predictor.spec.is_forecast:
+        return _forecast(predictor, options)
     with _open_files(options) as (source, sink):
         problems = predict(predictor, source, sink)
     for message in problems:
         print(f"error: {message}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _forecast(predictor: "Predictor", options: PredictOptions) -> int:
+    """Writes the forecast for a CSV file."""
+    from rnnzoo.inference.forecasting import forecast_table
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(options.input or folder)
+        if not options.input:  # a table is read twice
+            path = Path(folder) / "standard input"
+            path.write_bytes(sys.stdin.buffer.read())
+        table = forecast_table(predictor.signatures, predictor.spec, check_file(str(path), "input"), options)
+        with _open_files(dataclasses.replace(options, input=str(path))) as (_, sink):
+            sink.write(table)
+            sink.flush()
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ class TaskSpec:
 
     Attributes:
         inputs: kind of the inputs.
-            "tokens": ids of `vocabulary`, `[batch, time]`; with a `char_vocabulary` `[batch, time, 1 + word_length]`,
-            the id of a word and the ids of its characters.
+            "tokens": ids of `vocabulary`, `[batch, time]`; with `feature_vocabularies` or a `char_vocabulary`
+            `[batch, time, 1 + features + word_length]`: the ids of a word, of its features and of its characters.
             "features": numbers, `[batch, time, input_size]`.
             "tree": `[batch, nodes, 4]`, the token id of each node (PAD: none), and its parent, child index and level
             as in `rnnzoo.layers.Recursive`.
@@ -32,16 +32,25 @@ class TaskSpec:
         per_step: whether there is an output for every step (or node), or one for a sequence (or root).
         input_size: size of the vocabulary or number of features.
         output_size: number of logits or size of the vector.
-        loss: "cross_entropy" (nats), "binary_cross_entropy" (nats, summed over the outputs) or "mse".
-        metrics: the reported metrics; the first one selects the best model, lower is better.
+        loss: "cross_entropy" (nats), "binary_cross_entropy" (nats, summed over the outputs), "mse", or "pinball" (of
+            quantiles).
+        metrics: the reported metrics; the first one selects the best model.
         vocabulary: the tokens by id. For a "pair", those of the output.
         level: kind of tokens: "char", "word" (separated by spaces), "token" (words and punctuation) or "line".
         labels: names of the classes.
+        feature_vocabularies: the values of each feature of a word by id, for inputs of words with features.
         char_vocabulary: the characters by id, for inputs of words with their characters.
         word_length: number of characters read per word.
+        feature_names: names of the input columns, or of the features of words.
+        window: time steps that a forecasting model reads.
         input_scale: means and standard deviations of the input columns, by which the model's inputs are standardized.
         output_scale: the same for the outputs.
         next_input: whether the output at each step predicts the next input features.
+        difference: the reference that a forecasting model adds its outputs to: "last", the last value of the window,
+            or "season", the values of its last season.
+        normalize: whether a forecasting model standardizes each window ("window"), or not ("train").
+        seasonal_period: time steps of a season.
+        quantiles: the quantiles that are forecast; empty: the mean.
         source: kind of the source of a "pair".
         source_length: number of source time steps if it is always the same, else 0.
         source_vocabulary: the source tokens by id.
@@ -58,16 +67,23 @@ class TaskSpec:
     per_step: bool
     input_size: int
     output_size: int
-    loss: Literal["cross_entropy", "binary_cross_entropy", "mse"]
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "pinball"]
     metrics: tuple[str, ...] = ("loss",)
     vocabulary: tuple[str, ...] = ()
     level: Level = "char"
     labels: tuple[str, ...] = ()
+    feature_vocabularies: tuple[tuple[str, ...], ...] = ()
     char_vocabulary: tuple[str, ...] = ()
     word_length: int = 0
+    feature_names: tuple[str, ...] = ()
+    window: int = 0
     input_scale: tuple[tuple[float, ...], ...] = ()
     output_scale: tuple[tuple[float, ...], ...] = ()
     next_input: bool = False
+    difference: Literal["none", "last", "season"] = "none"
+    normalize: Literal["train", "window"] = "train"
+    seasonal_period: int = 0
+    quantiles: tuple[float, ...] = ()
     source: Literal["", "tokens", "features"] = ""
     source_length: int = 0
     source_vocabulary: tuple[str, ...] = ()
@@ -82,6 +98,22 @@ class TaskSpec:
     def is_language_model(self) -> bool:
         """Whether the output at each step predicts the next input token."""
         return self.inputs == "tokens" and self.outputs == "token" and self.per_step
+
+    @property
+    def id_sizes(self) -> tuple[int, ...]:
+        """The sizes of the vocabularies of all ids of a token: of the word, of its features and of its characters."""
+        features = tuple(len(vocabulary) for vocabulary in self.feature_vocabularies)
+        return (self.input_size, *features, *[len(self.char_vocabulary)] * self.word_length)
+
+    @property
+    def num_targets(self) -> int:
+        """The number of columns that are forecast."""
+        return len(self.labels) or self.input_size
+
+    @property
+    def is_forecast(self) -> bool:
+        """Whether the outputs are the next values of the input columns that `labels` names, in the user's units."""
+        return self.outputs == "vector" and bool(self.output_scale)
 
     @property
     def generates_text(self) -> bool:

@@ -51,7 +51,13 @@ class Recorder:
     def describe(self, spec: TaskSpec) -> dict[str, Any]:
         """Describes the data: its files, one digest of them all, and one of the vocabularies built from them."""
         files = list(self.files.values())
-        symbols = [spec.vocabulary, spec.source_vocabulary, spec.char_vocabulary, spec.labels]
+        symbols = [
+            spec.vocabulary,
+            spec.source_vocabulary,
+            spec.char_vocabulary,
+            spec.labels,
+            *spec.feature_vocabularies,
+        ]
         totals = {"count": len(files), "size": sum(file["size"] for file in files)}
         listed = files if len(files) <= MAX_LISTED else []
         return {"digest": _digest(files), "vocabulary": _digest(symbols), **totals, "files": listed}

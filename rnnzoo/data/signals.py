@@ -25,8 +25,12 @@ def standardize(series: np.ndarray, mean: np.ndarray, deviation: np.ndarray, ori
 
 
 def find_seasonal_period(series: np.ndarray) -> int:
-    """Returns the lag of the first peak of the autocorrelation after its first zero; 1 if there is none."""
-    centred = series[-4000:] - series[-4000:].mean()
+    """Returns the lag of the first peak of the autocorrelation after its first zero; 1 if there is none.
+
+    A linear trend is subtracted first.
+    """
+    steps = np.arange(len(series))[-4000:]
+    centred = series[-4000:] - np.polyval(np.polyfit(steps, series[-4000:], min(1, len(steps) - 1)), steps)
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
     correlation = np.fft.irfft(spectrum)[: len(centred) // 2]
     below = np.flatnonzero(correlation < 0)

@@ -30,10 +30,11 @@ def read_lines(path: Path, encoding: str, newline: str | None = None) -> Iterato
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def read_table(path: Path, encoding: str = "utf-8") -> list[list[str]]:
+def read_table(path: Path, encoding: str = "utf-8", exclude: str = "") -> list[list[str]]:
     """Reads the rows of a CSV or TSV file, cells as text.
 
-    The separator is the tab, semicolon or comma that is most frequent in the first line.
+    The separator is the tab, semicolon or comma that is most frequent in the first line; `exclude` holds marks
+    that are no separators if there is another one.
 
     Raises:
         UserError: the file is empty, or a row has another number of cells than the first.
@@ -41,7 +42,11 @@ def read_table(path: Path, encoding: str = "utf-8") -> list[list[str]]:
     first = next((line for _, line in read_lines(path, encoding) if line.strip()), "")
     if not first:
         raise UserError(f"{path} is empty")
-    separator = "\t" if path.suffix == ".tsv" else max(SEPARATORS, key=first.count)
+    separator = (
+        "\t"
+        if path.suffix == ".tsv"
+        else max(SEPARATORS, key=lambda mark: (mark not in exclude and mark in first, first.count(mark)))
+    )
     rows: list[list[str]] = []
     try:
         reader = csv.reader(

@@ -1,5 +1,6 @@
 """The signatures of exported models of one sequence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class SequenceServing(ServedModel):
     """The signatures of a sequence model with its vocabulary; every batch and time dimension is dynamic.
 
         serving_default(text [n]) or (features [n, time, size])   predictions; label for classes with names
+        serving_default(text [n], pos [n] ...)   the same, for words with features such as their part of speech
         padded(features [n, time, size], lengths [n])   the same, for series of different lengths padded at the end
 
     Causal models also have
@@ -29,7 +31,8 @@ class SequenceServing(ServedModel):
         initial_state(rows [n])   state_0 ... of n rows; the values of rows are ignored
         step(inputs, state_0 ...)   outputs, state_0 ... after one time step
 
-    `predictions` are logits of classes, or values (forecasts are `[n, horizon, size]`); `label` is the name of the most
+    `predictions` are logits of classes, or values; forecasts are `[n, horizon, targets]`, of several quantiles `[n,
+    horizon, targets, quantiles]`. `label` is the name of the most
     probable class, `[n]` or `[n, time]`, empty at padding. Features and forecasts are in the user's units.
     """
 
@@ -39,7 +42,9 @@ class SequenceServing(ServedModel):
         self._tokenizer: Any = None
         if spec.vocabulary:
             self._tokenizer = Tokenizer(spec.vocabulary, spec.level, spec.char_vocabulary, spec.word_length)
+        self._features = [Tokenizer(vocabulary, "word") for vocabulary in spec.feature_vocabularies]
         self.vocabulary = {} if self._tokenizer is None else {"inputs": self._tokenizer}
+        self.vocabulary |= dict(zip(spec.feature_names, self._features, strict=False))
         self._states = model.initial_state(1)
         self.functions = self._make_functions()
 
@@ -47,7 +52,8 @@ class SequenceServing(ServedModel):
         spec, size = self.spec, self.spec.input_size
         states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
         tokens = spec.inputs == "tokens"
-        shape = [1 + spec.word_length] if spec.word_length else [] if tokens else [size]
+        columns = len(spec.id_sizes)
+        shape = [columns] if columns > 1 else [] if tokens else [size]
         one_step = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
         functions = self._default_functions()
         if self._model.causal:
@@ -58,7 +64,8 @@ class SequenceServing(ServedModel):
     def _default_functions(self) -> dict[str, Any]:
         """Traces `serving_default`, and `padded` for features."""
         if self.spec.inputs == "tokens":
-            return {"serving_default": make_function(self._predict_text, [row_spec(tf.string, "text")])}
+            names = ("text", *(self.spec.feature_names if self._features else ()))
+            return {"serving_default": make_function(self._predict_text, [row_spec(tf.string, name) for name in names])}
         features = tf.TensorSpec([None, None, self.spec.input_size], tf.float32, "features")
         lengths = row_spec(tf.int32, "lengths")
         return {
@@ -76,15 +83,20 @@ class SequenceServing(ServedModel):
                 probes.append(("initial_state", batch, {"rows": rows}))
                 if spec.inputs == "tokens":
                     step_inputs: Any = rng.integers(len(SPECIAL_TOKENS), spec.input_size, batch).astype("int32")
-                    if spec.word_length:
-                        chars = rng.integers(len(spec.char_vocabulary), size=(batch, spec.word_length))
-                        step_inputs = np.concatenate([step_inputs[:, None], chars], 1).astype("int32")
+                    if len(spec.id_sizes) > 1:
+                        others = rng.integers(spec.id_sizes[1:], size=(batch, len(spec.id_sizes) - 1))
+                        step_inputs = np.concatenate([step_inputs[:, None], others], 1).astype("int32")
                 else:
                     step_inputs = rng.normal(size=(batch, spec.input_size)).astype("float32")
                 probes.append(("step", batch, {"inputs": tf.constant(step_inputs), **state}))
             if spec.inputs == "tokens":
                 text = random_texts(rng, spec.vocabulary, spec.level, batch, time)
-                probes.append(("serving_default", batch, {"text": text}))
+                words = [time - i for i in range(batch)]
+                values = {
+                    name: tf.constant([" ".join(rng.choice(vocabulary[-1:] + vocabulary[3:], n)) for n in words])
+                    for name, vocabulary in zip(spec.feature_names, spec.feature_vocabularies, strict=True)
+                }
+                probes.append(("serving_default", batch, {"text": text, **values}))
             if spec.inputs == "features":
                 features = rng.normal(size=(batch, time, spec.input_size)).astype("float32")
                 probes.append(("serving_default", batch, {"features": tf.constant(features)}))
@@ -98,8 +110,7 @@ class SequenceServing(ServedModel):
     def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = self.spec
         if spec.inputs == "tokens":
-            sizes = [spec.input_size] + [len(spec.char_vocabulary)] * spec.word_length
-            inputs = check_ids(inputs, sizes if spec.word_length else spec.input_size)
+            inputs = check_ids(inputs, list(spec.id_sizes) if len(spec.id_sizes) > 1 else spec.input_size)
         inputs = check_rows(inputs, states)
         outputs, new = self._model.step(self._scale_inputs(inputs), list(states))
         return {"outputs": self._unscale_outputs(outputs), **name_states(new)}
@@ -107,12 +118,25 @@ class SequenceServing(ServedModel):
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._add_labels(self._model(self._scale_inputs(features)))
 
-    def _predict_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _predict_text(self, text: tf.Tensor, *features: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths = self._tokenizer.encode(text)
+        if features:
+            ids = self._add_features(ids, lengths, features)
         # an empty text is one step of padding
         ids = tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.zeros_like(ids))
         mask = tf.sequence_mask(lengths, tf.shape(ids)[1])
         return self._add_labels(self._model(ids, mask=mask), mask)
+
+    def _add_features(self, ids: tf.Tensor, lengths: tf.Tensor, features: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Inserts the ids of features after those of the words, `[n, 1 + time, columns]`."""
+        ids = ids[..., None] if ids.shape.rank == 2 else ids
+        columns = [ids[..., :1]]
+        for name, tokenizer, text in zip(self.spec.feature_names, self._features, features, strict=True):
+            feature_ids, counts = tokenizer.encode(text)
+            counts = check_values(counts, counts == lengths, f"{name} must have as many values as the text has words")
+            with tf.control_dependencies([counts]):
+                columns.append(tf.identity(feature_ids)[..., None])
+        return tf.concat([*columns, ids[..., 1:]], -1)
 
     def _predict_padded(self, features: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         time = tf.shape(features)[1]
@@ -125,7 +149,8 @@ class SequenceServing(ServedModel):
         """Returns the predictions, and the names of classes that have names."""
         if self.spec.outputs != "class" or not self.spec.labels:
             return {"predictions": self._unscale_outputs(outputs)}
-        return {"predictions": outputs, "label": label_names(self.spec, outputs, mask)}
+        labels = self._model.predict_labels(outputs, mask)
+        return {"predictions": outputs, "label": label_names(self.spec, labels, mask)}
 
     def _scale_inputs(self, features: tf.Tensor) -> tf.Tensor:
         if not self.spec.input_scale:
@@ -136,6 +161,8 @@ class SequenceServing(ServedModel):
     def _unscale_outputs(self, outputs: tf.Tensor) -> tf.Tensor:
         if not self.spec.output_scale:
             return outputs
-        mean, deviation = (tf.constant(values) for values in self.spec.output_scale)
-        size = self.spec.input_size
-        return tf.reshape(outputs * deviation + mean, [tf.shape(outputs)[0], self.spec.output_size // size, size])
+        levels, columns = max(1, len(self.spec.quantiles)), self.spec.num_targets
+        mean, deviation = (tf.constant(values)[:, None] for values in self.spec.output_scale)
+        values = tf.reshape(outputs, [-1, len(self.spec.output_scale[0]), levels]) * deviation + mean
+        shape = [-1, len(self.spec.output_scale[0]) // columns, columns]
+        return tf.reshape(values, shape if levels == 1 else [*shape, levels])

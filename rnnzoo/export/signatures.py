@@ -69,12 +69,11 @@ def random_texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: s
     return tf.constant([between.join(rng.choice(tokens, time - i)) for i in range(batch)])
 
 
-def label_names(spec: Any, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """Returns the name of the most probable class of `outputs [..., classes]`; empty at padding."""
-    likeliest = tf.argmax(outputs, -1, tf.int32)
+def label_names(spec: Any, labels: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the names of predicted classes; empty at padding."""
     if mask is None or not spec.per_step:
-        return tf.gather(tf.constant(spec.labels), likeliest)
-    return tf.gather(tf.constant(("", *spec.labels)), tf.where(mask, likeliest + 1, 0))
+        return tf.gather(tf.constant(spec.labels), labels)
+    return tf.gather(tf.constant(("", *spec.labels)), tf.where(mask, labels + 1, 0))
 
 
 def name_states(states: list) -> dict[str, tf.Tensor]:

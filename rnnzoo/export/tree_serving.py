@@ -53,4 +53,7 @@ class TreeServing(ServedModel):
         outputs = self._model(tf.stack([ids, *arrays], -1))
         if self.spec.outputs != "class" or not self.spec.labels:
             return {"predictions": outputs}
-        return {"predictions": outputs, "label": label_names(self.spec, outputs, arrays[-1] > 0)}
+        return {
+            "predictions": outputs,
+            "label": label_names(self.spec, self._model.predict_labels(outputs), arrays[-1] > 0),
+        }

@@ -1,6 +1,5 @@
 """Predictions of an exported model for lines of text."""
 
-import contextlib
 import importlib.util
 import math
 from collections.abc import Sequence
@@ -10,17 +9,17 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.data.files import check_encoding
-from rnnzoo.data.python_trees import parse_python
-from rnnzoo.data.trees import Tree, format_tree, parse_tree, trees_to_arrays
+from rnnzoo.data.number_format import NumberFormat
+from rnnzoo.data.trees import format_tree
 from rnnzoo.errors import UserError
 from rnnzoo.inference.attention_plot import draw_attention
+from rnnzoo.inference.line_formats import FeatureFormat, SeriesFormat, TextFormat, TreeFormat
 from rnnzoo.inference.loading import load
 from rnnzoo.inference.predict_options import PredictOptions
-from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
+from rnnzoo.spec import TaskSpec
 from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
-GRADES = "01234"  # labels of the treebank, which `--binary` merges
 TEXT_RESULTS = {"text", "label", "log_probability"}  # outputs of signatures that can be printed
 
 
@@ -30,7 +29,8 @@ class Predictor:
     The prediction for a line depends on the model:
         seq2seq: the generated text; with `nbest`, lines of line number, score and text.
         classifier: the label.
-        tagger: the label of each token.
+        tagger: the label of each token; with features, a line holds the words, a tab and the values of a feature ...
+        series: the label or the value; a line holds numbers separated by commas, dimensions separated by colons.
         labelled trees: the label of the root and, if the model labels every node, the labelled tree.
         language model: the log-probability (nats), and the bits per character or the perplexity.
 
@@ -50,12 +50,21 @@ class Predictor:
         self.options, self.spec = options, _read_spec(Path(path))
         self.is_seq2seq = "translate" in self.signatures
         inputs = self.signatures["serving_default"].structured_input_signature[1]
-        self.reads_trees = "parent" in inputs
-        if self.reads_trees and "child_index" not in inputs:
+        if "parent" in inputs and "child_index" not in inputs:
             raise UserError(f"{path} was exported by an earlier version of rnnzoo: export it again")
         results = self.signatures["serving_default"].structured_outputs
-        if not (self.reads_trees or "text" in inputs) or not TEXT_RESULTS.intersection(results):
+        reads_series = self.spec.inputs == "features" and not self.spec.per_step and "padded" in self.signatures
+        reads_series = reads_series and bool(self.spec.labels or self.spec.output_scale)
+        answers_text = ("parent" in inputs or "text" in inputs) and TEXT_RESULTS.intersection(results)
+        if not (answers_text or reads_series):
             raise UserError(f"{path} does not answer lines of text; call its signatures with TensorFlow")
+        self.format: Any = TextFormat(self.spec)
+        if reads_series:
+            self.format = SeriesFormat(self.spec, NumberFormat(options.decimal, options.thousands))
+        elif self.spec.feature_vocabularies:
+            self.format = FeatureFormat(self.spec)
+        elif "parent" in inputs:
+            self.format = TreeFormat(self.spec)
         if not self.is_seq2seq and (options.beam > 1 or options.nbest > 1 or options.length_penalty):
             raise UserError("--beam, --nbest and --length_penalty apply to seq2seq models only")
         if options.length_penalty and options.beam == 1:
@@ -67,54 +76,32 @@ class Predictor:
         if options.attention_plot:
             _check_figure_path(Path(options.attention_plot))
         self.encoding = _check_line_encoding(options.encoding)
-        tokens = self.spec.source_vocabulary[len(SPECIAL_TOKENS) :]
-        self._labels = set(tokens) if self.is_seq2seq and self.spec.source_level == "line" else None
 
     def find_problem(self, text: str) -> str:
         """Returns the reason why a line cannot be read; empty if it can."""
-        if self.reads_trees:
-            return self._find_tree_problem(text)
-        label = text.strip().lower() if self.spec.lowercase else text.strip()
-        return "" if self._labels is None or label in self._labels else f"the model has no label {label!r}"
+        return self.format.find_problem(text)
 
     def predict_lines(self, numbers: Sequence[int], lines: Sequence[str]) -> list[str]:
         """Returns the predictions for non-empty lines; `numbers` are their line numbers."""
-        trees = [self._parse(line) for line in lines] if self.reads_trees else []
-        inputs = trees_to_arrays(trees) if trees else {"text": tf.constant(list(lines))}
+        inputs = self.format.convert(lines)
         if self.is_seq2seq and self.options.beam > 1:
             return self._beam_search(numbers, inputs["text"])
-        outputs = {name: value.numpy() for name, value in self.signatures["serving_default"](**inputs).items()}
+        outputs = {name: value.numpy() for name, value in self.signatures[self.format.signature](**inputs).items()}
         if self.is_seq2seq and self.options.nbest == 1:
             return [t.decode() for t in outputs["text"]]
         if "label" in outputs:
             labels = outputs["label"]
-            if trees and labels.ndim == 2:
+            if isinstance(self.format, TreeFormat) and labels.ndim == 2:
+                trees = map(self.format.parse, lines)
                 rows = [[label.decode() for label in row if label] for row in labels]
                 labelled = (tree._replace(labels=row) for tree, row in zip(trees, rows, strict=True))
                 return [f"{tree.labels[-1]}\t{format_tree(tree)}" for tree in labelled]
             rows = labels if labels.ndim == 2 else labels[:, None]
             return [" ".join(label.decode() for label in row if label) for row in rows]
+        if isinstance(self.format, SeriesFormat):
+            return self.format.format(outputs["predictions"])
         per_token = outputs["bits_per_char"] if "bits_per_char" in outputs else outputs["perplexity"]
         return [f"{total:.4f}\t{mean:.4f}" for total, mean in zip(outputs["log_probability"], per_token, strict=True)]
-
-    def _parse(self, line: str) -> Tree:
-        if self.spec.syntax == "python":
-            return parse_python(line, self.spec.inner_tokens)
-        if self.spec.syntax == "brackets":
-            return parse_tree(line)
-        with contextlib.suppress(UserError):  # as in training data, with labels, which are ignored
-            tree = parse_tree(line, labelled=True)
-            if set(tree.labels) <= {*self.spec.labels, *GRADES, ""} and all(tree.labels[-1:]):
-                return tree
-        return parse_tree(line, bare_words=False)
-
-    def _find_tree_problem(self, text: str) -> str:
-        try:
-            count = max(map(len, self._parse(text).children))
-        except UserError as error:
-            return str(error)
-        limit = self.spec.arity
-        return f"a node has {count} children, and the model combines at most {limit}" if 0 < limit < count else ""
 
     def _beam_search(self, numbers: Sequence[int], text: tf.Tensor) -> list[str]:
         sizes = {

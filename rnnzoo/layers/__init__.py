@@ -6,6 +6,7 @@ from rnnzoo import cells
 from rnnzoo.cells import Attention
 from rnnzoo.engine.scan import scan
 from rnnzoo.layers.bidirectional import Bidirectional
+from rnnzoo.layers.crf import CRF
 from rnnzoo.layers.decoder import Bridge, Decoder
 from rnnzoo.layers.deep import DeepInput, DeepOutput, DeepTransition
 from rnnzoo.layers.named import NamedRNN
@@ -14,6 +15,7 @@ from rnnzoo.layers.rnn import RNN
 from rnnzoo.layers.stack import Stack
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",

@@ -21,6 +21,7 @@ class ZooModel(keras.Model):
     """
 
     supports_xla = True  # whether XLA can compile the model
+    crf: Any = None  # a layer that predicts the labels of a sequence together, or None
 
     def __init__(self, spec: TaskSpec, recipe: tuple[str, dict[str, Any]], **kwargs):
         super().__init__(**kwargs)
@@ -37,6 +38,10 @@ class ZooModel(keras.Model):
 
     def call(self, inputs: Any, training: Any = False, mask: Any = None) -> Any:
         return self.run(inputs, None, mask=mask, training=training)[0]
+
+    def predict_labels(self, outputs: Any, mask: Any = None) -> tf.Tensor:
+        """Returns the predicted labels `[batch, ...]` for outputs of the model, the logits of classes."""
+        return tf.argmax(outputs, -1, tf.int32) if self.crf is None else self.crf.decode(outputs, mask)
 
     def weights_by_path(self) -> dict[str, Any]:
         """Returns the weights by their path in the model, `{path: variable}`.

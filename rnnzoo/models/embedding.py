@@ -11,12 +11,12 @@ from rnnzoo.layers import LSTM, Bidirectional
 from rnnzoo.spec import PAD, TaskSpec
 
 
-def make_embedding(spec: TaskSpec, size: int, char_units: int) -> keras.layers.Layer | None:
+def make_embedding(spec: TaskSpec, size: int, feature_size: int, char_units: int) -> keras.layers.Layer | None:
     """Creates the embedding for the inputs of a task; None for features."""
     if spec.inputs != "tokens":
         return None
-    if spec.char_vocabulary:
-        return SpelledEmbedding(spec.input_size, len(spec.char_vocabulary), size, char_units, name="embedding")
+    if len(spec.id_sizes) > 1:
+        return WordEmbedding(spec, size, feature_size, char_units, name="embedding")
     return make_table(spec.input_size, size, name="embedding")
 
 
@@ -40,12 +40,18 @@ def embed(embedding: keras.layers.Layer, ids: Any) -> tf.Tensor:
     return as_lookup(vectors, EmbeddingLookup(weight(embedding.embeddings, vectors.dtype), ids))
 
 
-def initialize_embedding(embedding: keras.layers.Embedding, ids: Any, values: Any) -> None:
+def initialize_embedding(embedding: Any, ids: Any, values: Any) -> None:
     """Sets rows of an embedding to pretrained vectors, and scales the other rows to the same standard deviation.
+
+    Args:
+        embedding: an embedding table, or a `WordEmbedding`.
+        ids: the rows.
+        values: their vectors, `[rows, size]`.
 
     Raises:
         UserError: the vectors have another size than the embedding.
     """
+    embedding = embedding.words if isinstance(embedding, WordEmbedding) else embedding
     if values.shape[1] != embedding.output_dim:
         raise UserError(
             f"--vectors: the vectors have {values.shape[1]} numbers and the embedding {embedding.output_dim}: give "
@@ -56,32 +62,53 @@ def initialize_embedding(embedding: keras.layers.Embedding, ids: Any, values: An
     embedding.embeddings.assign(rows)
 
 
-class SpelledEmbedding(keras.layers.Layer):
-    """Embedding of words by their id and their characters.
+class WordEmbedding(keras.layers.Layer):
+    """Embedding of words by their id, and by the ids of their features and characters.
 
-        e_t = [E[word_t]; f(chars_t); b(chars_t)]
+        e_t = [E[word_t]; F_1[feature_t1]; ...; f(chars_t); b(chars_t)]
 
     f and b are the final states of a bidirectional LSTM over the characters, so that unknown words have different
-    embeddings. Call it with ids `[..., 1 + length]`, the id of the word and of its characters, padded with 0; it
-    returns `[..., size + 2 units]`.
+    embeddings. Call it with ids `[..., 1 + features + length]`, those of characters padded with 0; it returns
+    `[..., size + features * feature_size + 2 units]`.
+
+    Args:
+        spec: the specification of the task.
+        size: size of the embedding of a word.
+        feature_size: size of the embedding of each feature.
+        char_units: units of the LSTM over the characters in each direction.
 
     Lample, Ballesteros, Subramanian, Kawakami & Dyer (2016), Neural architectures for named entity recognition, NAACL.
     """
 
-    def __init__(self, words: int, characters: int, size: int, units: int, **kwargs):
+    def __init__(self, spec: TaskSpec, size: int, feature_size: int, char_units: int, **kwargs):
         super().__init__(**kwargs)
-        self.words = make_table(words, size, name="words")
-        self.characters = make_table(characters, units, name="characters")
-        self.reader = Bidirectional(LSTM(units), name="reader")
+        self.words = make_table(spec.input_size, size, name="words")
+        self.features = [
+            make_table(len(vocabulary), feature_size, name=f"feature_{i}")
+            for i, vocabulary in enumerate(spec.feature_vocabularies)
+        ]
+        self.characters: Any = None
+        self.reader: Any = None
+        if spec.char_vocabulary:
+            self.characters = make_table(len(spec.char_vocabulary), char_units, name="characters")
+            self.reader = Bidirectional(LSTM(char_units), name="reader")
 
     def build(self, input_shape: Any) -> None:
-        self.words.build(None)
-        self.characters.build(None)
-        self.reader.build((None, None, self.characters.output_dim))
+        for table in (self.words, *self.features):
+            table.build(None)
+        if self.characters is not None:
+            self.characters.build(None)
+            self.reader.build((None, None, self.characters.output_dim))
 
     def call(self, ids: Any) -> Any:
-        word, chars = self.words(ids[..., 0]), ids[..., 1:]
+        count = 1 + len(self.features)
+        vectors = [table(ids[..., i]) for i, table in enumerate((self.words, *self.features))]
+        if self.characters is not None:
+            vectors.append(self._read_characters(ids[..., count:]))
+        return tf.concat(vectors, -1)
+
+    def _read_characters(self, chars: Any) -> tf.Tensor:
         rows = tf.reshape(chars, [-1, chars.shape[-1]])
         spelling = self.reader(self.characters(rows), mask=rows != PAD)
-        spelling = tf.reshape(spelling, tf.concat([tf.shape(word)[:-1], [spelling.shape[-1]]], 0))
-        return tf.concat([word, tf.ensure_shape(spelling, [*word.shape[:-1], spelling.shape[-1]])], -1)
+        spelling = tf.reshape(spelling, tf.concat([tf.shape(chars)[:-1], [spelling.shape[-1]]], 0))
+        return tf.ensure_shape(spelling, [*chars.shape[:-1], spelling.shape[-1]])

@@ -44,9 +44,13 @@ class RecurrentOptions:
         None, "units of the hidden layers of --input_depth and --output_depth; default: units", minimum=1, size="units"
     )
     embedding: int = option(64, "size of the token embedding", minimum=1, size="units")
+    feature_embedding: int = option(
+        10, "size of the embedding of each further column of a word", minimum=1, size="units"
+    )
     char_units: int = option(
         25, "units, in each direction, of the LSTM over the characters of a word", minimum=1, size="units"
     )
+    crf: bool = option(False, "predict all labels of a sequence together, by a conditional random field")
     activation: str | None = option(None, "activation function, by its Keras name; default: the cell's own")
     dropout: float = option(0.0, "fraction of each layer's inputs dropped in training", minimum=0, below=1)
     recurrent_dropout: float = option(0.0, "fraction of the previous state dropped in training", minimum=0, below=1)
@@ -132,8 +136,8 @@ def build_network(name: str, cell_name: str, spec: TaskSpec, options: Any, merge
     """Builds the model `name`, unidirectional or (with a merge mode) bidirectional."""
     with name_model_in_errors(name):
         core = build_core(make_cell_factory(cell_name, options), options, merge_mode)
-    embedding = make_embedding(spec, options.embedding, options.char_units)
-    return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.output_dropout)
+    embedding = make_embedding(spec, options.embedding, options.feature_embedding, options.char_units)
+    return Network(core, spec, embedding, (name, dataclasses.asdict(options)), options.output_dropout, options.crf)
 
 
 def build_core(make_cell: Callable[[], Any], options: Any, merge_mode: str = "", **stack: Any) -> Stack:

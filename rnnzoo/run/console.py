@@ -30,6 +30,7 @@ class ConsoleLogger(Logger):
         self._first_step: tuple[float, int] | None = None
         self._last_update = 0.0
         self._shows_bits = False
+        self._select_by = ""
 
     def log(self, event: Any) -> None:
         if not self.verbosity:
@@ -74,6 +75,7 @@ class ConsoleLogger(Logger):
 
     def _show_configuration(self, event: events.TrainingStarted) -> None:
         self._shows_bits = "bits_per_char" in event.metrics
+        self._select_by = event.config.get("training", {}).get("select_by") or event.metrics[0]
         self._print(event.data_summary)
         self._print(f"{event.config['model']} with {event.num_weights:,} weights; files in {event.run_dir}")
         if self.verbosity > 1:
@@ -95,9 +97,12 @@ class ConsoleLogger(Logger):
         self._update_line(f"{text}  {format_duration(seconds / max(1, steps) * (total_steps - result.step))} left")
 
     def _show_evaluation(self, entry: dict[str, Any]) -> None:
-        metrics = "  ".join(f"{name} {_format(value)}" for name, value in entry["validation"].items() if name != "loss")
+        values = entry["validation"]
+        shown = [name for name in values if name != "loss" or self._select_by == "loss"]
+        metrics = "  ".join(f"{name} {_format(values[name])}" for name in shown)
+        best = "  best" if entry.get("best") else ""
         self._print(
-            f"step {entry['step']:6d}  {entry['seconds']:6.1f} s  loss {entry['loss']:.4f}  validation {metrics}"
+            f"step {entry['step']:6d}  {entry['seconds']:6.1f} s  loss {entry['loss']:.4f}  validation {metrics}{best}"
         )
 
     def _show_results(self, event: events.RunFinished) -> None:
@@ -109,7 +114,16 @@ class ConsoleLogger(Logger):
         rows += [(f"baseline {name}", values) for name, values in result["baselines"].items()]
         self._print("\n" + "\n".join(format_table(["", *names], ([row, *map(v.get, names)] for row, v in rows))))
         duration = format_duration(result["seconds"])
-        self._print(f"\ntime      {duration}\nrun       {event.run_dir}\nexport    {result['export_dir']}")
+        columns = result["test_details"].get("columns", {})
+        if columns:
+            names = list(next(iter(columns.values())))
+            table = format_table(["test, in units of the data", *names], ([c, *v.values()] for c, v in columns.items()))
+            self._print("\n" + "\n".join(table))
+        selected = result["metrics"]["validation"][result["selected_by"]]
+        best = f"step {result['best_step']}, by validation {result['selected_by']} {_format(selected)}"
+        self._print(
+            f"\nbest      {best}\ntime      {duration}\nrun       {event.run_dir}\nexport    {result['export_dir']}"
+        )
 
 
 def format_table(header: list[str], rows: Iterable[list]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnnzoo.data.batch import Batch
+from rnnzoo.data.forecast_reference import naive_forecast
+from rnnzoo.training.forecast_metrics import point_forecasts
 from rnnzoo.training.log import read_log
 from rnnzoo.utils import figures
 
@@ -39,33 +41,48 @@ def _plottable(loss: float) -> float:
 
 
 def draw_forecast(run_dir: Path, model: Any, batches: Iterator[Batch]) -> Path | None:
-    """Draws forecasts against the true values, in the user's units, to `forecast.png`.
+    """Draws forecasts and a baseline against the true values, in the user's units, to `forecast.png`.
 
     The figure shows the first non-overlapping windows of the test, and up to four columns. Returns None without
     matplotlib (extra `plot`), or for another task.
     """
     spec = model.spec
-    if not spec.output_scale or not figures.has_matplotlib():
+    if not spec.is_forecast or not figures.has_matplotlib():
         return None
-    columns = spec.input_size
-    horizon = spec.output_size // columns
-    mean, deviation = (np.array(values) for values in spec.input_scale)
+    columns, levels = spec.num_targets, max(1, len(spec.quantiles))
+    horizon = len(spec.output_scale[0]) // columns
     every = [(b.inputs[w > 0], b.targets[w > 0]) for b in batches for w in [np.asarray(b.weights)]]
     inputs, targets = (np.concatenate(parts)[::horizon][:NUM_FORECASTS] for parts in zip(*every, strict=True))
-    forecasts = model(inputs).numpy().reshape(-1, columns)
-    truth, window = targets.reshape(-1, columns), inputs[0]
+    reference, naive = _better_baseline(inputs[..., :columns], targets, horizon, spec.seasonal_period)
+    forecasts = model(inputs).numpy().reshape(-1, columns, levels)
+    truth, naive, window = (v.reshape(-1, columns) for v in (targets, naive, inputs[0][:, :columns]))
     count = min(columns, 4)
     path = run_dir / "forecast.png"
     with figures.figure_file(path, figsize=(9, 1 + 2.5 * count)) as figure:
         for i, axes in enumerate(np.ravel(figure.subplots(count, sharex=True))):
+            mean, deviation = (values[i] for values in spec.output_scale)
             steps = np.arange(len(truth))
-            scaled = [values[:, i] * deviation[i] + mean[i] for values in (window, truth, forecasts)]
-            axes.plot(np.arange(-len(window), 0), scaled[0], color="0.6", label="window of the first forecast")
-            axes.plot(steps, scaled[1], "k-", label="true values")
-            axes.plot(steps, scaled[2], "k:", label=f"forecast, {horizon} steps at a time")
+            axes.plot(np.arange(-len(window), 0), window[:, i] * deviation + mean, color="0.6", label="first window")
+            axes.plot(steps, truth[:, i] * deviation + mean, "k-", label="true values")
+            quantiles = forecasts[:, i] * deviation + mean
+            if levels > 1:
+                label = f"quantiles {spec.quantiles[0]:g} to {spec.quantiles[-1]:g}"
+                axes.fill_between(steps, quantiles[:, 0], quantiles[:, -1], color="0.85", label=label)
+            middle = point_forecasts(spec, quantiles)[:, 0]
+            axes.plot(steps, middle, "k:", label=f"forecast, {horizon} steps at a time")
+            axes.plot(steps, naive[:, i] * deviation + mean, "k--", lw=0.6, label=f"baseline: {reference}")
             axes.set(ylabel=figures.label_text(spec.labels[i]))
             axes.grid(alpha=0.3)
         axes.set(xlabel="steps since the beginning of the test")
-        figure.axes[0].legend()
+        figure.axes[0].legend(fontsize="small")
         figure.axes[0].set(title=figures.label_text(run_dir.name))
     return path
+
+
+def _better_baseline(inputs: np.ndarray, targets: np.ndarray, horizon: int, season: int) -> tuple[str, np.ndarray]:
+    """Returns name and values of the better naive forecast: the last value or, if windows hold one, the last season."""
+    names = {1: "last value"} | ({season: f"last season ({season})"} if 1 < season <= inputs.shape[1] else {})
+    forecasts = {name: naive_forecast(inputs, horizon, period) for period, name in names.items()}
+    truth = targets.reshape(forecasts["last value"].shape)
+    best = min(forecasts, key=lambda name: float(np.mean((forecasts[name] - truth) ** 2)))
+    return best, forecasts[best]

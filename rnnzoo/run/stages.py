@@ -22,7 +22,8 @@ from rnnzoo.run.plots import draw_loss_curve
 from rnnzoo.run.samples import draw_outputs, sample_outputs
 from rnnzoo.run.settings import RunSettings
 from rnnzoo.run.state import Run
-from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint
+from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint, compute_details, compute_metrics
+from rnnzoo.training.baselines import compare_with_baselines
 from rnnzoo.training.engine import check_engine, describe_choice
 from rnnzoo.utils.json_files import write_json
 from rnnzoo.utils.memory import check_run_fits, check_sizes_fit
@@ -74,6 +75,8 @@ def read_data(run: Run) -> None:
     run.data = recorder.describe(run.task.spec)
     if warning := run.directory.check_data(run.data, list(recorder.files)):
         run.logger.message(warning)
+    if (metric := settings.training.select_by) and metric not in (known := ("loss", *run.task.spec.metrics)):
+        raise UserError(f"--select_by={metric}: task '{settings.run.task}' has the metrics {', '.join(known)}")
     if settings.training.label_smoothing and run.task.spec.loss != "cross_entropy":
         raise UserError(f"--label_smoothing applies to classes, which task '{settings.run.task}' does not have")
     run.settings = settings.resolve_epochs(run.task)
@@ -86,6 +89,8 @@ def build_model(run: Run) -> None:
     model = MODELS[settings.run.model](task.spec, settings.model)
     if task.word_vectors is not None:
         initialize_embedding(model.embedding, *task.word_vectors)
+    if model.crf is not None and settings.training.label_smoothing:
+        raise UserError("--label_smoothing and --crf exclude each other: give one")
     run.directory.claim()
     trainer = Trainer(model, task, settings.training)
     run.session = Session(trainer, run.directory.run_dir, run.stop, run.logger.message)
@@ -116,13 +121,16 @@ def train(run: Run) -> None:
         else:
             run.logger.log(events.EvaluationFinished(event))
     draw_loss_curve(run.directory.run_dir)
-    session.restore_best_weights()
+    run.best_step = session.best.restore()
 
 
 def evaluate(run: Run) -> None:
     """Evaluates the best model on all splits, draws its outputs and saves it as `model.keras`."""
     draw_outputs(run.directory.run_dir, run.model, run.task)
-    run.metrics = {split: run.session.trainer.evaluate(split) for split in SPLITS}
+    trainer, spec = run.session.trainer, run.task.spec
+    totals = {split: trainer.count_totals(split) for split in SPLITS}
+    run.metrics = {split: compute_metrics(spec, part) for split, part in totals.items()}
+    run.details = compute_details(spec, totals["test"])
     path = run.directory.run_dir / "model.keras"
     with name_file_in_errors(path):
         run.model.save(path)
@@ -161,8 +169,11 @@ def write_result(run: Run) -> None:
         "task": run.settings.run.task,
         "steps": run.session.trainer.step,
         "parameters": run.model.count_params(),
+        "selected_by": run.session.best.metric,
+        "best_step": run.best_step,
         "metrics": run.metrics,
         "baselines": run.task.baselines(),
+        "test_details": run.details,
         "weights_sha256": checkpoint.compute_digest(run.model.weights),
         "seconds": round(run.seconds_before + time.monotonic() - run.started, 1),
         "export_dir": str(run.directory.export_dir),
@@ -170,6 +181,8 @@ def write_result(run: Run) -> None:
     write_json(run.directory.run_dir / "result.json", run.result)
     samples = sample_outputs(run.directory.export_dir, run.model, run.task)
     run.logger.log(events.RunFinished(run.result, run.directory.run_dir, samples))
+    for line in compare_with_baselines(run.result):
+        run.logger.message(line)
 
 
 STAGES: tuple[tuple[str, Callable[[Run], None]], ...] = (

@@ -26,7 +26,9 @@ class Run:
         data: the description of the data that was read.
         session: the training session.
         seconds_before: training time of the earlier parts of a resumed run.
+        best_step: the step of the best weights.
         metrics: the metrics of the best model on each split.
+        details: metrics of each class or column of the test.
         result: the contents of `result.json`.
     """
 
@@ -39,7 +41,9 @@ class Run:
     data: dict[str, Any] = dataclasses.field(init=False)
     session: Session = dataclasses.field(init=False)
     seconds_before: float = 0.0
+    best_step: int = 0
     metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
     result: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property

@@ -45,7 +45,7 @@ class Copy(SyntheticTask):
             input_size=len(SYMBOLS),
             output_size=10,
             loss="cross_entropy",
-            metrics=("loss", "accuracy"),
+            metrics=("accuracy",),
             vocabulary=SYMBOLS,
             labels=SYMBOLS[len(SPECIAL_TOKENS) :],
         )

@@ -51,7 +51,7 @@ class Reber(SyntheticTask):
             input_size=len(SYMBOLS),
             output_size=len(SYMBOLS),
             loss="cross_entropy",
-            metrics=("loss", "perplexity", "accuracy"),
+            metrics=("accuracy", "perplexity"),
             vocabulary=SYMBOLS,
         )
 

@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from pathlib import Path
+import re
 
 import numpy as np
 
@@ -10,14 +10,17 @@ from rnnzoo.config import option
 from rnnzoo.data import corpus, python_source
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.bucketing import Example
+from rnnzoo.data.conll import Sentence, read_conll
+from rnnzoo.data.sentence_encoder import SentenceEncoder
 from rnnzoo.data.splits import FileOptions, check_data_given, read_splits
-from rnnzoo.data.tables import read_lines
+from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import PAD, SPECIAL_TOKENS, UNKNOWN, TaskSpec
+from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
 from rnnzoo.tasks.base import InMemoryTask
+from rnnzoo.tasks.base.in_memory import UNKNOWN_DROPOUT_HELP
 
-Sentence = tuple[list[str], list[str]]  # tokens and their labels
+SPAN_PREFIXES = ("B-", "I-", "S-", "E-")
 MAX_CHARS_PER_FILE = 10_000  # so that a small set has many files
 
 
@@ -26,9 +29,14 @@ class TagOptions(FileOptions):
     """Options of the task `tag`."""
 
     data: str | None = option(None, "file in CoNLL format; default: the Python standard library, by character")
-    columns: str = option("0,-1", "columns of the word and of its tag; 0: the first, -1: the last")
+    columns: str = option(
+        "", "columns of word and tag, by number or name; default: first and last (0,-1), in CoNLL-U form,upos"
+    )
+    features: str = option("", "further columns that are embedded, by number or name, such as pos; comma-separated")
+    vectors: str | None = option(None, VECTORS_HELP)
     min_count: int = option(2, "words of --data with fewer occurrences in training become <unk>", minimum=1)
     char_embedding: bool = option(False, "embed each word also by a bidirectional LSTM over its characters")
+    unknown_dropout: float = option(0.0, UNKNOWN_DROPOUT_HELP, minimum=0, maximum=1000)
     word_length: int = option(20, "characters of a word that are read", minimum=1, size="time")
     seq_length: int = option(200, "characters in a sequence of source code", minimum=1, size="time")
     data_size: int = option(400_000, "characters of source code to train on; 0: all", minimum=0)
@@ -42,38 +50,32 @@ class Tag(InMemoryTask):
     and an empty line after each sentence. `accuracy` is that of single tags; for B-, I- and O tags, `f1` is that of
     whole spans, as in conlleval. The default data are Python source files, to be tagged by character with the kind
     of its token.
+
+    Files in CoNLL-U are read by its rules. With `--features` each word is embedded with the values of further columns,
+    such as its part of speech, which an export then needs too. With the option `--crf` of a model the tags of a
+    sentence are predicted together, by a linear-chain conditional random field.
     """
 
     training_defaults = {"steps": 1000, "learning_rate": 5e-3}
 
-    def __init__(self, options: TagOptions):
-        check_data_given(options, "columns", "min_count", "char_embedding", "word_length")
+    def __init__(self, options: TagOptions, spec: TaskSpec | None = None):
+        check_data_given(options, "columns", "features", "vectors", "min_count", "char_embedding", "word_length")
         self.origin = options.data or "the Python standard library"
-        if options.data is None:
-            sentences = _read_source_code(options)
-        else:
-            sentences = read_splits(options, lambda path: _read_conll(path, options), shuffle=False)
-        counts = collections.Counter(token for tokens, _ in sentences["train"] for token in tokens)
-        min_count = options.min_count if options.data else 1
-        self.known = {token: count for token, count in counts.items() if count >= min_count}
-        if not self.known:
-            raise UserError(
-                f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1"
-            )
-        spec = _make_spec(
-            options, self.known, {tag for split in SPLITS for _, tags in sentences[split] for tag in tags}
-        )
-        vocabularies = (spec.vocabulary, spec.char_vocabulary)
-        words, chars = ({s: i for i, s in enumerate(v) if i >= len(SPECIAL_TOKENS)} for v in vocabularies)
-        label_ids = {label: i for i, label in enumerate(spec.labels)}
-
-        def to_example(sentence: Sentence) -> Example:
-            tokens, tags = sentence
-            return Example(
-                _encode(tokens, words, chars, spec.word_length), np.array([label_ids[tag] for tag in tags], "int32")
-            )
-
-        super().__init__(options, {s: [to_example(sentence) for sentence in sentences[s]] for s in SPLITS}, spec)
+        sentences = _read(options)
+        counts = collections.Counter(word for sentence in sentences["train"] for word in sentence.words)
+        if spec is None:
+            min_count = options.min_count if options.data else 1
+            known = {word: count for word, count in counts.items() if count >= min_count}
+            if not known:
+                raise UserError(
+                    f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1"
+                )
+            spec = _make_spec(options, known, sentences)
+        for split in SPLITS:
+            _check_labels(spec, sentences[split], self.origin)
+        self.word_vectors = read_word_vectors(options.vectors, spec.vocabulary) if options.vectors else None
+        self.token_counts = np.array([counts.get(word, 0) for word in spec.vocabulary])
+        super().__init__(options, {s: list(map(SentenceEncoder(spec), sentences[s])) for s in SPLITS}, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Returns the accuracy of the most frequent tag, and of the most frequent tag of each word."""
@@ -97,16 +99,19 @@ class Tag(InMemoryTask):
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {self.lengths[s].sum():,}" for s in SPLITS)
         token_name = "characters" if self.options.data is None else "words"
-        return (
-            f"{self.origin}: {token_name} {sizes}; vocabulary of {self.spec.input_size}, {self.spec.output_size} tags"
-        )
+        known = f" ({len(self.word_vectors.ids):,} with a vector)" if self.word_vectors else ""
+        text = f"{self.origin}: {token_name} {sizes}; vocabulary of {self.spec.input_size}{known}"
+        return f"{text}, {self.spec.output_size} tags"
 
 
-def _make_spec(options: TagOptions, counts: dict[str, int], tags: set[str]) -> TaskSpec:
-    """Creates the specification from the counts of the known tokens and the tags."""
-    vocabulary = (*SPECIAL_TOKENS, *sorted(counts, key=lambda token: (-counts[token], token)))
-    chars = sorted({c for token in counts for c in token}) if options.char_embedding else ()
-    has_spans = any(tag[:2] in ("B-", "I-", "S-", "E-") for tag in tags)
+def _make_spec(options: TagOptions, counts: dict[str, int], sentences: dict[str, list[Sentence]]) -> TaskSpec:
+    """Creates the specification from the counts of the known words and the sentences."""
+    vocabulary = (*SPECIAL_TOKENS, *sorted(counts, key=lambda word: (-counts[word], word)))
+    chars = sorted({c for word in counts for c in word}) if options.char_embedding else ()
+    tags = {tag for split in SPLITS for sentence in sentences[split] for tag in sentence.tags}
+    names = [name.strip().lower() for name in options.features.split(",")] if options.features else []
+    feature_names = tuple(re.sub(r"\W", "_", name if name[0].isalpha() else f"column_{name}") for name in names)
+    values = [{v for sentence in sentences["train"] for v in sentence.features[i]} for i in range(len(names))]
     return TaskSpec(
         inputs="tokens",
         outputs="class",
@@ -114,58 +119,35 @@ def _make_spec(options: TagOptions, counts: dict[str, int], tags: set[str]) -> T
         input_size=len(vocabulary),
         output_size=len(tags),
         loss="cross_entropy",
-        metrics=("loss", "accuracy", *(["f1"] if has_spans else [])),
+        metrics=("f1", "accuracy") if any(tag[:2] in SPAN_PREFIXES for tag in tags) else ("accuracy",),
         vocabulary=vocabulary,
         level="char" if options.data is None else "word",
         labels=tuple(sorted(tags)),
+        feature_names=feature_names,
+        feature_vocabularies=tuple((*SPECIAL_TOKENS, *sorted(v)) for v in values),
         char_vocabulary=(*SPECIAL_TOKENS, *chars) if chars else (),
         word_length=options.word_length if chars else 0,
     )
 
 
+def _check_labels(spec: TaskSpec, sentences: list[Sentence], origin: str) -> None:
+    """Raises `UserError` if sentences have tags that a given specification lacks."""
+    if unknown := {tag for sentence in sentences for tag in sentence.tags} - set(spec.labels):
+        raise UserError(
+            f"{origin}: the model has no tag {', '.join(sorted(unknown)[:5])}; its tags are {', '.join(spec.labels)}"
+        )
+
+
+def _read(options: TagOptions) -> dict[str, list[Sentence]]:
+    if options.data is None:
+        return _read_source_code(options)
+    return read_splits(
+        options, lambda path: read_conll(path, options.encoding, options.columns, options.features), shuffle=False
+    )
+
+
 def _word_ids(example: Example) -> np.ndarray:
     return example.inputs if example.inputs.ndim == 1 else example.inputs[:, 0]
-
-
-def _encode(tokens: list[str], words: dict[str, int], chars: dict[str, int], length: int) -> np.ndarray:
-    """Returns the ids of tokens `[time]`, or with the ids of their characters `[time, 1 + length]`."""
-    ids = np.array([words.get(token, UNKNOWN) for token in tokens], "int32")
-    if not length:
-        return ids
-    char_ids = np.full((len(tokens), length), PAD, "int32")
-    for row, token in zip(char_ids, tokens, strict=True):
-        row[: len(token)] = [chars.get(c, UNKNOWN) for c in token[:length]]
-    return np.concatenate([ids[:, None], char_ids], 1)
-
-
-def _read_conll(path: Path, options: TagOptions) -> list[Sentence]:
-    try:
-        word, tag = (int(part) for part in options.columns.split(","))
-    except ValueError:
-        raise UserError(
-            f"--columns={options.columns} must be two numbers, the columns of the word and of its tag, such as 0,-1"
-        ) from None
-    sentences: list[Sentence] = [([], [])]
-    tabs = any("\t" in line for _, line in read_lines(path, options.encoding))
-    for number, line in read_lines(path, options.encoding):
-        cells = line.split("\t") if tabs else line.split()
-        if not line.strip():
-            sentences.append(([], []))
-        elif tabs and len(cells) == 1 and line.startswith("#"):
-            continue  # a comment, as in CoNLL-U
-        elif cells[0] != "-DOCSTART-":
-            if max(word, tag, -word - 1, -tag - 1) >= len(cells) or len(cells) < 2:
-                raise UserError(
-                    f"{path}, line {number}: {len(cells)} columns, but --columns={options.columns} needs more"
-                )
-            if not (cells[word].strip() and cells[tag].strip()):
-                raise UserError(f"{path}, line {number}: the word or its tag is empty")
-            sentences[-1][0].append(cells[word])
-            sentences[-1][1].append(cells[tag])
-    sentences = [s for s in sentences if s[0]]
-    if not sentences:
-        raise UserError(f"{path} holds no sentence")
-    return sentences
 
 
 def _read_source_code(options: TagOptions) -> dict[str, list[Sentence]]:
@@ -186,7 +168,7 @@ def _read_source_code(options: TagOptions) -> dict[str, list[Sentence]]:
             text, labels = labelled[0][:limit], labelled[1][:limit]
             for i in range(0, len(text), options.seq_length):
                 piece = slice(i, i + options.seq_length)
-                sentences[split].append((list(text[piece]), labels[piece]))
+                sentences[split].append(Sentence(list(text[piece]), labels[piece]))
             remaining = None if remaining is None else remaining - len(text)
             if remaining == 0:
                 break

@@ -48,7 +48,7 @@ class TemporalOrder(SyntheticTask):
             input_size=len(SYMBOLS),
             output_size=2 ** len(POSITIONS[options.variant]),
             loss="cross_entropy",
-            metrics=("loss", "accuracy"),
+            metrics=("accuracy",),
             vocabulary=SYMBOLS,
             labels=tuple("".join(order) for order in itertools.product("XY", repeat=len(POSITIONS[options.variant]))),
         )

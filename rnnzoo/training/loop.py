@@ -82,6 +82,10 @@ class Trainer:
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Returns the metrics of a split."""
+        return metrics.compute_metrics(self.task.spec, self.count_totals(split))
+
+    def count_totals(self, split: str) -> metrics.Totals:
+        """Returns the totals of a split, from which its metrics follow."""
         totals: dict[str, Any] = {}
         state = None
         for batch in self.task.evaluation(split):
@@ -89,7 +93,7 @@ class Trainer:
             batch_totals, state = self._evaluate(_to_tensors(batch, True), state)
             for name, value in metrics.complete_totals(self.task.spec, batch_totals, batch).items():
                 totals[name] = totals[name] + value if name in totals else value
-        return metrics.compute_metrics(self.task.spec, totals)
+        return totals
 
     def layer_norms(self) -> dict[str, float]:
         """Returns the norm of the last step's gradient for the weights of each layer, before clipping."""
@@ -134,12 +138,17 @@ class Trainer:
         with tf.GradientTape() as tape:
             start = self._reset_states(batch.restart, state)
             outputs, state = self.model.run(batch.inputs, start, mask=batch.mask, training=True)
-            loss = metrics.weighted_mean(
-                metrics.losses(self.task.spec, outputs, batch.targets, self.options.label_smoothing), batch.weights
-            )
+            losses = self._losses(outputs, batch, self.options.label_smoothing)
+            loss = metrics.weighted_mean(losses, batch.weights)
             total = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
         return loss, state, [tf.convert_to_tensor(g) for g in gradients]
+
+    def _losses(self, outputs: tf.Tensor, batch: Batch, smoothing: float = 0.0) -> tf.Tensor:
+        """Returns the loss of each target."""
+        if self.model.crf is not None:
+            return self.model.crf.losses_of(outputs, batch.targets, batch.mask)
+        return metrics.losses(self.task.spec, outputs, batch.targets, smoothing)
 
     def _train_step(self, batch: Batch, state: list) -> tuple:
         loss, state, gradients = self._gradients(batch, state)
@@ -155,7 +164,9 @@ class Trainer:
     def _evaluation_step(self, batch: Batch, state: list) -> tuple:
         outputs, state = self.model.run(batch.inputs, self._reset_states(batch.restart, state), mask=batch.mask)
         hypotheses = self.model.greedy(batch.inputs[0])[0] if self.task.spec.generates_text else None
-        return metrics.compute_totals(self.task.spec, outputs, batch, hypotheses), state
+        losses = self._losses(outputs, batch)
+        labels = self.model.predict_labels(outputs, batch.mask) if self.task.spec.outputs == "class" else None
+        return metrics.compute_totals(self.task.spec, outputs, batch, losses, labels, hypotheses), state
 
     def _find_non_finite(self, batch: Batch, state: list) -> str:
         """Describes which weight, or which weight's gradient, is not finite."""

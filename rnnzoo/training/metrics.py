@@ -8,9 +8,12 @@ import tensorflow as tf
 
 from rnnzoo.data.batch import Batch
 from rnnzoo.spec import TaskSpec
-from rnnzoo.training import generation_metrics, spans
+from rnnzoo.training import class_metrics, forecast_metrics, generation_metrics, spans
 
 MAX_ERROR = 0.04  # of each component of a correct vector (Hochreiter & Schmidhuber 1997)
+
+HIGHER_IS_BETTER = {"accuracy", "token_accuracy", "f1", "macro_f1", "exact_match", "bleu", "chrf"}
+NO_GOAL = {"coverage"}  # neither higher nor lower is better
 
 Totals = dict[str, Any]
 
@@ -33,7 +36,14 @@ def losses(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor, smoothing: fl
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
     if spec.loss == "binary_cross_entropy":
         return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=outputs), -1)
+    if spec.loss == "pinball":
+        return forecast_metrics.pinball_losses(spec, outputs, targets)
     return tf.reduce_mean(tf.math.squared_difference(outputs, targets), -1)
+
+
+def score(name: str, value: float) -> float:
+    """Returns the value of a metric with the sign by which lower is better."""
+    return -value if name in HIGHER_IS_BETTER else value
 
 
 def weighted_mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
@@ -43,21 +53,40 @@ def weighted_mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(values * weights), tf.reduce_sum(weights))
 
 
-def compute_totals(spec: TaskSpec, outputs: tf.Tensor, batch: Batch, hypotheses: tf.Tensor | None = None) -> Totals:
-    """Computes the totals of a batch; `predicted` and `hypotheses` are for `complete_totals`."""
-    loss = losses(spec, outputs, batch.targets)
+def compute_totals(
+    spec: TaskSpec,
+    outputs: tf.Tensor,
+    batch: Batch,
+    loss: tf.Tensor | None = None,
+    labels: tf.Tensor | None = None,
+    hypotheses: tf.Tensor | None = None,
+) -> Totals:
+    """Computes the totals of a batch; `predicted` and `hypotheses` are for `complete_totals`.
+
+    Args:
+        spec: the specification of the task.
+        outputs: the outputs of the model.
+        batch: the batch.
+        loss: the loss of each target; None: that of the specification.
+        labels: the predicted classes; None: the most probable ones.
+        hypotheses: generated sequences.
+    """
+    if loss is None:
+        loss = losses(spec, outputs, batch.targets)
+    if labels is None and spec.loss == "cross_entropy":
+        labels = tf.argmax(outputs, -1, tf.int32)
     weights = tf.ones_like(loss) if batch.weights is None else batch.weights
     tensors: Totals = {"loss": tf.reduce_sum(loss * weights), "count": tf.reduce_sum(weights)}
     if hypotheses is not None:
         tensors["hypotheses"] = hypotheses
     if {"accuracy", "token_accuracy"} & set(spec.metrics):
-        tensors["correct"], tensors["scored"] = _count_correct(spec, outputs, batch, weights)
+        tensors["correct"], tensors["scored"] = _count_correct(spec, outputs, labels, batch, weights)
     if "mae" in spec.metrics:
-        tensors["absolute_error"] = tf.reduce_sum(tf.reduce_mean(tf.abs(outputs - batch.targets), -1) * weights)
-    if "macro_f1" in spec.metrics:
-        tensors["classes"] = _count_classes(spec, outputs, batch.targets, weights)
+        tensors |= forecast_metrics.count_errors(spec, outputs, batch.targets, weights)
+    if spec.outputs == "class" and (spec.labels or "macro_f1" in spec.metrics):
+        tensors["confusion"] = _count_confusions(spec, labels, batch, weights)
     if "f1" in spec.metrics:
-        tensors["predicted"] = tf.argmax(outputs, -1, tf.int32)
+        tensors["predicted"] = labels
     return tensors
 
 
@@ -77,16 +106,14 @@ def complete_totals(spec: TaskSpec, tensors: Totals, batch: Batch) -> Totals:
 def compute_metrics(spec: TaskSpec, totals: Totals) -> dict[str, float]:
     """Computes the metrics of a task from the totals of all batches."""
     loss = float(totals["loss"] / totals["count"])
-    known = {"loss": loss, "mse": loss, "nll": loss, "bits_per_char": loss / math.log(2)}
+    known = {"loss": loss, "mse": loss, "pinball": loss, "nll": loss, "bits_per_char": loss / math.log(2)}
     known["perplexity"] = math.exp(loss) if loss < 700 else math.inf
     if "correct" in totals:
         known["accuracy"] = known["token_accuracy"] = float(totals["correct"] / totals["scored"])
-    if "absolute_error" in totals:
-        known["mae"] = float(totals["absolute_error"] / totals["count"])
-    if "classes" in totals:
-        correct, predicted, actual = totals["classes"]
-        occurs = actual + predicted > 0  # a class that neither occurs nor is predicted has no F1
-        known["macro_f1"] = float(np.mean(2 * correct[occurs] / (actual + predicted)[occurs]))
+    if "squared_errors" in totals:
+        known |= forecast_metrics.compute_metrics(totals)
+    if "confusion" in totals:
+        known["macro_f1"] = class_metrics.macro_f1(totals["confusion"])
     if "spans" in totals:
         known["f1"] = spans.f1(totals["spans"])
     if "sequences" in totals:
@@ -94,14 +121,25 @@ def compute_metrics(spec: TaskSpec, totals: Totals) -> dict[str, float]:
     return {name: known[name] for name in ("loss", *(n for n in spec.metrics if n != "loss"))}
 
 
-def _count_correct(spec: TaskSpec, outputs: tf.Tensor, batch: Batch, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def compute_details(spec: TaskSpec, totals: Totals) -> dict[str, Any]:
+    """Computes further results: metrics of each class with the confusion matrix, or of each column of a forecast."""
+    if "confusion" in totals and spec.labels:
+        return class_metrics.compute_class_metrics(spec.labels, totals["confusion"])
+    if "squared_errors" in totals and spec.labels:
+        return {"columns": forecast_metrics.compute_column_metrics(spec, totals)}
+    return {}
+
+
+def _count_correct(
+    spec: TaskSpec, outputs: tf.Tensor, labels: Any, batch: Batch, weights: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the number of correct targets and the number of targets."""
     scored = weights if batch.accuracy_weights is None else batch.accuracy_weights
     if batch.allowed_outputs is not None:
         missed = tf.reduce_sum(tf.cast(~_separates(outputs, batch.allowed_outputs), weights.dtype) * weights, 1)
         correct, scored = tf.equal(missed, 0), tf.reduce_max(weights, 1)
     elif spec.loss == "cross_entropy":
-        correct = tf.equal(tf.argmax(outputs, -1, batch.targets.dtype), batch.targets)
+        correct = tf.equal(tf.cast(labels, batch.targets.dtype), batch.targets)
     else:
         correct = tf.reduce_all(tf.abs(outputs - batch.targets) < MAX_ERROR, -1)
     return tf.reduce_sum(tf.cast(correct, weights.dtype) * scored), tf.reduce_sum(scored)
@@ -114,9 +152,10 @@ def _separates(outputs: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
     return least > most
 
 
-def _count_classes(spec: TaskSpec, outputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Counts for each class the correct, the predicted and the actual targets: `[3, classes]`."""
-    actual = tf.one_hot(targets, spec.output_size, dtype=weights.dtype) * weights[..., None]
-    predicted = tf.one_hot(tf.argmax(outputs, -1), spec.output_size, dtype=weights.dtype) * weights[..., None]
-    flat = [tf.reshape(t, [-1, spec.output_size]) for t in (tf.minimum(actual, predicted), predicted, actual)]
-    return tf.stack([tf.reduce_sum(t, 0) for t in flat])
+def _count_confusions(spec: TaskSpec, labels: Any, batch: Batch, weights: tf.Tensor) -> tf.Tensor:
+    """Counts the targets of each class that are predicted as each class: `[actual, predicted]`."""
+    scored = weights if batch.accuracy_weights is None else batch.accuracy_weights
+    actual = tf.one_hot(batch.targets, spec.output_size, dtype=scored.dtype) * scored[..., None]
+    predicted = tf.one_hot(labels, spec.output_size, dtype=scored.dtype)
+    actual, predicted = (tf.reshape(t, [-1, spec.output_size]) for t in (actual, predicted))
+    return tf.matmul(actual, predicted, transpose_a=True)

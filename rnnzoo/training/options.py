@@ -20,9 +20,14 @@ class TrainingOptions:
     )
     clip_norm: float = option(1.0, "clip gradients to this global norm; 0: no clipping", minimum=0)
     epochs: int | None = option(None, "passes over the training data, instead of --steps", minimum=1)
-    eval_every: int = option(0, "steps between evaluations; 0: ten evaluations in a run", minimum=0)
+    eval_every: int = option(
+        0, "steps between evaluations; 0: ten evaluations in a run, and a few early ones", minimum=0
+    )
     checkpoint_every: int = option(
         0, "steps between checkpoints, in addition to those at evaluations; 0: none", minimum=0
+    )
+    select_by: str | None = option(
+        None, "metric of the validation split that selects the best model; default: the first one of the task"
     )
     early_stopping_patience: int = option(
         0, "stop after this many evaluations without improvement; 0: never", minimum=0

@@ -7,8 +7,15 @@ from typing import Any
 from rnnzoo.errors import UserError
 from rnnzoo.utils.json_files import NUMBER
 
-BEST = {"step": int, "best": NUMBER}
-PROGRESS = {"best?": NUMBER, "stale?": int, "loss_sum?": NUMBER, "loss_count?": int, "seconds?": NUMBER}
+BEST = {"step": int, "best": NUMBER, "best_loss?": NUMBER, "metric?": str}
+PROGRESS = {
+    "best?": NUMBER,
+    "best_loss?": NUMBER,
+    "stale?": int,
+    "loss_sum?": NUMBER,
+    "loss_count?": int,
+    "seconds?": NUMBER,
+}
 CHECKPOINT = {"step": int, "progress": {**PROGRESS, "learning_rate?": (int, float, type(None))}}
 
 
@@ -17,7 +24,8 @@ class Progress:
     """Progress of a run besides weights and states; part of every checkpoint.
 
     Attributes:
-        best: the best validation metric so far.
+        best: the best validation metric so far, with the opposite sign if higher is better.
+        best_loss: the validation loss of the same model, which decides between equal metrics.
         stale: number of evaluations since the best one.
         loss_sum: sum of the training losses since the last evaluation.
         loss_count: their number.
@@ -26,6 +34,7 @@ class Progress:
     """
 
     best: float = math.inf
+    best_loss: float = math.inf
     stale: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
@@ -39,7 +48,9 @@ class Progress:
         if unknown:
             raise UserError(f"{name} is damaged: its progress has unknown fields: {', '.join(sorted(unknown))}")
         progress = cls(**values)
-        counts_valid = progress.stale >= 0 and progress.loss_count >= 0 and not math.isnan(progress.best)
+        counts_valid = (
+            progress.stale >= 0 and progress.loss_count >= 0 and not math.isnan(progress.best + progress.best_loss)
+        )
         if not (counts_valid and 0 <= progress.seconds < 1e12 and math.isfinite(progress.loss_sum)):
             raise UserError(f"{name} is damaged: its progress has invalid values")
         return progress

@@ -1,19 +1,19 @@
 """A training session: evaluation, checkpoints, best weights, exact interruption and resumption."""
 
 import dataclasses
-import math
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.errors import UserError
+from rnnzoo.errors import UserError, add_path
 from rnnzoo.training import checkpoint
+from rnnzoo.training.best_weights import BestWeights
 from rnnzoo.training.gradient_monitor import GradientMonitor
 from rnnzoo.training.log import repair_log
 from rnnzoo.training.loop import StepResult, Trainer
-from rnnzoo.training.progress import BEST, CHECKPOINT, Progress
+from rnnzoo.training.progress import CHECKPOINT, Progress
 
 CHECKPOINT_NAME = re.compile(r"step-\d{8,}\.npz")
 NUM_CHECKPOINTS = 2  # to keep: the newest, and the previous one in case the newest is damaged
@@ -44,6 +44,7 @@ class Session:
         self.progress = Progress()
         self._gradient_monitor = GradientMonitor(warn)
         self.checkpoints = folder / "checkpoints"
+        self.best = BestWeights(trainer, self.checkpoints / "best.npz", warn)
 
     def resume(self) -> None:
         """Restores the newest complete checkpoint, if there is one, and repairs the log.
@@ -56,7 +57,7 @@ class Session:
         total, reached = self.trainer.options.steps, self.trainer.step
         if total < reached:
             raise UserError(f"--steps must be at least {reached}, the step of the checkpoint, got {total}")
-        self._restore_best_metric()
+        self.best.resume(self.progress)
         self._warn_of_learning_rate_jump()
         log = self.folder / "log.jsonl"
         if damaged := repair_log(log, reached):
@@ -72,7 +73,7 @@ class Session:
                     raise UserError("its step is below 0")
                 self.trainer.restore(groups, meta["step"])
             except UserError as error:
-                problem = _with_path(path, error)
+                problem = add_path(path, error)
                 self.warn(f"warning: {problem}; using the previous checkpoint")
                 continue
             self.progress = progress
@@ -89,28 +90,6 @@ class Session:
         paths = (path for path in self.checkpoints.glob("step-*.npz") if path.is_file())
         paths = (path for path in paths if CHECKPOINT_NAME.fullmatch(path.name))
         return sorted(paths, key=lambda path: int(path.stem.removeprefix("step-")))
-
-    def _restore_best_metric(self) -> None:
-        """Restores the best metric; if its file is damaged, replaces it by the weights of the checkpoint."""
-        best = self.checkpoints / "best.npz"
-        if not best.exists():
-            return
-        try:
-            groups, meta = checkpoint.load(best, BEST)
-            checkpoint.check_values(self.trainer.model.weights, groups.get("model", []))
-            if math.isnan(meta["best"]):
-                raise UserError("its metric is not a number")
-            # it may be of a later step than the checkpoint: even so, a worse model does not replace it
-            self.progress.best = min(self.progress.best, meta["best"])
-        except UserError as error:
-            metrics = self.trainer.evaluate("validation")
-            self.warn(f"warning: {_with_path(best, error)}; the weights of step {self.trainer.step} take its place")
-            self._save_best(self.trainer.step, metrics[self.trainer.task.spec.metrics[0]])
-
-    def _save_best(self, step: int, metric: float) -> None:
-        self.progress.best, self.progress.stale = metric, 0
-        path, meta = self.checkpoints / "best.npz", {"step": step, "best": metric}
-        checkpoint.save(path, {"model": self.trainer.model.weights}, meta)
 
     def _warn_of_learning_rate_jump(self) -> None:
         """Warns if the learning rate jumps, because another number of steps changed the schedule."""
@@ -131,7 +110,6 @@ class Session:
             OSError: a file cannot be written.
         """
         options = self.trainer.options
-        interval = options.eval_every or max(1, -(-options.steps // 10))
         before, started = self.progress.seconds, time.monotonic()
         for result in self.trainer.run():
             self.progress.loss_sum += result.loss
@@ -139,7 +117,7 @@ class Session:
             self.progress.seconds = before + time.monotonic() - started
             self._gradient_monitor.check_norm(result.step, result.loss, result.gradient_norm)
             yield result
-            evaluated = result.step % interval == 0 or result.step == options.steps
+            evaluated = self._is_evaluation_due(result.step)
             if evaluated:
                 yield self._evaluate(result)
             if evaluated or (options.checkpoint_every and result.step % options.checkpoint_every == 0):
@@ -152,6 +130,21 @@ class Session:
                 self.warn(f"no improvement for {self.progress.stale} evaluations: stopping early at step {result.step}")
                 return
 
+    def _is_evaluation_due(self, step: int) -> bool:
+        """Returns whether the model is evaluated after a step.
+
+        By default, a run has ten evaluations, and further ones after 1, 2, 4 ... passes over the data before the first
+        of them: a small data set is learned by heart before.
+        """
+        options, epoch = self.trainer.options, self.trainer.task.steps_per_epoch()
+        interval = options.eval_every or max(1, -(-options.steps // 10))
+        if step % interval == 0 or step == options.steps:
+            return True
+        if options.eval_every or epoch is None or step > interval:
+            return False
+        passes, rest = divmod(step, epoch)
+        return rest == 0 and passes & (passes - 1) == 0
+
     def save(self) -> None:
         """Writes a checkpoint, and removes old ones."""
         path = self.checkpoints / f"step-{self.trainer.step:08d}.npz"
@@ -161,32 +154,20 @@ class Session:
         for old in self._list_checkpoints()[:-NUM_CHECKPOINTS]:
             old.unlink()
 
-    def restore_best_weights(self) -> None:
-        """Sets the weights of the model to the best ones."""
-        path = self.checkpoints / "best.npz"
-        if path.exists():
-            try:
-                checkpoint.assign(self.trainer.model.weights, checkpoint.load(path, BEST)[0].get("model", []))
-            except UserError as error:
-                self.warn(f"warning: {_with_path(path, error)}; the last weights take its place")
-
     def _evaluate(self, result: StepResult) -> dict[str, Any]:
         """Evaluates on the validation split, saves the best weights, and returns the entry of the log."""
         metrics = self.trainer.evaluate("validation")
         progress = self.progress
-        metric = metrics[self.trainer.task.spec.metrics[0]]
-        progress.stale += 1
-        if metric < progress.best:
-            self._save_best(result.step, metric)
+        improved = self.best.update(result.step, metrics, progress)
         norms = self.trainer.layer_norms()
         self._gradient_monitor.check_layers(result.step, norms)
         entry: dict[str, Any] = {"step": result.step, "loss": progress.loss_sum / progress.loss_count}
         entry |= {"gradient_norm": result.gradient_norm, "learning_rate": float(self.trainer.optimizer.learning_rate)}
-        entry |= {"gradient_norms": norms, "validation": metrics, "seconds": round(progress.seconds, 1)}
+        entry |= {
+            "gradient_norms": norms,
+            "validation": metrics,
+            "best": improved,
+            "seconds": round(progress.seconds, 1),
+        }
         progress.loss_sum, progress.loss_count = 0.0, 0
         return entry
-
-
-def _with_path(path: Path, error: UserError) -> str:
-    """Returns the message of an error, with the path of the file if it lacks it."""
-    return str(error) if str(path) in str(error) else f"{path}: {error}"

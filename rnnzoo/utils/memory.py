@@ -88,7 +88,8 @@ def _depth(model: Any) -> int:
 def _input_units(model: Any, spec: TaskSpec) -> int:
     """Returns the size of the first layer's input."""
     chars = 2 * _get(model, "char_units") if spec.word_length else 0
-    return ((_get(model, "embedding") or _get(model, "units")) if spec.vocabulary else spec.input_size) + chars
+    others = chars + len(spec.feature_vocabularies) * _get(model, "feature_embedding")
+    return ((_get(model, "embedding") or _get(model, "units")) if spec.vocabulary else spec.input_size) + others
 
 
 def _get(options: Any, name: str) -> int:

@@ -48,7 +48,7 @@ def test_tag_reads_conll_columns(tmp_path):
     data = write(tmp_path, "train.txt", CONLL * 10)
     task = rnnzoo.create_task("tag", data=data, min_count=1, validation_data=data, test_data=data)
     assert task.spec.labels == ("B-MISC", "B-ORG", "B-PER", "I-PER", "O")
-    assert task.spec.metrics == ("loss", "accuracy", "f1")
+    assert task.spec.metrics == ("f1", "accuracy")
     sentences = {
         (
             " ".join(task.spec.vocabulary[i] for i in ids),
@@ -142,7 +142,8 @@ def prices(folder, rows=200):
 
 
 def test_forecast_splits_in_time_and_standardizes_by_training_data(tmp_path):
-    task = rnnzoo.create_task("forecast", data=prices(tmp_path), window=24, horizon=3, batch_size=8)
+    data = prices(tmp_path)
+    task = rnnzoo.create_task("forecast", data=data, columns="level,wave", window=24, horizon=3, batch_size=8)
     assert task.spec.labels == ("level", "wave")
     train = np.stack([10 + np.arange(160), 100 * np.sin(np.arange(160) * np.pi / 6)], 1)
     mean, deviation = (np.array(part) for part in task.spec.input_scale)
@@ -326,7 +327,7 @@ def test_headers_of_series(header, names, tmp_path):
 
 def test_first_column_with_missing_values_is_not_a_date_column(tmp_path):
     data = write(tmp_path, "f.csv", "a,b\n,1\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(300)))
-    with pytest.raises(rnnzoo.UserError, match="row 2, column 'a': '' is not a number"):
+    with pytest.raises(rnnzoo.UserError, match="row 2, column 'a': '' is not a number but a missing value"):
         rnnzoo.create_task("forecast", data=data)
 
 

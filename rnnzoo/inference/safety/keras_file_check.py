@@ -16,7 +16,7 @@ MAX_FILE_BYTES = {"config.json": 64 << 20, "metadata.json": 1 << 20}
 MAX_FILES, MAX_OBJECTS = 1000, 20_000  # in the archive, in the configuration
 MAX_RATIO, MIN_UNPACKED_BYTES = 1000, 64 << 20  # compression ratio, checked for files larger than that
 KERAS_SIZES = {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "depth_multiplier"}
-SPEC_SIZES = {"input_size", "output_size", "word_length", "source_length", "arity"}
+SPEC_SIZES = {"input_size", "output_size", "word_length", "source_length", "arity", "seasonal_period", "window"}
 SHAPES = {"batch_shape", "batch_input_shape", "shape", "input_shape", "target_shape"}
 # A recurrent matrix has units x units weights of at least two bytes. Cells without such a matrix, such as the dampened
 # network, have few weights, so the sum of these products may exceed the bytes of the weights by this factor and offset.

@@ -12,7 +12,7 @@ from rnnzoo.tasks.base.in_memory import InMemoryTask
 def classification_spec(labels: tuple[str, ...], metrics: tuple[str, ...] = ("accuracy",), **fields: Any) -> TaskSpec:
     """Creates the `TaskSpec` of a classification task; `fields` add to its fields or override them."""
     shared: dict[str, Any] = {"outputs": "class", "per_step": False, "loss": "cross_entropy"} | fields
-    return TaskSpec(output_size=len(labels), metrics=("loss", *metrics), labels=labels, **shared)
+    return TaskSpec(output_size=len(labels), metrics=metrics, labels=labels, **shared)
 
 
 class ClassificationTask(InMemoryTask):

@@ -8,8 +8,10 @@ import numpy as np
 from rnnzoo.data.batch import SPLITS, Batch, make_generator
 from rnnzoo.data.bucketing import Buckets, Example, pad_batch
 from rnnzoo.data.splits import check_not_empty
-from rnnzoo.spec import TaskSpec
+from rnnzoo.spec import PAD, UNKNOWN, TaskSpec
 from rnnzoo.tasks.base.task import Task
+
+UNKNOWN_DROPOUT_HELP = "a: in training, a word that occurs n times becomes <unk> with probability a / (a + n)"
 
 
 class InMemoryTask(Task):
@@ -17,6 +19,8 @@ class InMemoryTask(Task):
 
     Examples are padded at the end. Rows that fill up the last batch of a bucket have weight 0. The evaluation of
     "train" uses as many examples as the validation split has.
+
+    With an option `unknown_dropout`, subclasses set `token_counts`.
 
     Args:
         options: options with `batch_size`.
@@ -26,6 +30,8 @@ class InMemoryTask(Task):
     Raises:
         UserError: a split is empty.
     """
+
+    token_counts: np.ndarray  # occurrences of each id of the vocabulary in the training data
 
     def __init__(self, options: Any, examples: dict[str, list[Example]], spec: TaskSpec):
         self.options, self.examples, self.spec = options, examples, spec
@@ -50,7 +56,21 @@ class InMemoryTask(Task):
             lengths = self.lengths["train"]
             batches = self.buckets.make_batches(lengths, rng.permutation(len(lengths)))
             self._batches_of_epoch = {(seed, epoch): [batches[i] for i in rng.permutation(len(batches))]}
-        return self._pad("train", *self._batches_of_epoch[seed, epoch][number])
+        batch = self._pad("train", *self._batches_of_epoch[seed, epoch][number])
+        rate = getattr(self.options, "unknown_dropout", 0.0)
+        return batch._replace(inputs=self._drop_words(batch.inputs, rate, seed, step)) if rate else batch
+
+    def _drop_words(self, inputs: np.ndarray, rate: float, seed: int, step: int) -> np.ndarray:
+        """Replaces words at random by UNKNOWN, rare ones more often, so that its embedding is trained.
+
+        Kiperwasser & Goldberg (2016), Simple and accurate dependency parsing using bidirectional LSTM feature
+        representations, TACL 4.
+        """
+        words = inputs if inputs.ndim == 2 else inputs[..., 0]
+        probability = np.where(words == PAD, 0, rate / (rate + np.maximum(self.token_counts[words], 1)))
+        rng = np.random.default_rng([seed, step, 1])
+        dropped = np.where(rng.random(words.shape) < probability, UNKNOWN, words).astype(words.dtype)
+        return dropped if inputs.ndim == 2 else np.concatenate([dropped[..., None], inputs[..., 1:]], -1)
 
     def evaluation(self, split: str) -> Iterator[Batch]:
         lengths = self.lengths[split]
