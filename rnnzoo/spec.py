@@ -11,7 +11,8 @@ PAD, UNKNOWN, BOS = 0, 1, 2
 EOS = BOS  # one id marks the beginning and the end of a sequence
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>")  # the first three tokens of every vocabulary
 
-Level = Literal["char", "word", "token", "line"]
+Level = Literal["char", "word", "token", "joiner", "bpe", "line"]
+JOINED_LEVELS = ("joiner", "bpe")  # whose tokens are joined by joiner marks, see `rnnzoo.data.joiner`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,9 @@ class TaskSpec:
             quantiles).
         metrics: the reported metrics; the first one selects the best model.
         vocabulary: the tokens by id. For a "pair", those of the output.
-        level: kind of tokens: "char", "word" (separated by spaces), "token" (words and punctuation) or "line".
+        level: kind of tokens: "char", "word" (separated by spaces), "token" (words and punctuation), "joiner" (the same
+            with joiner marks), "bpe" (pieces of words, by byte-pair encoding) or "line".
+        merges: the merges of the byte-pair encoding, of the output of a "pair".
         labels: names of the classes.
         feature_vocabularies: the values of each feature of a word by id, for inputs of words with features.
         char_vocabulary: the characters by id, for inputs of words with their characters.
@@ -46,6 +49,7 @@ class TaskSpec:
         input_scale: means and standard deviations of the input columns, by which the model's inputs are standardized.
         output_scale: the same for the outputs.
         next_input: whether the output at each step predicts the next input features.
+        regression: whether the output is one value for a whole sequence.
         difference: the reference that a forecasting model adds its outputs to: "last", the last value of the window,
             or "season", the values of its last season.
         normalize: whether a forecasting model standardizes each window ("window"), or not ("train").
@@ -55,6 +59,7 @@ class TaskSpec:
         source_length: number of source time steps if it is always the same, else 0.
         source_vocabulary: the source tokens by id.
         source_level: kind of the source tokens.
+        source_merges: the merges of the byte-pair encoding of the source.
         lowercase: whether input text is converted to lower case.
         output_length: the most time steps that a decoder generates.
         arity: the most children of a tree's node; 0 for any number.
@@ -71,6 +76,7 @@ class TaskSpec:
     metrics: tuple[str, ...] = ("loss",)
     vocabulary: tuple[str, ...] = ()
     level: Level = "char"
+    merges: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     feature_vocabularies: tuple[tuple[str, ...], ...] = ()
     char_vocabulary: tuple[str, ...] = ()
@@ -80,6 +86,7 @@ class TaskSpec:
     input_scale: tuple[tuple[float, ...], ...] = ()
     output_scale: tuple[tuple[float, ...], ...] = ()
     next_input: bool = False
+    regression: bool = False
     difference: Literal["none", "last", "season"] = "none"
     normalize: Literal["train", "window"] = "train"
     seasonal_period: int = 0
@@ -88,6 +95,7 @@ class TaskSpec:
     source_length: int = 0
     source_vocabulary: tuple[str, ...] = ()
     source_level: Level = "char"
+    source_merges: tuple[str, ...] = ()
     lowercase: bool = False
     output_length: int = 0
     arity: int = 0
@@ -113,7 +121,7 @@ class TaskSpec:
     @property
     def is_forecast(self) -> bool:
         """Whether the outputs are the next values of the input columns that `labels` names, in the user's units."""
-        return self.outputs == "vector" and bool(self.output_scale)
+        return self.outputs == "vector" and bool(self.output_scale) and not self.regression
 
     @property
     def generates_text(self) -> bool:

@@ -25,6 +25,7 @@ ORDER = [
     {"generate", "predict"},
     {"api"},
     {"run"},
+    {"evaluate"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 NETWORKS, DATA = {"cells", "compositions", "engine", "layers", "models", "interop"}, {"data", "tasks"}

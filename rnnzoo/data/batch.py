@@ -20,6 +20,7 @@ class Batch(NamedTuple):
         allowed_outputs: `[batch, time, outputs]`, the outputs that are legal at each step. If given, accuracy counts
             whole sequences, correct where the most probable outputs of every step are exactly the legal ones.
         references: for each row the list of correct output sequences, as tuples of tokens.
+        reference_texts: for each row the list of their texts, for metrics of texts.
     """
 
     inputs: Any
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
     accuracy_weights: Any = None
     allowed_outputs: Any = None
     references: Any = None
+    reference_texts: Any = None
 
 
 def make_generator(seed: int, step: int, split: str) -> np.random.Generator:

@@ -122,6 +122,13 @@ def read_files(names: str, encoding: str, validation_fraction: float, test_fract
     return splits
 
 
+def read_whole_files(names: str, encoding: str) -> Splits:
+    """Reads text files, each of them whole, as all three splits."""
+    name = check_encoding(encoding)
+    documents = [Document(path, "utf-8-sig" if name == "utf-8" else encoding) for path in _paths(names)]
+    return dict.fromkeys(("train", "validation", "test"), documents)
+
+
 def _paths(names: str) -> list[Path]:
     """Returns the files named by names, folders and globs. Raises `UserError`."""
     paths: list[Path] = []

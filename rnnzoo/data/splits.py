@@ -45,7 +45,11 @@ def read_splits(options: FileOptions, read: Callable[[Path], list[T]], shuffle: 
         UserError: a file does not exist, or a split is empty.
     """
     names = {split: getattr(options, name) for split, name in FILE_OPTIONS.items()}
-    splits = {split: read(check_file(name, FILE_OPTIONS[split])) for split, name in names.items() if name}
+    by_name: dict[str, list[T]] = {}
+    for split, name in names.items():
+        if name and name not in by_name:
+            by_name[name] = read(check_file(name, FILE_OPTIONS[split]))
+    splits = {split: by_name[name] for split, name in names.items() if name}
     splits = hold_out_splits(splits, options.validation_fraction, options.test_fraction, shuffle)
     check_not_empty(splits, options.data or "the data")
     return splits

@@ -44,8 +44,12 @@ class Seq2SeqServing(ServedModel):
         spec = model.spec
         self._source_tokenizer: Any = None
         if spec.source == "tokens":
-            self._source_tokenizer = Tokenizer(spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase)
-        self._target_tokenizer: Any = Tokenizer(spec.vocabulary, spec.level) if spec.vocabulary else None
+            self._source_tokenizer = Tokenizer(
+                spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase, merges=spec.source_merges
+            )
+        self._target_tokenizer: Any = (
+            Tokenizer(spec.vocabulary, spec.level, merges=spec.merges) if spec.vocabulary else None
+        )
         sides = {"source": self._source_tokenizer, "target": self._target_tokenizer}
         self.vocabulary = {side: tokenizer for side, tokenizer in sides.items() if tokenizer is not None}
         state, constants = model.encode(model.example_inputs()[0])

@@ -161,6 +161,9 @@ class SequenceServing(ServedModel):
     def _unscale_outputs(self, outputs: tf.Tensor) -> tf.Tensor:
         if not self.spec.output_scale:
             return outputs
+        if self.spec.regression:
+            mean, deviation = (values[0] for values in self.spec.output_scale)
+            return outputs[..., 0] * deviation + mean
         levels, columns = max(1, len(self.spec.quantiles)), self.spec.num_targets
         mean, deviation = (tf.constant(values)[:, None] for values in self.spec.output_scale)
         values = tf.reshape(outputs, [-1, len(self.spec.output_scale[0]), levels]) * deviation + mean

@@ -4,7 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN, Level
+from rnnzoo.data.joiner import JOINED, STEPS
+from rnnzoo.export.bpe import GraphPieceSplitter
+from rnnzoo.spec import BOS, JOINED_LEVELS, PAD, SPECIAL_TOKENS, UNKNOWN, Level
 
 # the spaces of Python's str.strip
 SPACES = r"[\t-\r\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
@@ -17,11 +19,12 @@ class Tokenizer(tf.Module):
 
     Args:
         vocabulary: the tokens by id.
-        level: "char"; "word": separated by spaces, newlines are words; "token": words and punctuation; "line": a
-            text is one token.
+        level: "char"; "word": separated by spaces, newlines are words; "token": words and punctuation; "joiner": words
+            and punctuation with joiner marks; "bpe": pieces of words; "line": a text is one token.
         char_vocabulary: the characters, for words that come with `word_length` characters.
         word_length: characters of a word that are read.
         lowercase: whether texts are converted to lower case.
+        merges: for pieces of words, see `rnnzoo.data.bpe`.
     """
 
     def __init__(
@@ -31,12 +34,14 @@ class Tokenizer(tf.Module):
         char_vocabulary: tuple[str, ...] = (),
         word_length: int = 0,
         lowercase: bool = False,
+        merges: tuple[str, ...] = (),
     ):
         super().__init__()
         self._table = TokenTable(vocabulary)
         self._vocabulary, self._level, self._lowercase = vocabulary, level, lowercase
         self._letters = TokenTable(char_vocabulary) if char_vocabulary else None
         self._word_length = word_length
+        self._pieces = GraphPieceSplitter(merges) if level == "bpe" else None
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Converts strings `[batch]` to ids `[batch, 1 + max_length, ...]` beginning with BOS, and their lengths."""
@@ -61,6 +66,9 @@ class Tokenizer(tf.Module):
             return tf.strings.unicode_split(text, "UTF-8", errors="replace")
         if self._level == "line":
             return tf.RaggedTensor.from_tensor(text[:, None])
+        if self._level in JOINED_LEVELS:
+            tokens = _split_with_joiners(text)
+            return tokens if self._pieces is None else self._pieces.split(tokens)
         return _split_words(text) if self._level == "word" else _split_words_and_punctuation(text)
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
@@ -86,6 +94,8 @@ class Tokenizer(tf.Module):
         flat = tf.reshape(ids, [tf.reduce_prod(shape[:-1]), shape[-1]])
         tokens = tf.ragged.boolean_mask(self.tokens(flat), flat != PAD)
         joined = tf.strings.reduce_join(tokens, 1, separator="" if self._level == "char" else " ")
+        if self._level in JOINED_LEVELS:
+            joined = tf.strings.regex_replace(joined, JOINED, "")
         return tf.ensure_shape(tf.reshape(joined, shape[:-1]), ids.shape[:-1])
 
     def join(self, prompt: tf.Tensor, continuation: tf.Tensor) -> tf.Tensor:
@@ -107,6 +117,13 @@ def to_lower(text: tf.Tensor) -> tf.Tensor:
 def _split_words(text: tf.Tensor) -> tf.RaggedTensor:
     spaced = tf.strings.regex_replace(tf.strings.regex_replace(text, r"[ \t\r\f\v]+", " "), "\n", " \n ")
     words = tf.strings.split(spaced, " ")
+    return tf.ragged.boolean_mask(words, words != "")
+
+
+def _split_with_joiners(text: tf.Tensor) -> tf.RaggedTensor:
+    for pattern, replacement in STEPS:
+        text = tf.strings.regex_replace(text, pattern, replacement)
+    words = tf.strings.split(text, " ")
     return tf.ragged.boolean_mask(words, words != "")
 
 

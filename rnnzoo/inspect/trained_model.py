@@ -159,7 +159,9 @@ def _tokenize_texts(trained: TrainedModel, texts: Sequence[str]) -> InputSequenc
     if not all(text.strip() for text in texts):
         raise UserError("--text: the text is empty")
     if spec.inputs == "pair" and spec.source == "tokens":
-        tokenizer = Tokenizer(spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase)
+        tokenizer = Tokenizer(
+            spec.source_vocabulary, spec.source_level, lowercase=spec.lowercase, merges=spec.source_merges
+        )
         source = tokenizer.encode_source(tf.constant(texts))
         ids = np.asarray(trained.model.greedy(source)[0]) if spec.generates_text else np.zeros([len(texts), 0], "int32")
         lengths = (ids != PAD).sum(1)

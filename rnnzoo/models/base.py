@@ -21,6 +21,8 @@ class ZooModel(keras.Model):
     """
 
     supports_xla = True  # whether XLA can compile the model
+    embedding: Any = None  # of the input tokens
+    source_embedding: Any = None  # of the source tokens of a "pair"
     crf: Any = None  # a layer that predicts the labels of a sequence together, or None
 
     def __init__(self, spec: TaskSpec, recipe: tuple[str, dict[str, Any]], **kwargs):
@@ -42,6 +44,11 @@ class ZooModel(keras.Model):
     def predict_labels(self, outputs: Any, mask: Any = None) -> tf.Tensor:
         """Returns the predicted labels `[batch, ...]` for outputs of the model, the logits of classes."""
         return tf.argmax(outputs, -1, tf.int32) if self.crf is None else self.crf.decode(outputs, mask)
+
+    @property
+    def word_embedding(self) -> Any:
+        """The embedding of the input tokens, of a "pair" those of the source."""
+        return self.embedding if self.source_embedding is None else self.source_embedding
 
     def weights_by_path(self) -> dict[str, Any]:
         """Returns the weights by their path in the model, `{path: variable}`.

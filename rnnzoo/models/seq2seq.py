@@ -104,6 +104,8 @@ def _build_decoder(spec: TaskSpec, options: Any) -> EncoderDecoder:
 def _build_model(
     name: str, encoder: Any, decoder: Decoder, spec: TaskSpec, options: Any, context: int
 ) -> EncoderDecoder:
+    if options.crf:
+        raise UserError(f"--crf does not apply to model '{name}'")
     return EncoderDecoder(
         encoder,
         decoder,

@@ -88,7 +88,7 @@ def build_model(run: Run) -> None:
     check_run_fits(settings.model, settings.task, task)
     model = MODELS[settings.run.model](task.spec, settings.model)
     if task.word_vectors is not None:
-        initialize_embedding(model.embedding, *task.word_vectors)
+        initialize_embedding(model.word_embedding, *task.word_vectors)
     if model.crf is not None and settings.training.label_smoothing:
         raise UserError("--label_smoothing and --crf exclude each other: give one")
     run.directory.claim()

@@ -5,6 +5,7 @@ from typing import Any
 from rnnzoo import config
 from rnnzoo.data.batch import Batch
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks import (  # noqa: F401
     adding,
     ast,
@@ -37,11 +38,13 @@ def list_tasks(pattern: str = "*") -> list[str]:
     return TASKS.list(pattern)
 
 
-def create_task(name: str, **options: Any) -> Task:
+def create_task(name: str, *, spec: TaskSpec | None = None, **options: Any) -> Task:
     """Creates a task by name.
 
     Args:
         name: a registered name, see `list_tasks`.
+        spec: for a task on files: the specification of a trained model, with its vocabularies, labels and scales, on
+            whose terms the files are read. None: that of the data.
         **options: options of the task, named like its flags.
 
     Raises:
@@ -51,4 +54,5 @@ def create_task(name: str, **options: Any) -> Task:
     (50, 20, 2)
     """
     cls = TASKS[name]
-    return cls(config.create_options(config.options_class(cls), options, f"task '{name}'"))
+    values = config.create_options(config.options_class(cls), options, f"task '{name}'")
+    return cls(values) if spec is None else cls(values, spec)

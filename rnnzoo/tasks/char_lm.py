@@ -10,6 +10,7 @@ from typing import Any
 from rnnzoo.config import option
 from rnnzoo.data.tokens import CharTokens, TokenCounts
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import LanguageModelTask, TextOptions
 
 
@@ -29,8 +30,8 @@ class CharLM(LanguageModelTask):
     metrics = ("bits_per_char", "perplexity", "accuracy")
     training_defaults = {"steps": 1000, "learning_rate": 1e-2}
 
-    def __init__(self, options: CharLMOptions):
-        super().__init__(options, *options.read_documents())
+    def __init__(self, options: CharLMOptions, spec: TaskSpec | None = None):
+        super().__init__(options, spec)
 
     def choose_vocabulary(self, counts: TokenCounts) -> list[str]:
         kept = (c for c, n in counts.items() if n >= self.options.min_count)

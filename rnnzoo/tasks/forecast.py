@@ -10,6 +10,7 @@ from rnnzoo.data.forecast_reference import naive_forecast
 from rnnzoo.data.forecast_series import SplitSeries, read_tables, split_series
 from rnnzoo.data.splits import check_data_given
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Task
 from rnnzoo.tasks.base.forecasting import FILE_ONLY, ForecastOptions, compute_moments, forecast_spec
 
@@ -37,7 +38,7 @@ class Forecast(Task):
 
     training_defaults = {"steps": 1500, "learning_rate": 3e-3}
 
-    def __init__(self, options: ForecastOptions):
+    def __init__(self, options: ForecastOptions, spec: TaskSpec | None = None):
         check_data_given(options, *FILE_ONLY)
         self.options, self.origin = options, options.data or "Mackey-Glass equation, tau = 17"
         names: tuple[str, ...] = ("x",)
@@ -48,15 +49,16 @@ class Forecast(Task):
             series = {split: table.values for split, table in tables.items()}
         splits = split_series(series, options)
         train = series["train"][: splits["train"].end + options.horizon - 1]
-        mean, deviation = compute_moments(train, names)
+        mean, deviation = compute_moments(train, names) if spec is None else map(np.array, spec.input_scale)
         self.names, self.series = names, signals.standardize(series["train"], mean, deviation, self.origin)
         self.splits = {
             name: split._replace(values=signals.standardize(split.values, mean, deviation, self.origin))
             for name, split in splits.items()
         }
         train = self.series[: len(train)]
-        self.seasonal_period = options.seasonal_period or signals.find_seasonal_period(train[:, 0])
-        self.spec = forecast_spec(options, names, mean, deviation, train, self.seasonal_period)
+        period = options.seasonal_period or (spec.seasonal_period if spec else 0)
+        self.seasonal_period = period or signals.find_seasonal_period(train[:, 0])
+        self.spec = spec or forecast_spec(options, names, mean, deviation, train, self.seasonal_period)
 
     def steps_per_epoch(self) -> int:
         train = self.splits["train"]

@@ -16,8 +16,10 @@ from rnnzoo.data.tables import read_lines
 from rnnzoo.data.vocabulary import build_vocabulary
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Seq2SeqTask, SequencePair, seq2seq_spec
 
+STRESSED = re.compile("^(AA|AE|AH|AO|AW|AY|EH|ER|EY|IH|IY|OW|OY|UH|UW)[012]$")  # a vowel of ARPAbet
 Lexicon = dict[str, list[list[str]]]  # word: its pronunciations
 
 
@@ -32,7 +34,7 @@ class G2POptions(FileOptions):
     test_fraction: float = option(
         0.1, "fraction of the words held out where --test_data is not given", minimum=0.005, below=1
     )
-    stress: bool = option(False, "keep the stress of vowels: AH0, AH1, AH2")
+    stress: bool = option(False, "keep the stress of ARPAbet vowels: AH0, AH1, AH2")
     batch_size: int = option(128, "words in a batch", minimum=1, size="batch")
 
 
@@ -48,7 +50,7 @@ class G2P(Seq2SeqTask):
 
     training_defaults = {"steps": 8000, "learning_rate": 3e-3}
 
-    def __init__(self, options: G2POptions):
+    def __init__(self, options: G2POptions, spec: TaskSpec | None = None):
         check_data_given(options)
         lexicons = {"train": _read(_path(options), options)}
         for split in SPLITS[1:]:
@@ -63,8 +65,8 @@ class G2P(Seq2SeqTask):
         vocabularies = [build_vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
         max_length = max(len(pair.target) for split in SPLITS for pair in pairs[split])
         metrics = ("word_error_rate", "phoneme_error_rate")
-        spec = seq2seq_spec(vocabularies, ("char", "word"), max_length, metrics, lowercase=True)
-        super().__init__(options, pairs, spec)
+        own = seq2seq_spec(vocabularies, ("char", "word"), max_length, metrics, lowercase=True)
+        super().__init__(options, pairs, spec or own)
 
     def summary(self) -> str:
         return f"pronunciation, {self.options.data or 'the CMU dictionary'}: {super().summary()}"
@@ -94,7 +96,7 @@ def _read(path: Path, options: G2POptions) -> Lexicon:
             continue
         word, *phonemes = line.split()
         word = re.sub(r"\(\d+\)$", "", word).lower()
-        pronunciation = phonemes if options.stress else [phoneme.rstrip("012") for phoneme in phonemes]
+        pronunciation = phonemes if options.stress else [STRESSED.sub(r"\1", phoneme) for phoneme in phonemes]
         if not (word and pronunciation and all(pronunciation)):
             raise UserError(f"{path}, line {number}: expected a word and its phonemes, such as: hello HH AH0 L OW1")
         if (options.data or re.fullmatch("[a-z][a-z']*", word)) and pronunciation not in lexicon[word]:

@@ -13,6 +13,7 @@ from rnnzoo.data.tables import read_lines
 from rnnzoo.data.vocabulary import build_vocabulary
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Seq2SeqTask, SequencePair, seq2seq_spec
 
 ACTIONS = ("walk", "look", "run", "jump")
@@ -43,7 +44,7 @@ class Scan(Seq2SeqTask):
 
     training_defaults = {"steps": 6000, "learning_rate": 2e-3}
 
-    def __init__(self, options: ScanOptions):
+    def __init__(self, options: ScanOptions, spec: TaskSpec | None = None):
         check_data_given(options)
         if options.data and options.split != "simple":
             raise UserError("--split applies to the generated pairs; with --data give --test_data")
@@ -52,7 +53,7 @@ class Scan(Seq2SeqTask):
         )
         vocabularies = [build_vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
         max_length = max(len(pair.target) for part in SPLITS for pair in pairs[part])
-        super().__init__(options, pairs, seq2seq_spec(vocabularies, ("word", "word"), max_length))
+        super().__init__(options, pairs, spec or seq2seq_spec(vocabularies, ("word", "word"), max_length))
 
     def summary(self) -> str:
         return f"SCAN, {self.options.data or 'split ' + self.options.split}: {super().summary()}"

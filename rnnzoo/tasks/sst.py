@@ -1,5 +1,6 @@
 """The task `sst`: sentiment of parsed sentences, in the format of the Stanford Sentiment Treebank."""
 
+import collections
 import dataclasses
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from rnnzoo.data.splits import FileOptions, read_splits
 from rnnzoo.data.tables import read_lines
 from rnnzoo.data.trees import LEVEL, Tree, parse_tree, tree_to_example
 from rnnzoo.data.vocabulary import build_vocabulary, check_vocabulary
-from rnnzoo.data.word_vectors import read_word_vectors
+from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import InMemoryTask, classification_spec
+from rnnzoo.tasks.base.in_memory import UNKNOWN_DROPOUT_HELP
 
 NEUTRAL, BINARY_LABELS = "2", {"0": "negative", "1": "negative", "3": "positive", "4": "positive"}
 NO_LABEL = -1  # the target of a node without a label
@@ -29,7 +32,8 @@ class SstOptions(FileOptions):
     all_nodes: bool = option(True, "train on the labels of all nodes, not of the root alone")
     lowercase: bool = option(False, "convert words to lower case")
     vocabulary_size: int = option(20_000, "size of the vocabulary; other words become <unk>", minimum=1)
-    vectors: str | None = option(None, "file of pretrained word vectors (GloVe, word2vec, fastText as text)")
+    vectors: str | None = option(None, VECTORS_HELP)
+    unknown_dropout: float = option(0.0, UNKNOWN_DROPOUT_HELP, minimum=0, maximum=1000)
     min_count: int = option(1, "words with fewer occurrences in training become <unk>", minimum=1)
 
 
@@ -49,44 +53,32 @@ class Sst(InMemoryTask):
 
     training_defaults = {"steps": 2000, "learning_rate": 1e-3}
 
-    def __init__(self, options: SstOptions):
+    def __init__(self, options: SstOptions, spec: TaskSpec | None = None):
         if not options.data:
             raise UserError(
                 "--task=sst needs --data, a file of labelled trees, one on each line, such as train.txt of the treebank"
             )
         trees = read_splits(options, lambda path: _read(path, options))
-        words = (filter(None, tree.tokens) for tree in trees["train"])
-        vocabulary = build_vocabulary(words, options.vocabulary_size, options.min_count)
-        check_vocabulary(vocabulary, options.min_count)
-        labels = tuple(sorted({label for tree in trees["train"] for label in tree.labels if label}))
-        if len(labels) < 2:
-            raise UserError(f"--data: at least two labels are needed, got {', '.join(labels) or 'none'}")
-        for split in SPLITS[1:]:
-            unknown = {label for tree in trees[split] for label in tree.labels if label} - set(labels)
-            if unknown:
-                raise UserError(
-                    f"{split}: the labels {', '.join(sorted(unknown))} are not in the training data, which has "
-                    f"{', '.join(labels)}"
-                )
-        spec = classification_spec(
-            labels,
-            inputs="tree",
-            per_step=options.all_nodes,
-            input_size=len(vocabulary),
-            vocabulary=vocabulary,
-            level="word",
-            lowercase=options.lowercase,
-            syntax="labelled",
-            arity=max(len(children) for s in SPLITS for tree in trees[s] for children in tree.children),
-        )
-        classes = {"": NO_LABEL} | {name: i for i, name in enumerate(labels)}
+        spec = spec or _make_spec(options, trees)
+        for split in SPLITS:
+            _check_labels(spec, trees[split], split)
+        vocabulary = spec.vocabulary
+        classes = {"": NO_LABEL} | {name: i for i, name in enumerate(spec.labels)}
 
         def to_example(tree: Tree):
             targets = np.array([classes[label] for label in tree.labels], "int32")
             return tree_to_example(tree, vocabulary, targets if options.all_nodes else targets[-1])
 
+        counts = collections.Counter(token for tree in trees["train"] for token in tree.tokens if token)
+        self.token_counts = np.array([counts[word] for word in vocabulary])
         self.word_vectors = read_word_vectors(options.vectors, vocabulary) if options.vectors else None
         super().__init__(options, {s: [to_example(tree) for tree in trees[s]] for s in SPLITS}, spec)
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Returns the accuracy of always predicting the most frequent label of the roots in training."""
+        roots = {s: [np.atleast_1d(e.targets)[-1] for e in self.examples[s]] for s in ("train", "test")}
+        prediction = np.bincount(roots["train"]).argmax()
+        return {"most frequent label": {"accuracy": float(np.mean(np.array(roots["test"]) == prediction))}}
 
     def _pad(self, split: str, members: np.ndarray, padded_length: int) -> Batch:
         """Pads trees; accuracy is that of the roots, and nodes without a label have weight 0."""
@@ -107,6 +99,35 @@ class Sst(InMemoryTask):
         known = f" ({len(self.word_vectors.ids):,} with a vector)" if self.word_vectors else ""
         labels = ", ".join(self.spec.labels)
         return f"{self.options.data}: trees {sizes}; {self.spec.input_size:,} words{known}; labels {labels}"
+
+
+def _make_spec(options: SstOptions, trees: dict[str, list[Tree]]) -> TaskSpec:
+    words = (filter(None, tree.tokens) for tree in trees["train"])
+    vocabulary = build_vocabulary(words, options.vocabulary_size, options.min_count)
+    check_vocabulary(vocabulary, options.min_count)
+    labels = tuple(sorted({label for tree in trees["train"] for label in tree.labels if label}))
+    if len(labels) < 2:
+        raise UserError(f"--data: at least two labels are needed, got {', '.join(labels) or 'none'}")
+    return classification_spec(
+        labels,
+        inputs="tree",
+        per_step=options.all_nodes,
+        input_size=len(vocabulary),
+        vocabulary=vocabulary,
+        level="word",
+        lowercase=options.lowercase,
+        syntax="labelled",
+        arity=max(len(children) for s in SPLITS for tree in trees[s] for children in tree.children),
+    )
+
+
+def _check_labels(spec: TaskSpec, trees: list[Tree], split: str) -> None:
+    """Raises `UserError` if trees have labels that the specification lacks."""
+    if unknown := {label for tree in trees for label in tree.labels if label} - set(spec.labels):
+        known = ", ".join(spec.labels)
+        raise UserError(
+            f"{split}: the labels {', '.join(sorted(unknown))} are not in the training data, which has {known}"
+        )
 
 
 def _read(path: Path, options: SstOptions) -> list[Tree]:

@@ -18,6 +18,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
 from rnnzoo.tasks.base import InMemoryTask
+from rnnzoo.tasks.base.classification import check_known_labels
 from rnnzoo.tasks.base.in_memory import UNKNOWN_DROPOUT_HELP
 
 SPAN_PREFIXES = ("B-", "I-", "S-", "E-")
@@ -72,7 +73,7 @@ class Tag(InMemoryTask):
                 )
             spec = _make_spec(options, known, sentences)
         for split in SPLITS:
-            _check_labels(spec, sentences[split], self.origin)
+            check_known_labels(spec, {tag for sentence in sentences[split] for tag in sentence.tags}, self.origin)
         self.word_vectors = read_word_vectors(options.vectors, spec.vocabulary) if options.vectors else None
         self.token_counts = np.array([counts.get(word, 0) for word in spec.vocabulary])
         super().__init__(options, {s: list(map(SentenceEncoder(spec), sentences[s])) for s in SPLITS}, spec)
@@ -128,14 +129,6 @@ def _make_spec(options: TagOptions, counts: dict[str, int], sentences: dict[str,
         char_vocabulary=(*SPECIAL_TOKENS, *chars) if chars else (),
         word_length=options.word_length if chars else 0,
     )
-
-
-def _check_labels(spec: TaskSpec, sentences: list[Sentence], origin: str) -> None:
-    """Raises `UserError` if sentences have tags that a given specification lacks."""
-    if unknown := {tag for sentence in sentences for tag in sentence.tags} - set(spec.labels):
-        raise UserError(
-            f"{origin}: the model has no tag {', '.join(sorted(unknown)[:5])}; its tags are {', '.join(spec.labels)}"
-        )
 
 
 def _read(options: TagOptions) -> dict[str, list[Sentence]]:

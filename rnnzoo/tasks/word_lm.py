@@ -4,7 +4,9 @@ import dataclasses
 
 from rnnzoo.config import option
 from rnnzoo.data.tokens import TokenCounts, WordTokens
+from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.registry import TASKS
+from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import LanguageModelTask, TextOptions
 
 
@@ -16,6 +18,7 @@ class WordLMOptions(TextOptions):
         35, "tokens in a training step, the length of truncated back-propagation", minimum=1, size="time"
     )
     batch_size: int = option(32, "streams of text read in parallel", minimum=1, size="batch")
+    vectors: str | None = option(None, VECTORS_HELP)
     vocabulary_size: int = option(10_000, "size of the vocabulary; other words become <unk>", minimum=1)
 
 
@@ -31,8 +34,9 @@ class WordLM(LanguageModelTask):
     metrics = ("perplexity", "accuracy")
     training_defaults = {"steps": 1000, "learning_rate": 4e-3}
 
-    def __init__(self, options: WordLMOptions):
-        super().__init__(options, *options.read_documents())
+    def __init__(self, options: WordLMOptions, spec: TaskSpec | None = None):
+        super().__init__(options, spec)
+        self.word_vectors = read_word_vectors(options.vectors, self.spec.vocabulary) if options.vectors else None
 
     def choose_vocabulary(self, counts: TokenCounts) -> list[str]:
         return sorted(counts, key=lambda w: (-counts[w], w))[: self.options.vocabulary_size]

@@ -1,11 +1,13 @@
 """Metrics of generated sequences: exact match, error rate, BLEU and chrF."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rnnzoo.spec import EOS, PAD, TaskSpec
+from rnnzoo.data.joiner import join_with_joiners
+from rnnzoo.spec import EOS, JOINED_LEVELS, PAD, TaskSpec
 
 TEXT_METRICS = ("bleu", "chrf")  # computed by sacrebleu
 
@@ -25,7 +27,12 @@ def edit_distance(hypothesis: Sequence[Any], reference: Sequence[Any]) -> int:
 
 
 def count_matches(
-    spec: TaskSpec, hypotheses: np.ndarray, targets: np.ndarray, valid: np.ndarray, references: Any
+    spec: TaskSpec,
+    hypotheses: np.ndarray,
+    targets: np.ndarray,
+    valid: np.ndarray,
+    references: Any,
+    reference_texts: Any = None,
 ) -> dict[str, Any]:
     """Counts sequences, exact matches, edits and reference tokens, and collects the texts for BLEU.
 
@@ -35,6 +42,7 @@ def count_matches(
         targets: target ids `[batch, time]`.
         valid: `[batch]`, False for rows that fill up the batch.
         references: the correct outputs of each row, or None: the targets.
+        reference_texts: the texts of the correct outputs as they are in the data, or None: joined tokens.
     """
     totals: dict[str, Any] = {"sequences": 0, "exact": 0, "edits": 0, "tokens": 0}
     texts: list[tuple[str, list[str]]] = []
@@ -50,13 +58,15 @@ def count_matches(
         totals["exact"] += nearest == 0
         totals["edits"] += nearest
         totals["tokens"] += length
-        texts.append((join_tokens(spec, hypothesis), [join_tokens(spec, tokens) for tokens in correct]))
+        raw = reference_texts[row] if reference_texts else [join_tokens(spec, tokens) for tokens in correct]
+        texts.append((join_tokens(spec, hypothesis), raw))
     return {**totals, "texts": texts} if set(TEXT_METRICS) & set(spec.metrics) else totals
 
 
 def join_tokens(spec: TaskSpec, tokens: Sequence[str]) -> str:
-    """Joins tokens to text."""
-    return ("" if spec.level == "char" else " ").join(tokens)
+    """Joins tokens to text, as exports do."""
+    text = ("" if spec.level == "char" else " ").join(tokens)
+    return join_with_joiners(text) if spec.level in JOINED_LEVELS else text
 
 
 def compute_metrics(totals: dict[str, Any]) -> dict[str, float]:
@@ -72,6 +82,7 @@ def compute_metrics(totals: dict[str, Any]) -> dict[str, float]:
     if "texts" in totals:
         import sacrebleu
 
+        logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it comments on every tokenized text
         hypotheses = [text for text, _ in totals["texts"]]
         count = max(len(correct) for _, correct in totals["texts"])
         references = [[correct[min(k, len(correct) - 1)] for _, correct in totals["texts"]] for k in range(count)]

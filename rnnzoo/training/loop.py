@@ -13,6 +13,7 @@ from rnnzoo.data.batch import Batch
 from rnnzoo.errors import RunError
 from rnnzoo.tasks.base.task import Task
 from rnnzoo.training import checkpoint, metrics
+from rnnzoo.training.class_weights import balance_classes
 from rnnzoo.training.engine import choose_engine
 from rnnzoo.training.options import TrainingOptions
 
@@ -58,6 +59,7 @@ class Trainer:
         self.tokens_per_step = 0
         self.norms: Any = None  # gradient norm of each trainable variable in the last step, before clipping
         self.state: list | None = None
+        self.class_weights = balance_classes(model, task) if options.class_weights == "balanced" else None
         self.engine = choose_engine(model, options.jit_compile)
         jit = self.engine["name"] == "xla"
         compiled = {"jit_compile": jit, "reduce_retracing": not jit}
@@ -139,7 +141,11 @@ class Trainer:
             start = self._reset_states(batch.restart, state)
             outputs, state = self.model.run(batch.inputs, start, mask=batch.mask, training=True)
             losses = self._losses(outputs, batch, self.options.label_smoothing)
-            loss = metrics.weighted_mean(losses, batch.weights)
+            weights = batch.weights
+            if self.class_weights is not None:
+                of_targets = tf.gather(self.class_weights, batch.targets)
+                weights = of_targets if weights is None else weights * of_targets
+            loss = metrics.weighted_mean(losses, weights)
             total = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
         return loss, state, [tf.convert_to_tensor(g) for g in gradients]
@@ -183,6 +189,6 @@ class Trainer:
 
 def _to_tensors(batch: Batch, for_metrics: bool = False) -> Batch:
     """Converts a batch to tensors, without the fields for metrics unless `for_metrics`."""
-    batch = batch._replace(references=None)
+    batch = batch._replace(references=None, reference_texts=None)
     batch = batch if for_metrics else batch._replace(accuracy_weights=None, allowed_outputs=None)
     return Batch(*(None if value is None else tree.map_structure(tf.convert_to_tensor, value) for value in batch))

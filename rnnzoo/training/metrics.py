@@ -97,7 +97,9 @@ def complete_totals(spec: TaskSpec, tensors: Totals, batch: Batch) -> Totals:
     valid: Any = np.asarray(np.ones(batch.targets.shape) if batch.weights is None else batch.weights) > 0
     if "hypotheses" in tensors:
         hypotheses, targets = tensors["hypotheses"].numpy(), np.asarray(batch.targets)
-        totals |= generation_metrics.count_matches(spec, hypotheses, targets, valid.any(1), batch.references)
+        totals |= generation_metrics.count_matches(
+            spec, hypotheses, targets, valid.any(1), batch.references, batch.reference_texts
+        )
     if "predicted" in tensors:
         totals["spans"] = spans.count_spans(spec.labels, batch.targets, tensors["predicted"].numpy(), valid)
     return totals
@@ -122,9 +124,12 @@ def compute_metrics(spec: TaskSpec, totals: Totals) -> dict[str, float]:
 
 
 def compute_details(spec: TaskSpec, totals: Totals) -> dict[str, Any]:
-    """Computes further results: metrics of each class with the confusion matrix, or of each column of a forecast."""
+    """Computes further results: of each class (with the confusion matrix), type of span or column of a forecast."""
     if "confusion" in totals and spec.labels:
-        return class_metrics.compute_class_metrics(spec.labels, totals["confusion"])
+        details = class_metrics.compute_class_metrics(spec.labels, totals["confusion"])
+        if "spans" in totals:
+            details["spans"] = spans.compute_span_metrics(spec.labels, totals["spans"])
+        return details
     if "squared_errors" in totals and spec.labels:
         return {"columns": forecast_metrics.compute_column_metrics(spec, totals)}
     return {}

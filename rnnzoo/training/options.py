@@ -5,7 +5,7 @@ from typing import Literal
 
 from rnnzoo.config import option
 
-OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
+OPTIMIZERS = ("adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,11 @@ class TrainingOptions:
     )
     label_smoothing: float = option(
         0.0, "part of each class's target that is spread over all classes", minimum=0, below=1
+    )
+    class_weights: str = option(
+        "none",
+        "weight of each class in the loss: equal (none), or inverse to its frequency in training (balanced)",
+        choices=("none", "balanced"),
     )
     seed: int = option(0, "random seed of weights, data order and dropout", minimum=0, below=2**32)
     stateful: bool = option(True, "carry states from batch to batch where the text continues")

@@ -20,17 +20,42 @@ def find_spans(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
             first, kind = t, now
 
 
+def span_types(labels: Sequence[str]) -> list[str]:
+    """Returns the types of the spans that labels describe, sorted; "_" for tags without a type."""
+    return sorted({tag.partition("-")[2] or "_" for tag in labels if tag.partition("-")[0] in PREFIXES})
+
+
 def count_spans(labels: Sequence[str], targets: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Counts the correct, the predicted and the actual spans of a batch `[batch, time]` of label ids."""
-    totals = np.zeros(3)
+    """Counts the correct, the predicted and the actual spans of each type, `[types, 3]`.
+
+    Args:
+        labels: the names of the labels.
+        targets: label ids `[batch, time]`.
+        predicted: predicted label ids `[batch, time]`.
+        valid: `[batch, time]`, False at padding.
+    """
+    number = {kind: i for i, kind in enumerate(span_types(labels))}
+    totals = np.zeros((len(number), 3))
     for row_targets, row_predicted, row_valid in zip(np.asarray(targets), predicted, valid, strict=True):
         actual = set(find_spans([labels[i] for i in row_targets[row_valid]]))
         predicted_spans = set(find_spans([labels[i] for i in row_predicted[row_valid]]))
-        totals += (len(actual & predicted_spans), len(predicted_spans), len(actual))
+        for column, found in enumerate((actual & predicted_spans, predicted_spans, actual)):
+            for *_, kind in found:
+                totals[number[kind], column] += 1
     return totals
 
 
 def f1(totals: np.ndarray) -> float:
-    """Returns the harmonic mean of precision and recall of spans; 0 if there are no spans."""
-    correct, predicted, actual = totals
+    """Returns the harmonic mean of precision and recall of the spans of all types; 0 if there are no spans."""
+    correct, predicted, actual = totals.sum(0)
     return float(2 * correct / (predicted + actual)) if predicted + actual else 0.0
+
+
+def compute_span_metrics(labels: Sequence[str], totals: np.ndarray) -> dict[str, dict[str, float]]:
+    """Returns precision, recall, F1 and number of the spans of each type."""
+    rows = {}
+    for kind, (correct, predicted, actual) in zip(span_types(labels), totals, strict=True):
+        precision, recall = (float(correct / n) if n else 0.0 for n in (predicted, actual))
+        score = float(2 * correct / (predicted + actual)) if predicted + actual else 0.0
+        rows[kind] = {"precision": precision, "recall": recall, "f1": score, "count": int(actual)}
+    return rows

@@ -1,10 +1,12 @@
 """Base class of tasks with one class label for each sequence or tree."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnzoo.data.batch import SPLITS
+from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base.in_memory import InMemoryTask
 
@@ -13,6 +15,13 @@ def classification_spec(labels: tuple[str, ...], metrics: tuple[str, ...] = ("ac
     """Creates the `TaskSpec` of a classification task; `fields` add to its fields or override them."""
     shared: dict[str, Any] = {"outputs": "class", "per_step": False, "loss": "cross_entropy"} | fields
     return TaskSpec(output_size=len(labels), metrics=metrics, labels=labels, **shared)
+
+
+def check_known_labels(spec: TaskSpec, labels: Iterable[str], origin: str) -> None:
+    """Raises `UserError` for labels that a specification lacks."""
+    if unknown := sorted(set(labels) - set(spec.labels)):
+        known = ", ".join(spec.labels[:20])
+        raise UserError(f"{origin}: the model has no label {', '.join(unknown[:5])}; its labels are {known}")
 
 
 class ClassificationTask(InMemoryTask):

@@ -60,6 +60,12 @@ class InMemoryTask(Task):
         rate = getattr(self.options, "unknown_dropout", 0.0)
         return batch._replace(inputs=self._drop_words(batch.inputs, rate, seed, step)) if rate else batch
 
+    def class_counts(self) -> np.ndarray | None:
+        if self.spec.outputs != "class":
+            return None
+        targets = np.concatenate([np.ravel(example.targets) for example in self.examples["train"]])
+        return np.bincount(targets[targets >= 0], minlength=self.spec.output_size)
+
     def _drop_words(self, inputs: np.ndarray, rate: float, seed: int, step: int) -> np.ndarray:
         """Replaces words at random by UNKNOWN, rare ones more often, so that its embedding is trained.
 

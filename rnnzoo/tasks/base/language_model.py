@@ -36,8 +36,10 @@ class TextOptions:
     )
     batch_size: int = option(64, "streams of text read in parallel", minimum=1, size="batch")
 
-    def read_documents(self) -> tuple[corpus.Splits, str]:
-        """Returns the documents of each split, and the name of their origin."""
+    def read_documents(self, whole: bool = False) -> tuple[corpus.Splits, str]:
+        """Returns the documents of each split, or of all splits together, and the name of their origin."""
+        if whole and self.data:
+            return corpus.read_whole_files(self.data, self.encoding), self.data
         if self.data is None:
             return corpus.read_standard_library(self.data_size), "the Python standard library"
         documents = corpus.read_files(self.data, self.encoding, self.validation_fraction, self.test_fraction)
@@ -54,8 +56,7 @@ class LanguageModelTask(Task):
 
     Args:
         options: a `TextOptions`.
-        documents: the documents of each split.
-        origin: name of the data.
+        spec: the specification of a trained model, whose vocabulary is used; each split is then all of the text.
 
     Raises:
         UserError: there is too little text.
@@ -65,7 +66,8 @@ class LanguageModelTask(Task):
     metrics: ClassVar[tuple[str, ...]]
     level: ClassVar[Any]
 
-    def __init__(self, options: Any, documents: corpus.Splits, origin: str):
+    def __init__(self, options: Any, spec: TaskSpec | None = None):
+        documents, origin = options.read_documents(whole=spec is not None)
         self.options, self.documents, self.origin = options, documents, origin
         counts = self.tokens.count(documents["train"])
         if counts.total() < MIN_TOKENS[self.level]:
@@ -73,12 +75,12 @@ class LanguageModelTask(Task):
                 f"{origin} holds too little text: {counts.total()} {TOKEN_NAMES[self.level]} to train on, and at least "
                 f"{MIN_TOKENS[self.level]} are needed"
             )
-        vocabulary = (*SPECIAL_TOKENS, *self.choose_vocabulary(counts))
+        vocabulary = spec.vocabulary if spec else (*SPECIAL_TOKENS, *self.choose_vocabulary(counts))
         self.encoded = {s: EncodedCorpus(documents[s], self.tokens, vocabulary, options.seq_length) for s in SPLITS}
         for split in SPLITS:
             if not self.encoded[split].num_windows:
                 raise UserError(f"{origin} holds too little text: the {split} split is empty")
-        self.spec = TaskSpec(
+        self.spec = spec or TaskSpec(
             inputs="tokens",
             outputs="token",
             per_step=True,

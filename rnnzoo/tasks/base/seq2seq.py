@@ -7,22 +7,30 @@ import numpy as np
 
 from rnnzoo.data.batch import SPLITS, Batch
 from rnnzoo.data.bucketing import Example
+from rnnzoo.data.joiner import split_with_joiners
 from rnnzoo.data.tokens import split_words
 from rnnzoo.data.vocabulary import encode
 from rnnzoo.spec import BOS, EOS, PAD, Level, TaskSpec
 from rnnzoo.tasks.base.in_memory import InMemoryTask
 from rnnzoo.tasks.base.task import SyntheticTask
 
-SPLITTERS: dict[str, Callable[[str], list[str]]] = {"char": list, "word": split_words, "line": lambda text: [text]}
+SPLITTERS: dict[str, Callable[[str], list[str]]] = {
+    "char": list,
+    "word": split_words,
+    "joiner": split_with_joiners,
+    "bpe": split_with_joiners,  # before words are divided
+    "line": lambda text: [text],
+}
 METRICS = ("error_rate", "exact_match", "token_accuracy")
 
 
 class SequencePair(NamedTuple):
-    """The tokens of a source and of its target; `alternatives` are further correct targets."""
+    """The tokens of a source and of its target; `alternatives` are further correct targets, `text` is the target's."""
 
     source: list[str]
     target: list[str]
     alternatives: tuple[list[str], ...] = ()
+    text: str = ""
 
 
 def seq2seq_spec(
@@ -31,6 +39,7 @@ def seq2seq_spec(
     max_length: int,
     metrics: tuple[str, ...] = METRICS,
     lowercase: bool = False,
+    merges: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
 ) -> TaskSpec:
     """Creates the `TaskSpec` of a seq2seq task on text.
 
@@ -40,6 +49,7 @@ def seq2seq_spec(
         max_length: length of the longest target.
         metrics: the metrics of the task.
         lowercase: whether texts are converted to lower case.
+        merges: the merges of the byte-pair encodings of sources and targets.
     """
     source_vocabulary, target_vocabulary = vocabularies
     return TaskSpec(
@@ -56,6 +66,8 @@ def seq2seq_spec(
         source_length=1 if levels[0] == "line" else 0,
         source_vocabulary=source_vocabulary,
         source_level=levels[0],
+        source_merges=merges[0],
+        merges=merges[1],
         lowercase=lowercase,
         output_length=max_length + max_length // 4 + 5,  # ends outputs that lack EOS
     )
@@ -122,7 +134,9 @@ class Seq2SeqTask(InMemoryTask):
         source_length = self.source_lengths[padded_length]
         batch = pad_pairs(sources, targets, self.options.batch_size, source_length, padded_length)
         pairs = [self.pairs[split][i] for i in members]
-        return batch._replace(references=[[tuple(p.target), *map(tuple, p.alternatives)] for p in pairs])
+        texts = [[p.text] for p in pairs] if pairs[0].text else None
+        references = [[tuple(p.target), *map(tuple, p.alternatives)] for p in pairs]
+        return batch._replace(references=references, reference_texts=texts)
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {len(self.pairs[s]):,}" for s in SPLITS)

@@ -45,6 +45,10 @@ class Task:
         """Returns test metrics of trivial predictors: `{baseline: {metric: value}}`."""
         return {}
 
+    def class_counts(self) -> np.ndarray | None:
+        """Returns the number of training targets of each class; None if it is not known, or there are no classes."""
+        return None
+
     def prompts(self) -> list[str]:
         """Returns three prompts for the samples of a language model."""
         return [""] * 3

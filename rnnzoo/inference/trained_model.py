@@ -1,0 +1,49 @@
+"""Keras models rebuilt from exports and run folders, with the configuration they were trained by."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from rnnzoo.errors import UserError
+from rnnzoo.inference.loading import load
+from rnnzoo.models import ZooModel
+from rnnzoo.utils.json_files import EXPORT_CONFIG, RUN_CONFIG, read_json
+
+CONFIG = Path("assets.extra") / "config.json"
+
+
+def load_trained_model(path: Path) -> tuple[ZooModel, dict[str, Any]]:
+    """Loads the model of an export, or of the folder of a run, and its configuration.
+
+    Args:
+        path: the folder of the export or of the run.
+
+    Raises:
+        UserError: the folder is neither, or the run has not ended.
+    """
+    if (path / "saved_model.pb").is_file():
+        config = read_json(path / CONFIG, EXPORT_CONFIG)
+        return rebuild_model(config, load(path).weights, path), config
+    if not (path / "config.json").is_file():
+        raise UserError(f"{path} is neither an export nor the folder of a run")
+    config = read_json(path / "config.json", RUN_CONFIG)
+    if not (path / "model.keras").is_file():
+        raise UserError(f"{path} holds no model.keras: let the run end first (train.py --resume --run_dir={path})")
+    return load(path / "model.keras"), config
+
+
+def rebuild_model(config: dict[str, Any], weights: Any, path: Path) -> ZooModel:
+    """Creates the model that an export describes, with the weights that it holds, `{path: variable}`.
+
+    Raises:
+        UserError: the export describes another model than that of its weights.
+    """
+    model = ZooModel.from_config({"name": "model", "dtype": None, **config})
+    own = model.weights_by_path()
+    stored = {name: weights[name] for name in weights}
+    if {name: tuple(v.shape) for name, v in own.items()} != {name: tuple(v.shape) for name, v in stored.items()}:
+        raise UserError(f"{path} is damaged: its weights are not those of the model that it describes")
+    for name, variable in own.items():
+        variable.assign(tf.cast(stored[name], variable.dtype))
+    return model
