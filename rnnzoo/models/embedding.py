@@ -20,10 +20,10 @@ def make_embedding(spec: TaskSpec, size: int, feature_size: int, char_units: int
     return make_table(spec.input_size, size, name="embedding")
 
 
-def make_table(symbols: int, size: int, **kwargs: Any) -> keras.layers.Embedding:
-    """Creates an embedding table with values of unit variance."""
+def make_table(symbols: int, size: int, deviation: float = 1.0, **kwargs: Any) -> keras.layers.Embedding:
+    """Creates an embedding table with values of this standard deviation."""
     # with Keras's small default values the first layer learns nothing for hundreds of steps
-    return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=1.0), **kwargs)
+    return keras.layers.Embedding(symbols, size, keras.initializers.RandomNormal(stddev=deviation), **kwargs)
 
 
 def embed(embedding: keras.layers.Layer, ids: Any) -> tf.Tensor:

@@ -16,6 +16,7 @@ from rnnzoo.registry import COMPOSITIONS, MODELS
 from rnnzoo.serialization import constructor_parameters
 from rnnzoo.spec import PAD, TaskSpec
 
+LEAF_DEVIATION = 0.1  # standard deviation of the initial embeddings
 MAX_ARITY = 10  # of compositions with weights for each child position
 ANY_NUMBER = "tree-lstm-childsum and tree-gru take any number"
 
@@ -54,7 +55,9 @@ class TreeNetwork(ZooModel):
         super().__init__(spec, recipe, **kwargs)
         self.core = core
         core.outputs = "nodes" if spec.per_step else "root"
-        self.embedding = make_table(spec.input_size, options.embedding or options.units, name="embedding")
+        # small, as words are states of nodes themselves, or enter few cells
+        size = options.embedding or options.units
+        self.embedding = make_table(spec.input_size, size, LEAF_DEVIATION, name="embedding")
         # `.keras` files name groups after attributes that hold layers, so this one keeps its name
         self.hide = keras.layers.Dropout(options.dropout)
         self.dropout = keras.layers.Dropout(options.output_dropout)

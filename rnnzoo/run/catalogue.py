@@ -50,6 +50,7 @@ def build_catalogue() -> Catalogue:
     for name, entry in tasks.items():
         entry["options"] = _options(config.options_class(TASKS[name]))
         entry["training"] = dict(TASKS[name].training_defaults)
+        entry["model"] = dict(TASKS[name].model_defaults)
     general = {"run": _options(RunOptions), "training": _options(training.TrainingOptions)}
     return {"models": models, "tasks": tasks, "cells": cells, **general}
 
@@ -72,7 +73,7 @@ def help_lines(catalogue: Catalogue, model: str, task: str) -> Iterator[str]:
     parts = {"model": find_entry(catalogue, "model", model), "task": find_entry(catalogue, "task", task)}
     yield from _group("Run", catalogue["run"], {})
     yield from _group("Training", catalogue["training"], parts["task"]["training"])
-    yield from _group(f"Model {model}", parts["model"]["options"], {})
+    yield from _group(f"Model {model}", parts["model"]["options"], parts["task"]["model"])
     yield from _group(f"Task {task}", parts["task"]["options"], {})
 
 

@@ -119,6 +119,8 @@ class ConsoleLogger(Logger):
             names = list(next(iter(columns.values())))
             table = format_table(["test, in units of the data", *names], ([c, *v.values()] for c, v in columns.items()))
             self._print("\n" + "\n".join(table))
+        if signature := result["test_details"].get("bleu_signature"):
+            self._print(f"\nbleu      {signature}")
         selected = result["metrics"]["validation"][result["selected_by"]]
         best = f"step {result['best_step']}, by validation {result['selected_by']} {_format(selected)}"
         self._print(

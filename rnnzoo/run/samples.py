@@ -13,6 +13,7 @@ from rnnzoo.inference.attention_plot import draw_attention
 from rnnzoo.run.plots import draw_forecast
 from rnnzoo.spec import BOS, PAD, TaskSpec
 from rnnzoo.tasks.base.task import Task
+from rnnzoo.training.generation_metrics import join_tokens
 
 TEMPERATURE = 0.5
 MAX_REPEATS = 24  # of one character in a good sample
@@ -30,11 +31,10 @@ def sample_outputs(export_dir: Path, model: Any, task: Task) -> str | None:
         return None
     batch = next(iter(task.evaluation("test")))
     rows = zip(batch.inputs[0][:NUM_EXAMPLES], np.asarray(model.greedy(batch.inputs[0][:NUM_EXAMPLES])[0]), strict=True)
-    separators = ["" if level == "char" else " " for level in (task.spec.source_level, task.spec.level)]
+    levels = (task.spec.source_level, task.spec.level)
     pairs = ([[s[i] for i in row if i != PAD] for s, row in _sides(task.spec, *pair)] for pair in rows)
-    return "\n".join(
-        f"{separators[0].join(source)}  ->  {separators[1].join(text)}" for source, text in pairs if source
-    )
+    texts = ([join_tokens(level, side) for level, side in zip(levels, pair, strict=True)] for pair in pairs)
+    return "\n".join(f"{source}  ->  {text}" for source, text in texts if source)
 
 
 def sample_texts(export_dir: Path, prompts: Sequence[str], spec: TaskSpec, length: int = SAMPLE_LENGTH) -> list[str]:

@@ -14,6 +14,7 @@ from rnnzoo.tasks import Task
 from rnnzoo.training import TrainingOptions
 
 REMOVED = object()
+BEFORE_IT_EXISTED = {"difference": "none", "unknown_dropout": 0.0}  # what earlier versions did, if not the default
 MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
 COMPARED_AS_ENGINE = ("jit_compile", "deterministic")  # see `rnnzoo.training.engine.check_engine`
 
@@ -77,7 +78,9 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
         "task": config.options_class(task),
         "training": TrainingOptions,
     }
-    values: dict[str, dict[str, Any]] = {"model": {}, "task": {}, "training": dict(task.training_defaults)}
+    model_names = {field.name for field in dataclasses.fields(classes["model"])}
+    model_defaults = {name: value for name, value in task.model_defaults.items() if name in model_names}
+    values: dict[str, dict[str, Any]] = {"model": model_defaults, "task": {}, "training": dict(task.training_defaults)}
     for name, value in given.items():
         owners = [part for part, cls in classes.items() if name in {f.name for f in dataclasses.fields(cls)}]
         if not owners and name not in run_names:
@@ -96,7 +99,7 @@ def changed_options(before: dict[str, Any], settings: RunSettings) -> Iterator[t
 
     Args:
         before: the configuration of a run, stored by any version. An option that did not exist then counts with its
-            default; an option that does not exist any more is `REMOVED` now.
+            default, or with what the version did; an option that does not exist any more is `REMOVED` now.
         settings: the settings now.
     """
     defaults = make_settings({"model": settings.run.model, "task": settings.run.task}).to_json()
@@ -106,6 +109,7 @@ def changed_options(before: dict[str, Any], settings: RunSettings) -> Iterator[t
         else:
             options, default = apply_renames("option", before.get(part, {})), defaults[part]
         for name in [*now, *sorted(options.keys() - now.keys())]:
-            values = options.get(name, default.get(name)), now.get(name, REMOVED)
+            before_it_existed = BEFORE_IT_EXISTED.get(name, default.get(name))
+            values = options.get(name, before_it_existed), now.get(name, REMOVED)
             if values[0] != values[1] and name not in (*MAY_CHANGE, *COMPARED_AS_ENGINE):
                 yield name, *values

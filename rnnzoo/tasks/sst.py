@@ -33,7 +33,7 @@ class SstOptions(FileOptions):
     lowercase: bool = option(False, "convert words to lower case")
     vocabulary_size: int = option(20_000, "size of the vocabulary; other words become <unk>", minimum=1)
     vectors: str | None = option(None, VECTORS_HELP)
-    unknown_dropout: float = option(0.0, UNKNOWN_DROPOUT_HELP, minimum=0, maximum=1000)
+    unknown_dropout: float = option(0.25, UNKNOWN_DROPOUT_HELP, minimum=0, maximum=1000)
     min_count: int = option(1, "words with fewer occurrences in training become <unk>", minimum=1)
 
 
@@ -51,7 +51,8 @@ class Sst(InMemoryTask):
     over a sentiment treebank, EMNLP.
     """
 
-    training_defaults = {"steps": 2000, "learning_rate": 1e-3}
+    training_defaults = {"steps": 2500, "learning_rate": 1e-3}
+    model_defaults = {"dropout": 0.4, "output_dropout": 0.4}
 
     def __init__(self, options: SstOptions, spec: TaskSpec | None = None):
         if not options.data:

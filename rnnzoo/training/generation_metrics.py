@@ -58,15 +58,15 @@ def count_matches(
         totals["exact"] += nearest == 0
         totals["edits"] += nearest
         totals["tokens"] += length
-        raw = reference_texts[row] if reference_texts else [join_tokens(spec, tokens) for tokens in correct]
-        texts.append((join_tokens(spec, hypothesis), raw))
+        raw = reference_texts[row] if reference_texts else [join_tokens(spec.level, tokens) for tokens in correct]
+        texts.append((join_tokens(spec.level, hypothesis), raw))
     return {**totals, "texts": texts} if set(TEXT_METRICS) & set(spec.metrics) else totals
 
 
-def join_tokens(spec: TaskSpec, tokens: Sequence[str]) -> str:
-    """Joins tokens to text, as exports do."""
-    text = ("" if spec.level == "char" else " ").join(tokens)
-    return join_with_joiners(text) if spec.level in JOINED_LEVELS else text
+def join_tokens(level: str, tokens: Sequence[str]) -> str:
+    """Joins tokens of a level to text, as exports do."""
+    text = ("" if level == "char" else " ").join(tokens)
+    return join_with_joiners(text) if level in JOINED_LEVELS else text
 
 
 def compute_metrics(totals: dict[str, Any]) -> dict[str, float]:
@@ -86,6 +86,16 @@ def compute_metrics(totals: dict[str, Any]) -> dict[str, float]:
         hypotheses = [text for text, _ in totals["texts"]]
         count = max(len(correct) for _, correct in totals["texts"])
         references = [[correct[min(k, len(correct) - 1)] for _, correct in totals["texts"]] for k in range(count)]
-        values["bleu"] = sacrebleu.corpus_bleu(hypotheses, references, force=True).score
+        values["bleu"] = sacrebleu.BLEU(force=True).corpus_score(hypotheses, references).score
         values["chrf"] = sacrebleu.corpus_chrf(hypotheses, references).score
     return {name: float(value) for name, value in values.items()}
+
+
+def bleu_signature(totals: dict[str, Any]) -> str:
+    """Returns sacrebleu's signature of the BLEU of `compute_metrics`: how it was computed."""
+    import sacrebleu
+
+    bleu = sacrebleu.BLEU(force=True)
+    hypothesis, references = totals["texts"][0]
+    bleu.corpus_score([hypothesis], [[text] for text in references])
+    return str(bleu.get_signature())

@@ -132,6 +132,8 @@ def compute_details(spec: TaskSpec, totals: Totals) -> dict[str, Any]:
         return details
     if "squared_errors" in totals and spec.labels:
         return {"columns": forecast_metrics.compute_column_metrics(spec, totals)}
+    if "texts" in totals:
+        return {"bleu_signature": generation_metrics.bleu_signature(totals)}
     return {}
 
 

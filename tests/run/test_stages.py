@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+import rnnzoo
 from rnnzoo.export import saved_model
 from rnnzoo.run import events, stages
 from rnnzoo.run.console import ConsoleLogger
 from rnnzoo.run.events import Logger, LoggerList
-from rnnzoo.run.settings import make_settings
+from rnnzoo.run.settings import changed_options, make_settings
 
 NAMES = ["read data", "build model", "restore", "train", "evaluate", "inspect", "export", "write result"]
 
@@ -92,3 +93,17 @@ def test_all_loggers_get_each_event():
     assert first.events == second.events == [events.Message("hello"), events.StageStarted("train")]
     with pytest.raises(NotImplementedError, match="Logger does not define"):
         Logger().log(events.Message("x"))
+
+
+def test_defaults_of_a_task_for_models():
+    settings = make_settings({"task": "sst", "model": "recursive"})
+    assert settings.model.dropout == rnnzoo.TASKS["sst"].model_defaults["dropout"]
+    assert make_settings({"task": "sst", "model": "recursive", "dropout": 0.0}).model.dropout == 0
+    assert make_settings({"task": "listops", "model": "recursive"}).model.dropout == 0
+
+
+def test_options_that_did_not_exist_count_with_what_was_done_then():
+    settings = make_settings({"task": "forecast"})
+    before = settings.to_json()
+    del before["task_options"]["difference"], before["task_options"]["quantiles"], before["training"]["select_by"]
+    assert list(changed_options(before, settings)) == [("difference", "none", "auto")]

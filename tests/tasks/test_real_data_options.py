@@ -186,6 +186,7 @@ def test_pairs_of_tokens_and_pieces_are_joined_by_the_export(tmp_path, level):
     flags = ["--task=pairs", "--model=seq2seq", f"--data={data}", f"--level={level}", "--lowercase", "--bleu"]
     folder, export = run(tmp_path, *flags, "--bpe_size=60", "--steps=150", "--units=32", "--learning_rate=0.01")
     result = json.loads((folder / "result.json").read_text())
+    assert "tok:13a" in result["test_details"]["bleu_signature"]
     assert result["selected_by"] == "bleu" and result["metrics"]["test"]["bleu"] > 90
     served = tf.saved_model.load(str(export)).signatures["serving_default"]
     texts = served(text=tf.constant(["L'homme rit.", "Deux femmes (là) rient..."]))["text"].numpy()

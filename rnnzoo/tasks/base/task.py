@@ -19,11 +19,13 @@ class Task:
     Attributes:
         spec: the `TaskSpec` of inputs and outputs.
         training_defaults: defaults of `TrainingOptions` for this task.
+        model_defaults: defaults of options of models for this task, where a model has them.
         word_vectors: pretrained vectors of known words, or None.
     """
 
     spec: TaskSpec
     training_defaults: ClassVar[dict[str, Any]] = {}
+    model_defaults: ClassVar[dict[str, Any]] = {}
     word_vectors: WordVectors | None = None
 
     def batch(self, seed: int, step: int) -> Batch:
