@@ -76,31 +76,31 @@ class TaskSpec:
     metrics: tuple[str, ...] = ("loss",)
     vocabulary: tuple[str, ...] = ()
     level: Level = "char"
-    merges: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    feature_vocabularies: tuple[tuple[str, ...], ...] = ()
     char_vocabulary: tuple[str, ...] = ()
     word_length: int = 0
-    feature_names: tuple[str, ...] = ()
-    window: int = 0
     input_scale: tuple[tuple[float, ...], ...] = ()
     output_scale: tuple[tuple[float, ...], ...] = ()
     next_input: bool = False
-    regression: bool = False
-    difference: Literal["none", "last", "season"] = "none"
-    normalize: Literal["train", "window"] = "train"
-    seasonal_period: int = 0
-    quantiles: tuple[float, ...] = ()
     source: Literal["", "tokens", "features"] = ""
     source_length: int = 0
     source_vocabulary: tuple[str, ...] = ()
     source_level: Level = "char"
-    source_merges: tuple[str, ...] = ()
     lowercase: bool = False
     output_length: int = 0
     arity: int = 0
     inner_tokens: bool = False
     syntax: Literal["brackets", "labelled", "python"] = "brackets"
+    merges: tuple[str, ...] = ()
+    feature_vocabularies: tuple[tuple[str, ...], ...] = ()
+    feature_names: tuple[str, ...] = ()
+    window: int = 0
+    regression: bool = False
+    difference: Literal["none", "last", "season"] = "none"
+    normalize: Literal["train", "window"] = "train"
+    seasonal_period: int = 0
+    quantiles: tuple[float, ...] = ()
+    source_merges: tuple[str, ...] = ()
 
     @property
     def is_language_model(self) -> bool:

@@ -97,7 +97,7 @@ def _read(path: Path, options: G2POptions) -> Lexicon:
         word, *phonemes = line.split()
         word = re.sub(r"\(\d+\)$", "", word).lower()
         pronunciation = phonemes if options.stress else [STRESSED.sub(r"\1", phoneme) for phoneme in phonemes]
-        if not (word and pronunciation and all(pronunciation)):
+        if not word or all(phoneme.isdigit() for phoneme in pronunciation):
             raise UserError(f"{path}, line {number}: expected a word and its phonemes, such as: hello HH AH0 L OW1")
         if (options.data or re.fullmatch("[a-z][a-z']*", word)) and pronunciation not in lexicon[word]:
             lexicon[word].append(pronunciation)

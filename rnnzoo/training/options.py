@@ -5,7 +5,7 @@ from typing import Literal
 
 from rnnzoo.config import option
 
-OPTIMIZERS = ("adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd")
+OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd", "adagrad")
 
 
 @dataclasses.dataclass(frozen=True)

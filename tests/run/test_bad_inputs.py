@@ -500,6 +500,7 @@ def test_memory_estimate_knows_every_size_option(tmp_path, monkeypatch, capsys):
     bounded = {
         "min_count",
         "vocabulary_size",
+        "bpe_size",
         "data_size",
         "max_source_length",
         "max_target_length",
