@@ -36,27 +36,29 @@ def flatten(value, path=()):
         yield path, value
 
 
-@pytest.fixture
-def trained(tmp_path):
-    def train(task):
-        data = tmp_path / f"data{SUFFIXES.get(task, '.txt')}"
-        data.write_text(DATA[task], encoding="utf-8")
-        names = [] if task in ("char_lm", "word_lm") else [f"--validation_data={data}", f"--test_data={data}"]
-        folders = [f"--run_dir={tmp_path / 'run'}", f"--export_dir={tmp_path / 'export'}"]
-        model = MODELS.get(task, "elman")
-        flags = [f"--task={task}", f"--model={model}", f"--data={data}", *names, *MORE.get(task, [])]
-        assert cli.main(["train.py", *QUICK, *flags, *folders]) == 0
-        return data
-
-    return train
+def train(task, folder):
+    """Trains a model on the data of a task in a folder; returns the file of the data."""
+    data = folder / f"data{SUFFIXES.get(task, '.txt')}"
+    data.write_text(DATA[task], encoding="utf-8")
+    names = [] if task in ("char_lm", "word_lm") else [f"--validation_data={data}", f"--test_data={data}"]
+    folders = [f"--run_dir={folder / 'run'}", f"--export_dir={folder / 'export'}"]
+    flags = [f"--task={task}", f"--model={MODELS.get(task, 'elman')}", f"--data={data}", *names, *MORE.get(task, [])]
+    assert cli.main(["train.py", *QUICK, *flags, *folders]) == 0
+    return data
 
 
-QUICK_TASKS = {"classify"}
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """A folder with a trained text classifier and its data."""
+    folder = tmp_path_factory.mktemp("classifier")
+    train("classify", folder)
+    return folder
 
 
-@pytest.mark.parametrize("task", [t if t in QUICK_TASKS else pytest.param(t, marks=pytest.mark.slow) for t in DATA])
-def test_equals_the_metrics_of_the_run_for_export_and_run(tmp_path, trained, task):
-    data = trained(task)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", DATA)
+def test_equals_the_metrics_of_the_run_for_export_and_run(tmp_path, task):
+    data = train(task, tmp_path)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     for folder in ("run", "export"):
         found = evaluate.evaluate(tmp_path / folder, {"data": str(data)})
@@ -67,14 +69,16 @@ def test_equals_the_metrics_of_the_run_for_export_and_run(tmp_path, trained, tas
             assert flat[0] == pytest.approx(flat[1], rel=1e-4)
 
 
-def test_command_line_writes_metrics_and_confusion_matrix(tmp_path, trained, capfd):
-    data = trained("classify")
+def test_command_line_writes_metrics_and_confusion_matrix(tmp_path, classifier, capfd):
+    data = classifier / "data.csv"
     folder = tmp_path / "evaluation"
-    command = ["evaluate", str(tmp_path / "export"), f"--data={data}", f"--output={folder}"]
+    command = ["evaluate", str(classifier / "export"), f"--data={data}", f"--output={folder}"]
     assert evaluate.main(command) == 0
     out = capfd.readouterr().out
     assert "accuracy" in out and "precision  recall" in out
     stored = json.loads((folder / "metrics.json").read_text())
+    result = json.loads((classifier / "run" / "result.json").read_text())
+    assert stored["metrics"] == pytest.approx(result["metrics"]["test"], rel=1e-4)
     assert np.array(stored["confusion"]).sum() == 50
     assert (folder / "confusion.png").stat().st_size > 1000
 
@@ -90,12 +94,11 @@ def test_command_line_writes_metrics_and_confusion_matrix(tmp_path, trained, cap
         (["EXPORT", "--data=missing.csv"], "there is no file missing.csv"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path, trained, capfd, monkeypatch, arguments, message):
+def test_bad_input_is_one_line(tmp_path, classifier, capfd, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    data = trained("classify")
     (tmp_path / "other.csv").write_text("text,label\n" + "a film,z\n" * 5, encoding="utf-8")
-    capfd.readouterr()
-    arguments = [a.replace("EXPORT", str(tmp_path / "export")).replace("DATA", str(data)) for a in arguments]
+    names = {"EXPORT": classifier / "export", "--data=DATA": f"--data={classifier / 'data.csv'}"}
+    arguments = [str(names.get(a, a)) for a in arguments]
     assert evaluate.main(["evaluate", *arguments]) == 2
     error = capfd.readouterr().err
     assert message in error and error.count("\n") == 1

@@ -69,14 +69,15 @@ def read_conll(path: Path, encoding: str, columns: str = "", features: str = "")
 def find_columns(text: str, names: tuple[str, ...], flag: str, path: Path) -> list[int]:
     """Returns the numbers of columns that are given by number or name. Raises `UserError`."""
     columns, missing = [], ""
-    for part in (part.strip().lower() for part in text.split(",")):
+    for part in filter(None, (part.strip().lower() for part in text.split(","))):
         if re.fullmatch(r"-?\d{1,6}", part):
             columns.append(int(part))
         elif part in names:
             columns.append(names.index(part))
         else:
             missing = part
-    if missing or (flag == "columns" and len(columns) != 2):
+    missing = missing or ("" if len(set(columns)) == len(columns) else "second column of the same number")
+    if not columns or missing or (flag == "columns" and len(columns) != 2):
         what = (
             "two numbers, of the columns of the word and of its tag, such as 0,-1" if flag == "columns" else "numbers"
         )

@@ -16,6 +16,7 @@ class GraphPieceSplitter(tf.Module):
 
     def __init__(self, merges: tuple[str, ...]):
         super().__init__()
+        merges = merges or ("",)  # a table must not be empty; no pair of pieces has this name
         ranks = tf.range(len(merges), dtype=tf.int64)
         initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(merges, tf.string), ranks)
         self._ranks = tf.lookup.StaticHashTable(initializer, NO_RANK)

@@ -25,6 +25,7 @@ from rnnzoo.run.state import Run
 from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint, compute_details, compute_metrics
 from rnnzoo.training.baselines import compare_with_baselines
 from rnnzoo.training.engine import check_engine, describe_choice
+from rnnzoo.training.metrics import NO_GOAL
 from rnnzoo.utils.json_files import write_json
 from rnnzoo.utils.memory import check_run_fits, check_sizes_fit
 
@@ -75,7 +76,9 @@ def read_data(run: Run) -> None:
     run.data = recorder.describe(run.task.spec)
     if warning := run.directory.check_data(run.data, list(recorder.files)):
         run.logger.message(warning)
-    if (metric := settings.training.select_by) and metric not in (known := ("loss", *run.task.spec.metrics)):
+    if (metric := settings.training.select_by) and metric not in (
+        known := [name for name in ("loss", *run.task.spec.metrics) if name not in NO_GOAL]
+    ):
         raise UserError(f"--select_by={metric}: task '{settings.run.task}' has the metrics {', '.join(known)}")
     if settings.training.label_smoothing and run.task.spec.loss != "cross_entropy":
         raise UserError(f"--label_smoothing applies to classes, which task '{settings.run.task}' does not have")

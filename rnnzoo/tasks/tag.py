@@ -110,7 +110,7 @@ def _make_spec(options: TagOptions, counts: dict[str, int], sentences: dict[str,
     vocabulary = (*SPECIAL_TOKENS, *sorted(counts, key=lambda word: (-counts[word], word)))
     chars = sorted({c for word in counts for c in word}) if options.char_embedding else ()
     tags = {tag for split in SPLITS for sentence in sentences[split] for tag in sentence.tags}
-    names = [name.strip().lower() for name in options.features.split(",")] if options.features else []
+    names = [name.strip().lower() for name in options.features.split(",") if name.strip()]
     feature_names = tuple(re.sub(r"\W", "_", name if name[0].isalpha() else f"column_{name}") for name in names)
     values = [{v for sentence in sentences["train"] for v in sentence.features[i]} for i in range(len(names))]
     return TaskSpec(

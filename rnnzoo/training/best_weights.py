@@ -24,12 +24,14 @@ class BestWeights:
     def __init__(self, trainer: Trainer, path: Path, warn: Callable[[str], None]):
         self.trainer, self.path, self.warn = trainer, path, warn
         self.metric = trainer.options.select_by or trainer.task.spec.metrics[0]
+        self._resumed_step = -1  # of the file that a resumed run found
 
     def update(self, step: int, metrics: dict[str, float], progress: Progress) -> bool:
         """Saves the weights if they are the best so far; returns whether they are."""
         progress.stale += 1
-        best = self._score(metrics)
-        if best >= (progress.best, progress.best_loss):
+        best, before = self._score(metrics), (progress.best, progress.best_loss)
+        saved_already = step == self._resumed_step and best == before  # by the run that was killed after it
+        if not (best < before or saved_already):  # false for a metric that is not a number
             return False
         self._save(step, metrics, progress)
         progress.stale = 0
@@ -53,6 +55,7 @@ class BestWeights:
             self._evaluate_again(groups["model"], meta["step"], progress)
         else:
             # it may be of a later step than the checkpoint: even so, a worse model does not replace it
+            self._resumed_step = meta["step"]
             stored = meta["best"], meta.get("best_loss", math.inf)
             progress.best, progress.best_loss = min(stored, (progress.best, progress.best_loss))
 

@@ -33,6 +33,22 @@ def test_higher_accuracy_is_better_and_the_loss_decides_between_equal_ones(train
     }  # fmt: skip
 
 
+def test_a_metric_that_is_not_a_number_is_never_the_best(trainer, tmp_path):
+    best, progress = BestWeights(trainer, tmp_path / "best.npz", print), Progress()
+    values = [math.nan, 0.5, math.nan, 0.4, 0.5]
+    assert [best.update(i, {"accuracy": v, "loss": 1.0}, progress) for i, v in enumerate(values)] == [
+        False, True, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_resumed_run_improves_at_the_step_whose_weights_it_found(trainer, tmp_path):
+    path, metrics = tmp_path / "best.npz", {"accuracy": 0.5, "loss": 1.0}
+    BestWeights(trainer, path, print).update(7, metrics, Progress())
+    best, progress = BestWeights(trainer, path, print), Progress()
+    best.resume(progress)
+    assert best.update(7, metrics, progress) and not best.update(8, metrics, progress)
+
+
 def test_metrics_have_a_direction():
     assert score("f1", 0.3) < score("f1", 0.2) and score("mse", 0.3) > score("mse", 0.2)
 
