@@ -1,18 +1,25 @@
 """The task `forecast`: forecast the next values of numeric series."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from rnnzoo.data import signals
 from rnnzoo.data.batch import Batch, make_generator
 from rnnzoo.data.forecast_reference import naive_forecast
-from rnnzoo.data.forecast_series import SplitSeries, read_tables, split_series
+from rnnzoo.data.forecast_series import SplitSeries, read_tables, select_columns, split_series
 from rnnzoo.data.splits import check_data_given
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Task
-from rnnzoo.tasks.base.forecasting import FILE_ONLY, ForecastOptions, compute_moments, forecast_spec
+from rnnzoo.tasks.base.forecasting import (
+    FILE_ONLY,
+    ForecastOptions,
+    check_options_of_model,
+    compute_moments,
+    forecast_spec,
+)
 
 
 @TASKS.register("forecast")
@@ -47,6 +54,10 @@ class Forecast(Task):
             tables = read_tables(options)
             names, self.time_name = tables["train"].names, tables["train"].time_name
             series = {split: table.values for split, table in tables.items()}
+            if spec is not None and spec.feature_names:
+                check_options_of_model(options, spec)
+                names = spec.feature_names
+                series = {s: select_columns(table, names, Path(options.data)) for s, table in tables.items()}
         splits = split_series(series, options)
         train = series["train"][: splits["train"].end + options.horizon - 1]
         mean, deviation = compute_moments(train, names) if spec is None else map(np.array, spec.input_scale)

@@ -207,3 +207,17 @@ def test_a_run_that_is_no_better_than_a_baseline_says_so(tmp_path, capfd):
     assert cli.main(["train.py", *flags, f"--run_dir={tmp_path / 'run'}", f"--export_dir={tmp_path / 'export'}"]) == 0
     lines = capfd.readouterr().out.strip().splitlines()
     assert any(line.startswith("warning: the test mse is") and "'last value' is as good" in line for line in lines[-2:])
+
+
+def test_files_are_read_by_the_names_of_a_trained_model(tmp_path):
+    values = RNG.normal(size=(120, 3))
+    task = make_task(tmp_path, values[:, :2], ("a", "b"))
+    other = write_series(tmp_path / "other.csv", values[:, [2, 1, 0]], ("c", "b", "a"))
+    options = {"window": 24, "horizon": 6, "batch_size": 16}
+    again = rnnzoo.create_task("forecast", spec=task.spec, data=other, **options)
+    np.testing.assert_allclose(again.batch(0, 0).inputs, task.batch(0, 0).inputs, atol=1e-5)
+    missing = write_series(tmp_path / "missing.csv", values[:, :1], ("a",))
+    with pytest.raises(UserError, match="has no column 'b'"):
+        rnnzoo.create_task("forecast", spec=task.spec, data=missing, **options)
+    with pytest.raises(UserError, match="--horizon is 6 in this model, got 3"):
+        rnnzoo.create_task("forecast", spec=task.spec, data=other, window=24, horizon=3)

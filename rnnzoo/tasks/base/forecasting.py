@@ -96,6 +96,14 @@ def forecast_spec(
     )
 
 
+def check_options_of_model(options: ForecastOptions, spec: TaskSpec) -> None:
+    """Raises `UserError` if the options ask for other windows or forecasts than those of a trained model."""
+    horizon = len(spec.output_scale[0]) // spec.num_targets
+    for name, value in (("window", spec.window), ("horizon", horizon)):
+        if getattr(options, name) != value:
+            raise UserError(f"--{name} is {value} in this model, got {getattr(options, name)}; leave it out")
+
+
 def _choose_difference(options: ForecastOptions, train: np.ndarray, season: int) -> str:
     if options.difference == "auto":
         return choose_difference(train, options.window, options.horizon, season, options.normalize)
