@@ -26,7 +26,8 @@ def evaluate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
         given: options of the task, `data` among them; those of the training are the defaults.
 
     Returns:
-        `{"metrics": {name: value}}`, with `classes` and `confusion`, `spans` or `columns` where the task has them.
+        The summary of the data, the metrics, and details where the task has them: `{"data": text, "metrics": {name:
+        value}, "classes": ..., "confusion": ..., "spans": ..., "columns": ...}`.
 
     Raises:
         UserError: bad input, or a task that generates its own data.
@@ -38,7 +39,7 @@ def evaluate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     from rnnzoo.training import Trainer, TrainingOptions, compute_details, compute_metrics
 
     model, stored = load_trained_model(path)
-    if "task" not in stored:
+    if "task" not in stored or "task_options" not in stored:
         raise UserError(f"{path} does not record its task: it was not exported by train.py")
     name = apply_value_rename(stored["task"])
     task_class = TASKS[name]
@@ -52,9 +53,9 @@ def evaluate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"--{min(unknown)} is no option of task '{name}'")
     options = config.create_options(options_class, values, f"task '{name}'")
     task = task_class(options, model.spec)
-    trainer = Trainer(model, task, TrainingOptions())
-    totals = trainer.count_totals("test")
-    return {"metrics": compute_metrics(model.spec, totals), **compute_details(model.spec, totals)}
+    totals = Trainer(model, task, TrainingOptions()).count_totals("test")
+    metrics, details = compute_metrics(model.spec, totals), compute_details(model.spec, totals)
+    return {"data": task.summary(), "metrics": metrics, **details}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,6 +88,7 @@ def _main(argv: list[str]) -> int:
 def _show(result: dict[str, Any]) -> None:
     from rnnzoo.run.console import format_table
 
+    print(result["data"] + "\n")
     print("\n".join(format_table(["metric", ""], ([name, value] for name, value in result["metrics"].items()))))
     for kind in ("classes", "spans", "columns"):
         if rows := result.get(kind):

@@ -15,6 +15,7 @@ COLUMN_NAMES = {  # by the number of columns
     4: ("word", "pos", "chunk", "ner"),  # CoNLL-2003
     10: CONLL_U,
 }
+NO_BREAK_SPACE = "\u00a0"  # stands for spaces inside a word, as exports divide texts at spaces
 WORD_ID = re.compile(r"\d+")
 SUBTOKEN_ID = re.compile(r"\d+[-.]\d+")  # a range of words (1-2) or an empty node (8.1)
 COMMENT = re.compile(r"#\s*[\w:.-]+\s*=|#\s*new(doc|par)\b|# ")
@@ -33,7 +34,8 @@ def read_conll(path: Path, encoding: str, columns: str = "", features: str = "")
 
     A word and its annotations are on each line, in columns separated by tabs (or, if no line has a tab, by spaces), and
     an empty line follows each sentence. A file of ten columns that begin with the number of the word is in CoNLL-U:
-    ranges of words (1-2) and empty nodes (8.1) are skipped. Comments and `-DOCSTART-` are skipped.
+    ranges of words (1-2) and empty nodes (8.1) are skipped. Comments and `-DOCSTART-` are skipped. Spaces inside a word
+    become no-break spaces.
 
     Args:
         path: the file.
@@ -92,7 +94,7 @@ def _is_comment(cells: list[str], tabs: bool, width: int) -> bool:
     if not cells[0].startswith("#"):
         return False
     if tabs:
-        return len(cells) == 1
+        return len(cells) != width
     return len(cells) != width or (COMMENT.match(" ".join(cells)) is not None and "=" in cells)
 
 
@@ -112,7 +114,7 @@ def _split(
             continue
         if max(max(c, -c - 1) for c in columns) >= len(cells) or len(cells) < 2:
             raise UserError(f"{path}, line {number}: {len(cells)} columns, but --columns and --features need more")
-        values = tuple(cells[column] for column in columns)
+        values = tuple(re.sub(r"\s+", NO_BREAK_SPACE, cells[column].strip()) for column in columns)
         if not (values[0].strip() and values[1].strip()):
             raise UserError(f"{path}, line {number}: the word or its tag is empty")
         sentence.append(values)

@@ -32,6 +32,8 @@ def read_tables(options: Any) -> dict[str, NumericTable]:
         UserError: a file cannot be read, or lacks a column of `--data`.
     """
     number_format = NumberFormat(options.decimal, options.thousands)
+    if options.decimal == options.thousands:
+        raise UserError(f"--decimal and --thousands are both '{options.decimal}'; give different marks")
     choice = ColumnChoice(options.columns, options.exogenous, options.time_column)
     tables = {"train": read_numeric_table(check_file(options.data), options.encoding, number_format, choice)}
     for split in SPLITS[1:]:

@@ -5,7 +5,7 @@ import math
 import re
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
-ANY_NUMBER = re.compile(r"[-+]?\d*([.,]\d{3})*([.,]\d*)?(e[-+]?\d+)?", re.IGNORECASE)
+SPACES = re.compile("[\u00a0\u2009\u202f]")  # that do not break a line, as between thousands
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +22,9 @@ class NumberFormat:
 
     def parse(self, cell: str) -> float | None:
         """Returns the finite number in a cell, or None if there is none."""
-        text = cell.strip()
-        if self.thousands and re.search(rf"\d{re.escape(self.thousands)}\d{{3}}(?!\d)", text):
+        text = SPACES.sub(" ", cell.strip())
+        thousands, decimal = re.escape(self.thousands), re.escape(self.decimal)
+        if thousands and re.fullmatch(rf"[-+]?[1-9]\d{{0,2}}({thousands}\d{{3}})+({decimal}\d*)?", text):
             text = text.replace(self.thousands, "")
         if self.decimal != ".":
             if "." in text:
@@ -39,6 +40,9 @@ class NumberFormat:
         """Returns what is wrong with a cell that is not a number, and what to do."""
         if cell.strip().lower() in MISSING:
             return f"{cell!r} is not a number but a missing value; fill it in, or leave the column out with --columns"
+        if re.fullmatch(r"[-+]?\d{1,3}([ '\u2019\u00a0\u2009\u202f]\d{3})+([.,]\d*)?", cell.strip()):
+            mark = "'" if "'" in cell else " "
+            return f'{cell!r} has a mark between thousands; give --thousands="{mark}"'
         for mark, other in ((",", "."), (".", ",")):
             if self.decimal != mark and re.fullmatch(rf"-?\d+{re.escape(mark)}\d+", cell.strip()):
                 group = re.fullmatch(rf"-?\d{{1,3}}{re.escape(mark)}\d{{3}}", cell.strip())
@@ -47,8 +51,3 @@ class NumberFormat:
             if re.fullmatch(rf"-?\d{{1,3}}({re.escape(mark)}\d{{3}})+({re.escape(other)}\d+)?", cell.strip()):
                 return f"{cell!r} has a mark between thousands; give --thousands={mark} --decimal={other}"
         return f"{cell!r} is not a number; correct it, or leave the column out with --columns"
-
-
-def looks_like_number(cell: str) -> bool:
-    """Returns whether a cell is a number in any format."""
-    return ANY_NUMBER.fullmatch(cell.strip()) is not None

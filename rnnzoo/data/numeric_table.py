@@ -34,18 +34,22 @@ class ColumnChoice:
     """The columns that a user names, each by its name or number, comma-separated.
 
     Attributes:
-        columns: the columns to read; "": all numeric ones.
+        columns: the columns to read; "": all numeric ones. A tuple holds their exact names.
         exogenous: further columns, which are left out of "all".
         time_column: the column of dates or of an index.
     """
 
-    columns: str = ""
+    columns: str | tuple[str, ...] = ""
     exogenous: str = ""
     time_column: str = ""
 
     def find(self, name: str, header: list[str], path: Path) -> list[int]:
         """Returns the indices of the columns that an option names. Raises `UserError`."""
         given = getattr(self, name)
+        if isinstance(given, tuple):
+            if missing := [part for part in given if part not in header]:
+                raise UserError(f"{path} has no column '{missing[0]}'; it has: {', '.join(header)}")
+            return [header.index(part) for part in given]
         names = [part.strip() for part in given.split(",") if part.strip()]
         return [find_column(header, part, name, path) for part in names]
 
@@ -62,7 +66,9 @@ def read_numeric_table(path: Path, encoding: str, number_format: NumberFormat, c
     """
     rows = read_table(path, encoding, exclude=number_format.decimal + number_format.thousands)
     has_header = _is_header(rows[0], rows[min(1, len(rows) - 1)], number_format)
-    header, body = (rows[0], rows[1:]) if has_header else ([str(i) for i in range(len(rows[0]))], rows)
+    header, body = (
+        ([name.strip() for name in rows[0]], rows[1:]) if has_header else ([str(i) for i in range(len(rows[0]))], rows)
+    )
     if not body:
         raise UserError(f"{path} has a header but no rows")
     cells, first_row = list(zip(*body, strict=True)), 1 + has_header
@@ -81,8 +87,9 @@ def _choose_columns(
 ) -> tuple[int | None, list[int]]:
     """Returns the column of times, if there is one, and the columns to read."""
     named, columns, exogenous = (choice.find(name, header, path) for name in ("time_column", "columns", "exogenous"))
-    if twice := set(columns) & set(exogenous):
-        raise UserError(f"column '{header[min(twice)]}' is named by both --columns and --exogenous; name it once")
+    for i in {*columns, *exogenous}:
+        if [*columns, *exogenous].count(i) > 1:
+            raise UserError(f"column '{header[i]}' is named twice by --columns and --exogenous; name it once")
     times = [i for i in find_time_columns(header, cells, number_format) if i not in (*columns, *exogenous)]
     times = [*named, *(i for i in times if i not in named)]
     if not columns:
@@ -92,6 +99,9 @@ def _choose_columns(
         columns = [times.pop()]  # an index that is alone is no index
     if not columns:
         raise UserError(f"{path} has no numeric column")
+    kept = [header[i] for i in (*columns, *exogenous)]
+    if twice := [name for name in kept if kept.count(name) > 1]:
+        raise UserError(f"{path} has several columns '{twice[0]}'; give them different names")
     return times[0] if times else None, [*columns, *exogenous]
 
 

@@ -1,5 +1,6 @@
 """Readers of labelled numeric series: `.ts` files of sktime and aeon, and `.npz` files."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.tables import read_lines
 from rnnzoo.errors import UserError
 
+MAX_CLASSES = 20  # that are stored as floats
 LabelledSeries = tuple[np.ndarray, str | float]  # series [time, dimensions]; its label, or for a regression its value
 
 
@@ -96,10 +98,10 @@ def _read_npz(path: Path) -> list[LabelledSeries]:
         "".join(map(str, labels)).encode("utf-8")
     except (UnicodeError, SystemError, ValueError):
         raise UserError(f"{path}: y must hold text or numbers") from None
-    if y.dtype.kind == "f" and all(label.is_integer() for label in labels):
+    if y.dtype.kind == "f" and len(set(labels)) <= MAX_CLASSES and all(label.is_integer() for label in labels):
         labels = [str(int(label)) for label in labels]  # classes that are stored as floats
-    if not all(label == label for label in labels):
-        raise UserError(f"{path}: y holds values that are missing")
+    if any(isinstance(label, float) and not math.isfinite(label) for label in labels):
+        raise UserError(f"{path}: y holds values that are missing or infinite")
     examples: list[LabelledSeries] = [
         (series[:length], label) for series, length, label in zip(X, lengths, labels, strict=True)
     ]

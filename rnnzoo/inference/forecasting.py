@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnzoo.data.forecast_series import select_columns
 from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.numeric_table import ColumnChoice, read_numeric_table
 from rnnzoo.errors import UserError
@@ -32,9 +31,9 @@ def forecast_table(signatures: Any, spec: TaskSpec, path: Path, options: Predict
         UserError: the file has fewer rows than a window, or lacks a column.
     """
     number_format = NumberFormat(options.decimal, options.thousands)
-    choice = ColumnChoice(",".join(spec.feature_names), time_column=options.time_column)
+    choice = ColumnChoice(spec.feature_names, time_column=options.time_column)
     table = read_numeric_table(path, options.encoding, number_format, choice)
-    values = select_columns(table, spec.feature_names, path)
+    values = table.values
     if len(values) < spec.window:
         raise UserError(f"{path} has {len(values)} rows, and the model reads a window of {spec.window}")
     features = tf.constant(values[None, -spec.window :], tf.float32)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.python_trees import parse_python
+from rnnzoo.data.tokens import split_words
 from rnnzoo.data.trees import Tree, parse_tree, trees_to_arrays
 from rnnzoo.errors import UserError
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
@@ -45,7 +46,7 @@ class FeatureFormat(TextFormat):
 
     def find_problem(self, text: str) -> str:
         parts, names = text.split("\t"), ("words", *self.spec.feature_names)
-        if len(parts) != len(names) or len({len(part.split()) for part in parts}) > 1:
+        if len(parts) != len(names) or len({len(split_words(part)) for part in parts}) > 1:
             return f"expected {', a tab, '.join(names)}, as many of each"
         return ""
 

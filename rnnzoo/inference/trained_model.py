@@ -5,11 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.errors import UserError
+from rnnzoo.errors import UserError, first_line
 from rnnzoo.inference.loading import load
+from rnnzoo.inference.safety.keras_file_check import check_sizes
 from rnnzoo.models import ZooModel
-from rnnzoo.utils.json_files import EXPORT_CONFIG, RUN_CONFIG, read_json
+from rnnzoo.utils.json_files import MODEL_CONFIG, RUN_CONFIG, read_json
 
+DEPTHS = ("layers", "depth")  # ends of the names of options that are numbers of layers
 CONFIG = Path("assets.extra") / "config.json"
 
 
@@ -23,7 +25,7 @@ def load_trained_model(path: Path) -> tuple[ZooModel, dict[str, Any]]:
         UserError: the folder is neither, or the run has not ended.
     """
     if (path / "saved_model.pb").is_file():
-        config = read_json(path / CONFIG, EXPORT_CONFIG)
+        config = read_json(path / CONFIG, MODEL_CONFIG)
         return rebuild_model(config, load(path).weights, path), config
     if not (path / "config.json").is_file():
         raise UserError(f"{path} is neither an export nor the folder of a run")
@@ -37,13 +39,19 @@ def rebuild_model(config: dict[str, Any], weights: Any, path: Path) -> ZooModel:
     """Creates the model that an export describes, with the weights that it holds, `{path: variable}`.
 
     Raises:
-        UserError: the export describes another model than that of its weights.
+        UserError: the export describes another model than that of its weights, or a much larger one.
     """
-    model = ZooModel.from_config({"name": "model", "dtype": None, **config})
-    own = model.weights_by_path()
     stored = {name: weights[name] for name in weights}
-    if {name: tuple(v.shape) for name, v in own.items()} != {name: tuple(v.shape) for name, v in stored.items()}:
-        raise UserError(f"{path} is damaged: its weights are not those of the model that it describes")
-    for name, variable in own.items():
-        variable.assign(tf.cast(stored[name], variable.dtype))
+    check_sizes(path, {key: config[key] for key in ("spec", "options")}, sum(v.numpy().nbytes for v in stored.values()))
+    if any(isinstance(v, int) and v > len(stored) for k, v in config["options"].items() if k.endswith(DEPTHS)):
+        raise UserError(f"{path} is not loaded: its configuration has more layers than it holds weights")
+    try:
+        model = ZooModel.from_config({"name": "model", "dtype": None, **config})
+        own = model.weights_by_path()
+        if {name: tuple(v.shape) for name, v in own.items()} != {name: tuple(v.shape) for name, v in stored.items()}:
+            raise ValueError("its weights are not those of the model that it describes")
+        for name, variable in own.items():
+            variable.assign(tf.cast(stored[name], variable.dtype))
+    except Exception as error:  # whatever a damaged configuration leads to
+        raise UserError(f"{path} is damaged: {first_line(error)}") from None
     return model

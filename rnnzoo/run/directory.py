@@ -147,7 +147,9 @@ class RunDirectory:
                     f"--resume: {self.run_dir} has {name}={was}, which is no longer an option; start a new run"
                 )
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
-                raise UserError(f"--resume: {name} was {was} in {self.run_dir} and is {now} now; give the old value")
+                raise UserError(
+                    f"--resume: {name} was {_shown(was)} in {self.run_dir} and is {_shown(now)} now; give the old value"
+                )
         for name in ("export_dir", "run_dir"):
             check_text(f"{path}: {name}", self.resumed_config.get(name, ""))
         if not self._is_copy():
@@ -190,3 +192,8 @@ class RunDirectory:
         lock = FolderLock(folder)
         lock.acquire()
         self._locks.append(lock)
+
+
+def _shown(value: Any) -> str:
+    """Returns the value of an option for a message."""
+    return "''" if value == "" else str(value)

@@ -14,6 +14,7 @@ from rnnzoo.tasks import Task
 from rnnzoo.training import TrainingOptions
 
 REMOVED = object()
+SAME = {("columns", "0,-1", "")}  # of `tag`: the former default, and the present one
 BEFORE_IT_EXISTED = {"difference": "none", "unknown_dropout": 0.0}  # what earlier versions did, if not the default
 MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
 COMPARED_AS_ENGINE = ("jit_compile", "deterministic")  # see `rnnzoo.training.engine.check_engine`
@@ -111,5 +112,9 @@ def changed_options(before: dict[str, Any], settings: RunSettings) -> Iterator[t
         for name in [*now, *sorted(options.keys() - now.keys())]:
             before_it_existed = BEFORE_IT_EXISTED.get(name, default.get(name))
             values = options.get(name, before_it_existed), now.get(name, REMOVED)
-            if values[0] != values[1] and name not in (*MAY_CHANGE, *COMPARED_AS_ENGINE):
+            if (
+                values[0] != values[1]
+                and (name, *values) not in SAME
+                and name not in (*MAY_CHANGE, *COMPARED_AS_ENGINE)
+            ):
                 yield name, *values

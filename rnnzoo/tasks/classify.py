@@ -11,7 +11,7 @@ from rnnzoo.config import option
 from rnnzoo.data import python_source
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.bucketing import Example
-from rnnzoo.data.number_format import looks_like_number
+from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.splits import FileOptions, check_data_given, read_splits
 from rnnzoo.data.tables import find_column, is_column_number, read_table
 from rnnzoo.data.tokens import split_words_and_punctuation
@@ -68,6 +68,7 @@ class Classify(ClassificationTask):
         split: Callable[[str], list[str]] = list if options.level == "char" else split_words_and_punctuation
         tokens = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
         labels = sorted({label for s in SPLITS for _, label in texts[s]})
+        given = spec is not None
         spec = spec or _make_spec(options, tokens["train"], labels)
         check_known_labels(spec, labels, self.origin)
         ids = {label: np.int32(i) for i, label in enumerate(spec.labels)}
@@ -81,7 +82,9 @@ class Classify(ClassificationTask):
         }
         counts = collections.Counter(token for text_tokens in tokens["train"] for token in text_tokens)
         self.token_counts = np.array([counts[token] for token in spec.vocabulary])
-        self.word_vectors = read_word_vectors(options.vectors, spec.vocabulary) if options.vectors else None
+        self.word_vectors = (
+            read_word_vectors(options.vectors, spec.vocabulary) if options.vectors and not given else None
+        )
         super().__init__(options, examples, spec)
 
     def _read(self, path: Path, options: ClassifyOptions) -> list[LabelledText]:
@@ -95,12 +98,16 @@ class Classify(ClassificationTask):
         return text + dropped
 
 
+def _is_number(label: str) -> bool:
+    return any(NumberFormat(decimal).parse(label) is not None for decimal in ".,")
+
+
 def _make_spec(options: ClassifyOptions, train: list[list[str]], labels: list[str]) -> TaskSpec:
     vocabulary = build_vocabulary(train, options.vocabulary_size, options.min_count)
     check_vocabulary(vocabulary, options.min_count)
     if len(labels) < 2:
         raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to classify")
-    if len(labels) > MAX_NUMERIC_CLASSES and all(looks_like_number(label) for label in labels):
+    if len(labels) > MAX_NUMERIC_CLASSES and all(_is_number(label) for label in labels):
         raise UserError(
             f"--label_column={options.label_column}: its {len(labels)} different labels are numbers; name a column of "
             "classes, or group the numbers into a few classes"

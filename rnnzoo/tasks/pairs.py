@@ -71,13 +71,16 @@ class Pairs(Seq2SeqTask):
         if options.shared_vocabulary:
             sides = [sides[0] + sides[1]] * 2
         vocabularies = [build_vocabulary(side, options.vocabulary_size, options.min_count) for side in sides]
-        for i, vocabulary in enumerate(vocabularies):
+        for i, vocabulary in enumerate(vocabularies if spec is None else ()):
             check_vocabulary(vocabulary, options.min_count)
             vocabularies[i] += tuple(piece for piece in all_pieces(merges[i]) if piece not in set(vocabulary))
         max_length = max(len(pair.target) for split in SPLITS for pair in pairs[split])
         metrics = (*(("bleu", "chrf") if options.bleu else ()), *METRICS)
+        given = spec is not None
         spec = spec or seq2seq_spec(vocabularies, levels, max_length, metrics, options.lowercase, merges)
-        self.word_vectors = read_word_vectors(options.vectors, spec.source_vocabulary) if options.vectors else None
+        self.word_vectors = (
+            read_word_vectors(options.vectors, spec.source_vocabulary) if options.vectors and not given else None
+        )
         super().__init__(options, pairs, spec)
 
     def _read(self, path: Path, options: PairsOptions, levels: tuple[Level, Level]) -> list[SequencePair]:

@@ -55,7 +55,15 @@ class Series(ClassificationTask):
         widths = {series.shape[1] for s in SPLITS for series, _ in data[s]}
         if len(widths) > 1:
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
+        kinds = {isinstance(label, float) for s in SPLITS for _, label in data[s]}
+        if len(kinds) > 1:
+            raise UserError(f"{self.origin}: some series have a class and others a value; give them the same kind")
         spec = spec or _make_spec(data)
+        if kinds != {spec.regression}:
+            kind = "a value" if spec.regression else "a class"
+            raise UserError(
+                f"{self.origin}: the model predicts {kind} of each series, and the labels are of another kind"
+            )
         if spec.outputs == "class":
             check_known_labels(spec, {str(label) for s in SPLITS for _, label in data[s]}, self.origin)
         mean, deviation = (np.array(values) for values in spec.input_scale)
@@ -96,7 +104,7 @@ def _make_spec(data: dict[str, list[LabelledSeries]]) -> TaskSpec:
     deviation = np.where(every.min(0) < every.max(0), deviation, 1)
     scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
     labels = [label for s in SPLITS for _, label in data[s]]
-    if all(isinstance(label, float) for label in labels):
+    if isinstance(labels[0], float):
         values = np.array([float(label) for _, label in data["train"]])
         return TaskSpec(
             inputs="features",

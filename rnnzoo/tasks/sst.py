@@ -60,9 +60,13 @@ class Sst(InMemoryTask):
                 "--task=sst needs --data, a file of labelled trees, one on each line, such as train.txt of the treebank"
             )
         trees = read_splits(options, lambda path: _read(path, options))
+        given = spec is not None
         spec = spec or _make_spec(options, trees)
         for split in SPLITS:
             _check_labels(spec, trees[split], split)
+            widest = max((len(children) for tree in trees[split] for children in tree.children), default=0)
+            if 0 < spec.arity < widest:
+                raise UserError(f"{split}: a node has {widest} children, and the model combines at most {spec.arity}")
         vocabulary = spec.vocabulary
         classes = {"": NO_LABEL} | {name: i for i, name in enumerate(spec.labels)}
 
@@ -72,7 +76,7 @@ class Sst(InMemoryTask):
 
         counts = collections.Counter(token for tree in trees["train"] for token in tree.tokens if token)
         self.token_counts = np.array([counts[word] for word in vocabulary])
-        self.word_vectors = read_word_vectors(options.vectors, vocabulary) if options.vectors else None
+        self.word_vectors = read_word_vectors(options.vectors, vocabulary) if options.vectors and not given else None
         super().__init__(options, {s: [to_example(tree) for tree in trees[s]] for s in SPLITS}, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:

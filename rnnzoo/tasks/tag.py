@@ -63,6 +63,7 @@ class Tag(InMemoryTask):
         check_data_given(options, "columns", "features", "vectors", "min_count", "char_embedding", "word_length")
         self.origin = options.data or "the Python standard library"
         sentences = _read(options)
+        given = spec is not None
         counts = collections.Counter(word for sentence in sentences["train"] for word in sentence.words)
         if spec is None:
             min_count = options.min_count if options.data else 1
@@ -74,7 +75,9 @@ class Tag(InMemoryTask):
             spec = _make_spec(options, known, sentences)
         for split in SPLITS:
             check_known_labels(spec, {tag for sentence in sentences[split] for tag in sentence.tags}, self.origin)
-        self.word_vectors = read_word_vectors(options.vectors, spec.vocabulary) if options.vectors else None
+        self.word_vectors = (
+            read_word_vectors(options.vectors, spec.vocabulary) if options.vectors and not given else None
+        )
         self.token_counts = np.array([counts.get(word, 0) for word in spec.vocabulary])
         super().__init__(options, {s: list(map(SentenceEncoder(spec), sentences[s])) for s in SPLITS}, spec)
 

@@ -36,7 +36,9 @@ class WordLM(LanguageModelTask):
 
     def __init__(self, options: WordLMOptions, spec: TaskSpec | None = None):
         super().__init__(options, spec)
-        self.word_vectors = read_word_vectors(options.vectors, self.spec.vocabulary) if options.vectors else None
+        self.word_vectors = (
+            read_word_vectors(options.vectors, self.spec.vocabulary) if options.vectors and not spec else None
+        )
 
     def choose_vocabulary(self, counts: TokenCounts) -> list[str]:
         return sorted(counts, key=lambda w: (-counts[w], w))[: self.options.vocabulary_size]

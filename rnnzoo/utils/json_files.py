@@ -36,7 +36,8 @@ RUN_CONFIG = {
     "engine?": {"name": str, "kernel?": str, "vector_bits?": int},
 }
 LOG_ENTRY = {"step": int, "loss": NUMBER, "validation": {"loss": NUMBER}, "seconds": NUMBER}
-EXPORT_CONFIG = {"spec": dict, "rnnzoo?": str, "run_id?": str}
+EXPORT_CONFIG = {"spec": dict, "rnnzoo?": str, "run_id?": str, "task?": str, "task_options?": dict}
+MODEL_CONFIG = {**EXPORT_CONFIG, "model": str, "options": dict}
 
 
 def read_json(path: Path, schema: Any) -> Any:

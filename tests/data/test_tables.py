@@ -56,10 +56,16 @@ def test_named_columns_are_read_even_if_they_are_dates(tmp_path):
         ("a;b\n1.234,5;1\n12.000;-3,5\n", GERMAN, [[1234.5, 1], [12000, -3.5]]),
         ('a,b\n"1,234",1\n"2,500.5",4\n', NumberFormat(".", ","), [[1234, 1], [2500.5, 4]]),
         ("a\tb\n1 234\t1\n5\t4\n", NumberFormat(".", " "), [[1234, 1], [5, 4]]),
+        ("a;b\n12\u202f345,5;1\n0,125;3\n", NumberFormat(",", " "), [[12345.5, 1], [0.125, 3]]),
+        ("a;b\n0.125;1\n1.250;3\n", NumberFormat(",", "."), None),
         ("a,b\n1e3,-1\n+5,.5\n", POINT, [[1000, -1], [5, 0.5]]),
     ],
 )
 def test_formats_of_numbers(tmp_path, text, number_format, values):
+    if values is None:  # no group of three digits follows a zero
+        with pytest.raises(UserError, match=r"'0\.125' is not a number"):
+            read(tmp_path, text, number_format)
+        return
     np.testing.assert_allclose(read(tmp_path, text, number_format).values, values)
 
 
@@ -73,8 +79,15 @@ def test_formats_of_numbers(tmp_path, text, number_format, values):
         ("a,b\n1,2\nn/a,5\n", POINT, {}, "row 3, column 'a'.*missing"),
         ("a,b\nxy,1\n2,5\n7,1\n", POINT, {}, "'xy' is not a number"),
         ("d,v\n2020-02-01,1\n2020-01-01,3\n", POINT, {"time_column": "d"}, "'2020-01-01' is before '2020-02-01'"),
-        ("a,b\n1,2\n3,5\n", POINT, {"columns": "a", "exogenous": "a"}, "named by both"),
+        ("a,b\n1,2\n3,5\n", POINT, {"columns": "a", "exogenous": "a"}, "named twice"),
         ("a,b\n1,2\n3,5\n", POINT, {"time_column": "t"}, "--time_column=t.*no such column"),
+        ("d,p\n2020-01-01,45%\n2020-01-02,7%\n", POINT, {}, "column 'p': '45%' is not a number"),
+        ("d,p\n2020-01-01,12 345\n2020-01-02,7\n", POINT, {}, "'12 345' has a mark between thousands"),
+        ("d,p\n2020-01-01,12'345.5\n2020-01-02,7\n", POINT, {}, "give --thousands="),
+        ("d,a,a\n2020-01-01,1,2\n2020-01-02,7,5\n", POINT, {}, "several columns 'a'"),
+        ("a,b\n1,2\n3,5\n", POINT, {"columns": "a,a"}, "named twice"),
+        ("d,v\n31.01.2024,1\n30.01.2024,3\n", POINT, {"time_column": "d"}, "is before"),
+        ("d,v\n2024-01-31T00:00:00Z,1\n2024-01-30T00:00:00Z,3\n", POINT, {"time_column": "d"}, "is before"),
         ("d\n2020-02-01\n2020-03-01\n", POINT, {}, "no numeric column"),
     ],
 )
@@ -84,7 +97,7 @@ def test_bad_tables(tmp_path, text, number_format, choice, message):
 
 
 CONLL_U = """# sent_id = 1
-# text = I don't know.
+# text = I don't\tknow.
 1\tI\tI\tPRON\tPRP\t_\t4\tnsubj\t_\t_
 2-3\tdon't\t_\t_\t_\t_\t_\t_\t_\t_
 2\tdo\tdo\tAUX\tVBP\t_\t4\taux\t_\t_

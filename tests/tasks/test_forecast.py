@@ -162,7 +162,7 @@ def test_separate_files_are_complete_splits(tmp_path):
         ({"quantiles": "0,0.5"}, "must be increasing"),
         ({"quantiles": "x"}, "must be increasing"),
         ({"exogenous": "z"}, "--exogenous=z.*no such column"),
-        ({"columns": "a", "exogenous": "a"}, "named by both"),
+        ({"columns": "a", "exogenous": "a"}, "named twice"),
     ],
 )
 def test_bad_options(tmp_path, options, message):

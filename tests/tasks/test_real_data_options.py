@@ -200,3 +200,52 @@ def test_pairs_of_tokens_and_pieces_are_joined_by_the_export(tmp_path, level):
     graph = tokenizer.encode_source(tf.constant(sources)).numpy()
     own = {tuple(e.inputs) for s in SPLITS for e in task.examples[s]}
     assert {tuple(row[row > 0]) for row in graph} == own
+
+
+def test_words_and_features_with_spaces_are_one_token(tmp_path, capfd):
+    """As of numbers and of multi-word expressions in Universal Dependencies."""
+    text = "10 000\tN M\tB-A\nruns\tV\tO\n\nMary\tN\tB-A\nran\tV\tO\n\n" * 12
+    data = write(tmp_path, "spaces.txt", text)
+    _, export = run(tmp_path, "--task=tag", "--model=elman", f"--data={data}", "--features=1", "--min_count=1")
+    lines = write(tmp_path, "lines.txt", "10\u00a0000 runs\tN\u00a0M V\n")
+    assert predict.main(["predict", str(export), f"--input={lines}"]) == 0
+    assert len(capfd.readouterr().out.split()) == 2
+
+
+@pytest.mark.parametrize("features", ["1,1", " , ", "5", "shape"])
+def test_bad_features(tmp_path, features):
+    with pytest.raises(UserError, match=r"--features|columns, but"):
+        rnnzoo.create_task("tag", data=write(tmp_path, "chunks.txt", CONLL), features=features)
+
+
+def test_pieces_without_a_merge_are_exported(tmp_path):
+    data = write(tmp_path, "p.tsv", "".join(f"{a}{b}\t{b}{a}\n" for a in "abcdef" for b in "uvwxyz"))
+    run(tmp_path, "--task=pairs", "--model=seq2seq", f"--data={data}", "--level=bpe", "--bpe_size=2")
+
+
+def test_a_trained_model_reads_files_that_are_too_small_to_train_on(tmp_path):
+    words = rnnzoo.create_task("word_lm", data=write(tmp_path, "w.txt", "He runs and Mary ran\n" * 60)).spec
+    small = rnnzoo.create_task("word_lm", spec=words, data=write(tmp_path, "s.txt", "Mary runs and he\n"))
+    assert small.encoded["test"].counts.sum() == 5
+    pairs = rnnzoo.create_task("pairs", data=write(tmp_path, "p.tsv", PAIRS), min_count=2).spec
+    one = write(tmp_path, "o.tsv", "L'homme rit.\tThe man laughs.\n")
+    task = rnnzoo.create_task("pairs", spec=pairs, data=one, validation_data=one, test_data=one, min_count=2)
+    assert task.spec is pairs and len(task.pairs["test"]) == 1
+
+
+def test_classes_and_values_do_not_mix(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    files = {}
+    for name, y in (("values", X.sum(1)), ("classes", (X.sum(1) > 0).astype(int))):
+        np.savez(tmp_path / f"{name}.npz", X=X, y=y)
+        files[name] = str(tmp_path / f"{name}.npz")
+    with pytest.raises(UserError, match="some series have a class and others a value"):
+        rnnzoo.create_task("series", data=files["values"], test_data=files["classes"])
+    spec = rnnzoo.create_task("series", data=files["values"]).spec
+    with pytest.raises(UserError, match="the model predicts a value of each series"):
+        rnnzoo.create_task("series", spec=spec, data=files["classes"])
+    np.savez(tmp_path / "large.npz", X=X, y=np.arange(30) * 1000.0)
+    assert rnnzoo.create_task("series", data=str(tmp_path / "large.npz")).spec.regression
+    np.savez(tmp_path / "inf.npz", X=X, y=np.where(np.arange(30) == 3, np.inf, 0.5))
+    with pytest.raises(UserError, match="missing or infinite"):
+        rnnzoo.create_task("series", data=str(tmp_path / "inf.npz"))

@@ -38,7 +38,7 @@ def check_keras_file(path: Path) -> None:
     objects = sum(key == "class_name" for key, _ in _items(configuration))
     if objects > MAX_OBJECTS:
         raise UserError(f"{path} is not loaded: its configuration has {objects:,} objects")
-    _check_sizes(path, configuration, weights)
+    check_sizes(path, configuration, weights)
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile) -> int:
@@ -63,7 +63,7 @@ def _check_archive(path: Path, archive: zipfile.ZipFile) -> int:
     return archive.getinfo(WEIGHTS).file_size
 
 
-def _check_sizes(path: Path, configuration: Any, weights: int) -> None:
+def check_sizes(path: Path, configuration: Any, weights: int) -> None:
     """Raises `UserError` for sizes in a configuration that do not fit so many bytes of weights."""
     size_keys = KERAS_SIZES | SPEC_SIZES | _group_sizes()
     units, widest, products = 0.0, 0.0, 0.0

@@ -70,7 +70,7 @@ class LanguageModelTask(Task):
         documents, origin = options.read_documents(whole=spec is not None)
         self.options, self.documents, self.origin = options, documents, origin
         counts = self.tokens.count(documents["train"])
-        if counts.total() < MIN_TOKENS[self.level]:
+        if spec is None and counts.total() < MIN_TOKENS[self.level]:
             raise UserError(
                 f"{origin} holds too little text: {counts.total()} {TOKEN_NAMES[self.level]} to train on, and at least "
                 f"{MIN_TOKENS[self.level]} are needed"
