@@ -71,10 +71,10 @@ class CRF(SignatureConfig, keras.layers.Layer):
         return input_shape
 
     def loss(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        """Loss for `compile`: the terms of `losses`, with the mask that Keras passes with the scores."""
-        return self.losses_of(y_pred, y_true, getattr(y_pred, "_keras_mask", None))
+        """Loss for `compile`: `negative_log_likelihood`, with the mask that Keras passes with the scores."""
+        return self.negative_log_likelihood(y_pred, y_true, getattr(y_pred, "_keras_mask", None))
 
-    def losses_of(self, scores: Any, labels: Any, mask: Any = None) -> tf.Tensor:
+    def negative_log_likelihood(self, scores: Any, labels: Any, mask: Any = None) -> tf.Tensor:
         """Computes the negative log-likelihood of labels, `-log p(y | e)`, as a sum of one term for each step.
 
         Args:

@@ -10,7 +10,7 @@ VARIANCE_OFFSET = 1e-4  # added to the variance of a window, which may be consta
 
 
 class WindowReference(NamedTuple):
-    """What the outputs of a network are added to, and how they are scaled back.
+    """The reference that the outputs of a network are added to, and the scale of its windows.
 
     Attributes:
         values: the reference of each forecast, `[batch, horizon, targets, 1]`.

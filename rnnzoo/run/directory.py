@@ -148,7 +148,7 @@ class RunDirectory:
                 )
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
                 raise UserError(
-                    f"--resume: {name} was {_shown(was)} in {self.run_dir} and is {_shown(now)} now; give the old value"
+                    f"--resume: {name} was {_format(was)} in {self.run_dir} and is {_format(now)} now; give the old value"
                 )
         for name in ("export_dir", "run_dir"):
             check_text(f"{path}: {name}", self.resumed_config.get(name, ""))
@@ -194,6 +194,6 @@ class RunDirectory:
         self._locks.append(lock)
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     """Returns the value of an option for a message."""
     return "''" if value == "" else str(value)

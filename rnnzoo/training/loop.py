@@ -153,7 +153,7 @@ class Trainer:
     def _losses(self, outputs: tf.Tensor, batch: Batch, smoothing: float = 0.0) -> tf.Tensor:
         """Returns the loss of each target."""
         if self.model.crf is not None:
-            return self.model.crf.losses_of(outputs, batch.targets, batch.mask)
+            return self.model.crf.negative_log_likelihood(outputs, batch.targets, batch.mask)
         return metrics.losses(self.task.spec, outputs, batch.targets, smoothing)
 
     def _train_step(self, batch: Batch, state: list) -> tuple:

@@ -133,8 +133,8 @@ class Session:
     def _is_evaluation_due(self, step: int) -> bool:
         """Returns whether the model is evaluated after a step.
 
-        By default, a run has ten evaluations, and further ones after 1, 2, 4 ... passes over the data before the first
-        of them: a small data set is learned by heart before.
+        By default, a run has ten evaluations, and before the first of them one after 1, 2, 4 ... passes over the data,
+        because a model overfits small data early.
         """
         options, epoch = self.trainer.options, self.trainer.task.steps_per_epoch()
         interval = options.eval_every or max(1, -(-options.steps // 10))

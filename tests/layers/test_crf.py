@@ -35,7 +35,7 @@ def run(crf, mode, e, y, mask):
     def compute(e):
         with tf.GradientTape() as tape:
             tape.watch(e)
-            losses = crf.losses_of(e, y, mask)
+            losses = crf.negative_log_likelihood(e, y, mask)
             loss = tf.reduce_sum(losses)
         gradients = tape.gradient(loss, [e, crf.transitions.value])
         return losses, crf.decode(e, mask), gradients
@@ -116,7 +116,7 @@ def test_loss_in_fit_is_that_of_the_mask_of_keras():
     model = keras.Model(words, crf(embedded))
     model.compile("sgd", crf.loss)
     x, y = np.array([[0, 3, 4, 0, 5], [6, 7, 0, 0, 0]]), np.array([[9, 1, 2, 9, 0], [2, 1, 9, 9, 9]]) % 3
-    losses = crf.losses_of(model.layers[1](x), y, x != 0).numpy()
+    losses = crf.negative_log_likelihood(model.layers[1](x), y, x != 0).numpy()
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0), losses.sum() / (x != 0).sum(), rtol=1e-5)
 
 
@@ -143,6 +143,6 @@ def test_half_precision_policy_computes_in_float32():
     y = tf.zeros([2, 300], tf.int32)
     half = tf.cast(e, tf.bfloat16)
     crf.build((None, None, 4))
-    losses = crf.losses_of(half, y)
+    losses = crf.negative_log_likelihood(half, y)
     assert losses.dtype == tf.float32
-    np.testing.assert_allclose(losses, crf.losses_of(tf.cast(half, tf.float32), y))
+    np.testing.assert_allclose(losses, crf.negative_log_likelihood(tf.cast(half, tf.float32), y))

@@ -34,7 +34,7 @@ class ForecastOptions(FileOptions):
     )
     difference: str = option(
         "auto",
-        "what the network adds to: none, the last value, the last season, or auto: by the training data",
+        "reference that the output is added to: none, the last value, the last season, or auto (by the training data)",
         choices=("none", "last", "season", "auto"),
     )
     normalize: str = option(
