@@ -147,9 +147,8 @@ class RunDirectory:
                     f"--resume: {self.run_dir} has {name}={was}, which is no longer an option; start a new run"
                 )
             if not (name in DATA_OPTIONS and self.run.allow_changed_data):
-                raise UserError(
-                    f"--resume: {name} was {_format(was)} in {self.run_dir} and is {_format(now)} now; give the old value"
-                )
+                change = f"{name} was {_format(was)} in {self.run_dir} and is {_format(now)} now"
+                raise UserError(f"--resume: {change}; give the old value")
         for name in ("export_dir", "run_dir"):
             check_text(f"{path}: {name}", self.resumed_config.get(name, ""))
         if not self._is_copy():

@@ -16,7 +16,7 @@ def compare_with_baselines(result: dict[str, Any]) -> list[str]:
     if value is None or name in NO_GOAL:
         return []
     return [
-        f"warning: the test {name} is {value:.4g}; that of the baseline '{baseline}' is as good: {values[name]:.4g}"
+        f"warning: the test {name}, {value:.4g}, does not beat the baseline '{baseline}', {values[name]:.4g}"
         for baseline, values in result["baselines"].items()
         if name in values and score(name, value) >= score(name, values[name])
     ]
