@@ -126,6 +126,8 @@ class ConsoleLogger(Logger):
         self._print(
             f"\nbest      {best}\ntime      {duration}\nrun       {event.run_dir}\nexport    {result['export_dir']}"
         )
+        for warning in event.warnings:
+            self._print(warning)
 
 
 def format_table(header: list[str], rows: Iterable[list]) -> list[str]:

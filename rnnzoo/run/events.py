@@ -75,11 +75,12 @@ class ImagesWritten:
 
 @dataclasses.dataclass(frozen=True)
 class RunFinished:
-    """The run has finished: the contents of `result.json`, and sample outputs of the model."""
+    """The run has finished, the last event: contents of `result.json`, sample outputs, and warnings on the results."""
 
     result: dict[str, Any]
     run_dir: Path
     samples: str | None
+    warnings: tuple[str, ...] = ()
 
 
 class Logger:

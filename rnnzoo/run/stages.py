@@ -183,9 +183,8 @@ def write_result(run: Run) -> None:
     }
     write_json(run.directory.run_dir / "result.json", run.result)
     samples = sample_outputs(run.directory.export_dir, run.model, run.task)
-    run.logger.log(events.RunFinished(run.result, run.directory.run_dir, samples))
-    for line in compare_with_baselines(run.result):
-        run.logger.message(line)
+    warnings = tuple(compare_with_baselines(run.result))
+    run.logger.log(events.RunFinished(run.result, run.directory.run_dir, samples, warnings))
 
 
 STAGES: tuple[tuple[str, Callable[[Run], None]], ...] = (

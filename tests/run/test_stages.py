@@ -1,5 +1,6 @@
 """The stages of a run, and the loggers that consume its events."""
 
+import dataclasses
 import importlib.util
 import io
 import json
@@ -12,6 +13,8 @@ from rnnzoo.run import events, stages
 from rnnzoo.run.console import ConsoleLogger
 from rnnzoo.run.events import Logger, LoggerList
 from rnnzoo.run.settings import changed_options, make_settings
+from rnnzoo.training.baselines import compare_with_baselines
+from rnnzoo.training.metrics import score
 
 NAMES = ["read data", "build model", "restore", "train", "evaluate", "inspect", "export", "write result"]
 
@@ -76,6 +79,18 @@ def test_the_console_shows_all_stages_and_results(finished):
     text = finished[3]
     assert [line for line in text.splitlines() if line.startswith("stage: ")] == [f"stage: {name}" for name in NAMES]
     assert "baseline" in text and str(finished[0] / "export") in text
+
+
+def test_warnings_on_the_results_are_the_last_lines_of_the_console(finished):
+    finish = finished[1][-1]
+    name, values = finish.result["selected_by"], finish.result["metrics"]["test"]
+    worse = values[name] + score(name, 1.0)
+    beaten = {**finish.result, "baselines": {"equal": {name: values[name]}, "worse": {name: worse}, "other": {}}}
+    (warning,) = compare_with_baselines(beaten)
+    assert "does not beat the baseline 'equal'" in warning and f"the test {name}, {values[name]:.4g}," in warning
+    console = ConsoleLogger(1, io.StringIO())
+    console.log(dataclasses.replace(finish, result=beaten, warnings=(warning,)))
+    assert console.stream.getvalue().splitlines()[-1] == warning
 
 
 def test_a_silent_console_shows_nothing(finished):
