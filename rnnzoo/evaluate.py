@@ -1,6 +1,5 @@
 """Evaluation of a trained model on labelled data: `python -m rnnzoo.evaluate EXPORT|RUN --data=labelled`."""
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ USAGE = """usage: python -m rnnzoo.evaluate EXPORT|RUN --data=FILE [--output=FOL
 Prints the metrics of the model's task on a file of the same format as its training data, and for classes precision,
 recall and F1 of each. With --output the folder gets metrics.json and, for classes, confusion.png.
 """
-SPLITS = ("data", "validation_data", "test_data")
 
 
 def evaluate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
@@ -32,27 +30,12 @@ def evaluate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: bad input, or a task that generates its own data.
     """
-    from rnnzoo import config
     from rnnzoo.inference.trained_model import load_trained_model
-    from rnnzoo.registry import TASKS
-    from rnnzoo.renames import apply_renames, apply_value_rename
+    from rnnzoo.inference.trained_task import create_trained_task
     from rnnzoo.training import Trainer, TrainingOptions, compute_details, compute_metrics
 
     model, stored = load_trained_model(path)
-    if "task" not in stored or "task_options" not in stored:
-        raise UserError(f"{path} does not record its task: it was not exported by train.py")
-    name = apply_value_rename(stored["task"])
-    task_class = TASKS[name]
-    options_class = config.options_class(task_class)
-    names = {field.name for field in dataclasses.fields(options_class)}
-    if "data" not in names:
-        raise UserError(f"task '{name}' generates its own data and reads no file")
-    values = apply_renames("option", stored["task_options"]) | given
-    values |= {split: given["data"] for split in SPLITS if split in names}
-    if unknown := given.keys() - names:
-        raise UserError(f"--{min(unknown)} is no option of task '{name}'")
-    options = config.create_options(options_class, values, f"task '{name}'")
-    task = task_class(options, model.spec)
+    task = create_trained_task(model, stored, path, given)
     totals = Trainer(model, task, TrainingOptions()).count_totals("test")
     metrics, details = compute_metrics(model.spec, totals), compute_details(model.spec, totals)
     return {"data": task.summary(), "metrics": metrics, **details}

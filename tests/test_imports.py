@@ -26,6 +26,8 @@ ORDER = [
     {"api"},
     {"run"},
     {"evaluate"},
+    {"conversion"},
+    {"convert"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 NETWORKS, DATA = {"cells", "compositions", "engine", "layers", "models", "interop"}, {"data", "tasks"}

@@ -1,4 +1,4 @@
-"""Modes in which loops are traced: for training, for export, and for conversion to LiteRT."""
+"""Modes in which loops are traced: for training, for export, and for conversion to other formats."""
 
 import contextlib
 import contextvars
@@ -13,23 +13,27 @@ from rnnzoo.cells.ops import in_xla
 
 _EXPORTING: contextvars.ContextVar[bool] = contextvars.ContextVar("exporting", default=False)
 _PORTABLE: contextvars.ContextVar[bool] = contextvars.ContextVar("portable", default=False)
+_CONVERTING: contextvars.ContextVar[bool] = contextvars.ContextVar("converting", default=False)
 LITERT_CONVERTERS = ("keras.src.export.litert", "tensorflow.lite.")  # modules that trace a model to convert it
+CONVERTERS = (*LITERT_CONVERTERS, "keras.src.export.onnx", "keras.src.export.openvino", "tf2onnx")
 SAVERS = (*LITERT_CONVERTERS, "keras.src.export", "tensorflow.python.saved_model", "tf2onnx")
 
 
 @contextlib.contextmanager
-def export_mode(portable: bool = False) -> Iterator[None]:
+def export_mode(portable: bool = False, converting: bool = False) -> Iterator[None]:
     """Context in which graphs are traced without custom gradients, which exports do not need.
 
     Args:
         portable: whether loops over time use only operations that LiteRT converts at any batch size and length.
+        converting: whether other operations must be known to ONNX and OpenVINO too; `portable` implies it.
     """
-    tokens = _EXPORTING.set(True), _PORTABLE.set(portable)
+    tokens = [(_EXPORTING, _EXPORTING.set(True)), (_PORTABLE, _PORTABLE.set(portable))]
+    tokens.append((_CONVERTING, _CONVERTING.set(converting or portable)))
     try:
         yield
     finally:
-        _EXPORTING.reset(tokens[0])
-        _PORTABLE.reset(tokens[1])
+        for variable, token in tokens:
+            variable.reset(token)
 
 
 def in_export_mode() -> bool:
@@ -46,6 +50,11 @@ def needs_portable_loop(unroll: bool, training: Any) -> bool:
     if training or tf.executing_eagerly() or in_xla():
         return False
     return unroll or _PORTABLE.get() or _is_called_by(LITERT_CONVERTERS)
+
+
+def may_be_converted() -> bool:
+    """Whether the graph being traced is to be converted to LiteRT, ONNX or OpenVINO."""
+    return _CONVERTING.get() or _is_called_by(CONVERTERS)
 
 
 def may_be_saved() -> bool:

@@ -44,9 +44,9 @@ def schedule_trees(structure: tf.Tensor, arity: int | None) -> TreeSchedule:
     tf.debugging.assert_less_equal(structure[..., PARENT], max_nodes, message="the parent of a node is not in its tree")
     parent, child_index, level = tf.unstack(tf.reshape(structure, [-1, 3]), axis=1)
     order = tf.argsort(level, stable=True)  # padding first
-    padding = tf.math.count_nonzero(tf.equal(level, 0), dtype=tf.int32)
+    padding = tf.reduce_sum(tf.cast(tf.equal(level, 0), tf.int32))
     row, num_nodes = order[padding:], tf.size(level) - padding
-    index = tf.math.invert_permutation(order) - padding
+    index = tf.scatter_nd(order[:, None], tf.range(tf.size(order)), tf.shape(order)) - padding  # the inverse order
     index = tf.where(index < 0, num_nodes, index)
     tree_start = tf.repeat(tf.range(batch) * max_nodes, max_nodes)  # the first row of each row's tree
     child = tf.boolean_mask(index, parent > 0)
@@ -68,7 +68,7 @@ def schedule_trees(structure: tf.Tensor, arity: int | None) -> TreeSchedule:
 
 
 def _offsets(levels: tf.Tensor, highest: tf.Tensor) -> tf.Tensor:
-    return tf.cumsum(tf.math.bincount(levels, minlength=highest + 1, maxlength=highest + 1))
+    return tf.cumsum(tf.math.unsorted_segment_sum(tf.ones_like(levels), levels, highest + 1))
 
 
 def _check_levels(levels: tf.Tensor, parent: tf.Tensor, child: tf.Tensor) -> None:

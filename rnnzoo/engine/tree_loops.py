@@ -13,7 +13,7 @@ from keras import tree
 from rnnzoo.cells.ops import pretransposed
 from rnnzoo.compositions import Children, Composition
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
-from rnnzoo.engine.modes import in_export_mode
+from rnnzoo.engine.modes import in_export_mode, may_be_converted
 from rnnzoo.engine.tree_levels import TreeSchedule
 
 ZERO = tf.UnconnectedGradients.ZERO
@@ -57,6 +57,7 @@ def _count_leaves(schedule: TreeSchedule) -> tf.Tensor:
 def _run_upward(composition: Composition, x: Any, weights: list, schedule: TreeSchedule) -> tuple:
     """Computes the states of all nodes, from the leaves to the roots."""
     num_leaves, num_nodes = _count_leaves(schedule), tf.size(schedule.row)
+    convertible = may_be_converted()
     with bind_weights(composition, weights):
         leaves = tuple(composition.leaf(tree.map_structure(lambda t: t[:num_leaves], x)))
         inner = [tf.zeros([num_nodes - num_leaves, s.shape[1]], s.dtype) for s in leaves]
@@ -66,13 +67,19 @@ def _run_upward(composition: Composition, x: Any, weights: list, schedule: TreeS
             start, x_level, children, _ = _read_level(level, x, schedule, buffers)
             new_states = composition.combine(x_level, children)
             rows = start + tf.range(children.nodes)
-            # in place: tf.tensor_scatter_nd_update would copy all nodes at every level
             pairs = zip(buffers, new_states, strict=True)
+            if convertible:
+                return level + 1, tuple(_scatter_rows(b, rows, n) for b, n in pairs)
+            # in place: tf.tensor_scatter_nd_update would copy all nodes at every level
             return level + 1, tuple(tf.raw_ops.InplaceUpdate(x=b, i=rows, v=n) for b, n in pairs)
 
         num_levels = tf.size(schedule.node_offsets)
         _, buffers = tf.while_loop(lambda level, _: level < num_levels, body, (tf.constant(2), buffers))
     return buffers
+
+
+def _scatter_rows(buffer: tf.Tensor, rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(tf.tensor_scatter_nd_update(buffer, rows[:, None], values), buffer.shape)
 
 
 def _run_downward(

@@ -45,11 +45,16 @@ class LanguageModelServing(SequenceServing):
         texts = [(batch, inputs["text"]) for name, batch, inputs in probes if name == "serving_default"]
         return probes + [("generate", batch, {"prompt": text, **one_each}) for batch, text in texts]
 
+    def encode_text(self, text: tf.Tensor, *features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Converts texts to ids that begin with BOS, and their mask."""
+        ids, lengths = self._tokenizer.encode(text)
+        return ids, tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
+
     def _read_text(self, text: tf.Tensor) -> tuple:
         """Returns the ids beginning with BOS, their lengths without it, the logits after each, and the final states."""
-        ids, lengths = self._tokenizer.encode(text)
-        mask = tf.sequence_mask(lengths + 1, tf.shape(ids)[1])
-        return ids, lengths, *self._model.run(ids, None, mask=mask)
+        ids, mask = self.encode_text(text)
+        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), 1) - 1
+        return ids, lengths, *self.model.run(ids, None, mask=mask)
 
     def _score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, lengths, logits, _ = self._read(text)
@@ -79,7 +84,7 @@ class LanguageModelServing(SequenceServing):
 
         def body(t: tf.Tensor, logits: tf.Tensor, state: list, generated: tf.Tensor) -> tuple:
             chosen = sampler(logits, uniform[t])
-            logits, state = self._model.step(chosen, state)
+            logits, state = self.model.step(chosen, state)
             return t + 1, logits, state, tf.tensor_scatter_nd_update(generated, [[t]], chosen[None])
 
         # outputs at padding repeat the last valid one, so the last logits are those after the prompt

@@ -52,16 +52,15 @@ class Seq2SeqServing(ServedModel):
         )
         sides = {"source": self._source_tokenizer, "target": self._target_tokenizer}
         self.vocabulary = {side: tokenizer for side, tokenizer in sides.items() if tokenizer is not None}
-        state, constants = model.encode(model.example_inputs()[0])
-        self._states = state
+        self._states, constants = model.encode(model.example_inputs()[0])
         self._constants = {key: value for key, value in _flatten_constants(constants).items() if value is not None}
         self.functions = self._make_functions()
 
     def _make_functions(self) -> dict[str, Any]:
-        source = self._source_spec()
+        source = self.source_spec()
         # in functions of their own, so that they are stored once
         self._encoded = tf.function(
-            lambda given: self._model.encode(self._prepare_source(given)), input_signature=[source]
+            lambda given: self.model.encode(self.prepare_source(given)), input_signature=[source]
         )
         ids = tf.TensorSpec([None, None], tf.int32)
         self._join = tf.function(lambda ids: self._target_tokenizer.join_tokens(ids), input_signature=[ids])
@@ -73,19 +72,20 @@ class Seq2SeqServing(ServedModel):
                 self._translate, [source, row_spec(tf.int32, "beam_size"), row_spec(tf.float32, "length_penalty")]
             ),
             "encode": make_function(self._encode, [source]),
+            "decode_step": make_function(self.decode_step, self.decode_specs()),
         }
-        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
-        dimensions = {"keys": [None, None], "values": [None, None], "memory_mask": [None, None], "context": [None]}
-        constants = [
-            tf.TensorSpec([*dimensions[key], *value.shape[len(dimensions[key]) :]], value.dtype, key)
-            for key, value in self._constants.items()
-        ]
-        functions["decode_step"] = make_function(
-            self._decode_step, [tf.TensorSpec([None], tf.int32, "inputs"), *states, *constants]
-        )
-        if self._model.decoder.attention is not None:
+        if self.model.decoder.attention is not None:
             functions["align"] = make_function(self._align, [source])
         return functions
+
+    def decode_specs(self) -> list[tf.TensorSpec]:
+        """Returns the inputs of `decode_step`."""
+        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
+        constants = []
+        for key, value in self._constants.items():
+            dynamic = 2 if key in MEMORY else 1
+            constants.append(tf.TensorSpec([*[None] * dynamic, *value.shape[dynamic:]], value.dtype, key))
+        return [tf.TensorSpec([None], tf.int32, "inputs"), *states, *constants]
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
         spec, rng = self.spec, np.random.default_rng(0)
@@ -110,22 +110,27 @@ class Seq2SeqServing(ServedModel):
                 probes.append(("align", batch, source))
         return probes
 
-    def _source_spec(self) -> tf.TensorSpec:
+    def source_spec(self) -> tf.TensorSpec:
         if self._source_tokenizer is not None:
             return tf.TensorSpec([None], tf.string, "text")
         time = [] if self.spec.source_length == 1 else [None]
         return tf.TensorSpec([None, *time, self.spec.input_size], tf.float32, "features")
 
-    def _prepare_source(self, source: tf.Tensor) -> tf.Tensor:
+    def prepare_source(self, source: tf.Tensor) -> tf.Tensor:
+        """Converts a source to the inputs of the encoder."""
         if self._source_tokenizer is not None:
             return self._source_tokenizer.encode_source(source)
         return source[:, None] if self.spec.source_length == 1 else source
 
     def _generate_vectors(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"predictions": self._model.generate_vectors(self._prepare_source(source))}
+        return self.generate_vectors(self.prepare_source(source))
+
+    def generate_vectors(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the predictions for inputs of the encoder."""
+        return {"predictions": self.model.generate_vectors(inputs)}
 
     def _greedy(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, score = self._model.greedy(source, encoded=self._encoded(source))
+        ids, score = self.model.greedy(source, encoded=self._encoded(source))
         return {"text": self._join(ids), "score": score}
 
     def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -140,18 +145,24 @@ class Seq2SeqServing(ServedModel):
         finite = tf.math.is_finite(penalty) & (penalty >= 0)
         penalty = check_values(penalty, finite, "length_penalty must be a finite number of at least 0")
         width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
-        ids, scores = self._model.beam_search(source, width, penalty, encoded=self._encoded(source))
+        ids, scores = self.model.beam_search(source, width, penalty, encoded=self._encoded(source))
         ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
         text = tf.reshape(self._join(tf.reshape(ids, [tf.size(scores), tf.shape(ids)[2]])), tf.shape(scores))
         text = tf.where(tf.math.is_finite(scores), text, "")
         return {"text": text, "score": tf.maximum(scores, scores.dtype.min)}
 
     def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        state, constants = self._encoded(source)
+        return self._name_encoding(*self._encoded(source))
+
+    def encode(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the states and constants for inputs of the encoder by name."""
+        return self._name_encoding(*self.model.encode(inputs))
+
+    def _name_encoding(self, state: list, constants: dict[str, Any]) -> dict[str, tf.Tensor]:
         kept = {key: tf.identity(value) for key, value in _flatten_constants(constants).items() if value is not None}
         return {**name_states(state), **kept}
 
-    def _decode_step(self, inputs: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
+    def decode_step(self, inputs: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
         state, given = (
             list(rest[: len(self._states)]),
             dict(zip(self._constants, rest[len(self._states) :], strict=True)),
@@ -159,17 +170,17 @@ class Seq2SeqServing(ServedModel):
         memory = PreparedMemory(*(given[key] for key in MEMORY)) if "keys" in given else ()
         constants = {"memory": memory, "context": given.get("context", ())}
         inputs = check_rows(check_ids(inputs, self.spec.output_size), rest)
-        logits, state = self._model.decode_step(inputs, state, constants)
+        logits, state = self.model.decode_step(inputs, state, constants)
         return {"log_probabilities": tf.nn.log_softmax(logits), **name_states(state)}
 
     def _align(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         encoded = self._encoded(source)
-        ids, _ = self._model.greedy(source, encoded=encoded)
+        ids, _ = self.model.greedy(source, encoded=encoded)
         ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)  # a step for the EOS of the longest
         longest = tf.reduce_max(tf.concat([tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1), [0]], 0))
         begin = tf.fill([tf.shape(ids)[0], 1], BOS)
-        attention = self._model.attention_weights(source, tf.concat([begin, ids], 1)[:, : longest + 1], encoded=encoded)
-        given = self._prepare_source(source)
+        attention = self.model.attention_weights(source, tf.concat([begin, ids], 1)[:, : longest + 1], encoded=encoded)
+        given = self.prepare_source(source)
         if self._source_tokenizer is not None:
             tokens = self._source_tokenizer.tokens(given)
         else:

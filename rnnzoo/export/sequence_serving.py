@@ -13,7 +13,7 @@ from rnnzoo.export.arguments import (
     check_values,
     row_spec,
 )
-from rnnzoo.export.signatures import ServedModel, label_names, make_function, name_states, random_texts
+from rnnzoo.export.signatures import ServedModel, make_function, name_states, random_texts
 from rnnzoo.export.tokenizer import Tokenizer
 from rnnzoo.models import Network
 from rnnzoo.spec import SPECIAL_TOKENS
@@ -49,17 +49,18 @@ class SequenceServing(ServedModel):
         self.functions = self._make_functions()
 
     def _make_functions(self) -> dict[str, Any]:
-        spec, size = self.spec, self.spec.input_size
-        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
-        tokens = spec.inputs == "tokens"
-        columns = len(spec.id_sizes)
-        shape = [columns] if columns > 1 else [] if tokens else [size]
-        one_step = tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs")
         functions = self._default_functions()
-        if self._model.causal:
+        if self.model.causal:
             functions["initial_state"] = make_function(self._initial_state, [row_spec(tf.int32, "rows")])
-            functions["step"] = make_function(self._step, [one_step, *states])
+            functions["step"] = make_function(self.step, self.step_specs())
         return functions
+
+    def step_specs(self) -> list[tf.TensorSpec]:
+        """Returns the inputs of `step`."""
+        tokens, columns = self.spec.inputs == "tokens", len(self.spec.id_sizes)
+        shape = [columns] if columns > 1 else [] if tokens else [self.spec.input_size]
+        states = [tf.TensorSpec([None, *s.shape[1:]], s.dtype, f"state_{i}") for i, s in enumerate(self._states)]
+        return [tf.TensorSpec([None, *shape], tf.int32 if tokens else tf.float32, "inputs"), *states]
 
     def _default_functions(self) -> dict[str, Any]:
         """Traces `serving_default`, and `padded` for features."""
@@ -105,27 +106,31 @@ class SequenceServing(ServedModel):
         return probes
 
     def _initial_state(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        return name_states(self._model.initial_state(tf.shape(rows)[0]))
+        return name_states(self.model.initial_state(tf.shape(rows)[0]))
 
-    def _step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
+    def step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = self.spec
         if spec.inputs == "tokens":
             inputs = check_ids(inputs, list(spec.id_sizes) if len(spec.id_sizes) > 1 else spec.input_size)
         inputs = check_rows(inputs, states)
-        outputs, new = self._model.step(self._scale_inputs(inputs), list(states))
-        return {"outputs": self._unscale_outputs(outputs), **name_states(new)}
+        outputs, new = self.model.step(self.scale_inputs(inputs), list(states))
+        return {"outputs": self.unscale_outputs(outputs), **name_states(new)}
 
     def _predict(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._add_labels(self._model(self._scale_inputs(features)))
+        return self.add_labels(self.model(self.scale_inputs(features)))
 
-    def _predict_text(self, text: tf.Tensor, *features: tf.Tensor) -> dict[str, tf.Tensor]:
+    def encode_text(self, text: tf.Tensor, *features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Converts texts, and the features of their words, to the ids that the model reads, and their mask."""
         ids, lengths = self._tokenizer.encode(text)
         if features:
             ids = self._add_features(ids, lengths, features)
         # an empty text is one step of padding
         ids = tf.cond(tf.shape(ids)[1] > 1, lambda: ids[:, 1:], lambda: tf.zeros_like(ids))
-        mask = tf.sequence_mask(lengths, tf.shape(ids)[1])
-        return self._add_labels(self._model(ids, mask=mask), mask)
+        return ids, tf.sequence_mask(lengths, tf.shape(ids)[1])
+
+    def _predict_text(self, text: tf.Tensor, *features: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, mask = self.encode_text(text, *features)
+        return self.add_labels(self.model(ids, mask=mask), mask)
 
     def _add_features(self, ids: tf.Tensor, lengths: tf.Tensor, features: Sequence[tf.Tensor]) -> tf.Tensor:
         """Inserts the ids of features after those of the words, `[n, 1 + time, columns]`."""
@@ -143,22 +148,15 @@ class SequenceServing(ServedModel):
         lengths = broadcast_rows(lengths, tf.shape(features)[0], "lengths")
         rule = "lengths must be at least 0 and at most the steps of the features"
         mask = tf.sequence_mask(check_values(lengths, (lengths >= 0) & (lengths <= time), rule), time)
-        return self._add_labels(self._model(self._scale_inputs(features), mask=mask), mask)
+        return self.add_labels(self.model(self.scale_inputs(features), mask=mask), mask)
 
-    def _add_labels(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Returns the predictions, and the names of classes that have names."""
-        if self.spec.outputs != "class" or not self.spec.labels:
-            return {"predictions": self._unscale_outputs(outputs)}
-        labels = self._model.predict_labels(outputs, mask)
-        return {"predictions": outputs, "label": label_names(self.spec, labels, mask)}
-
-    def _scale_inputs(self, features: tf.Tensor) -> tf.Tensor:
+    def scale_inputs(self, features: tf.Tensor) -> tf.Tensor:
         if not self.spec.input_scale:
             return features
         mean, deviation = (tf.constant(values) for values in self.spec.input_scale)
         return (features - mean) / deviation
 
-    def _unscale_outputs(self, outputs: tf.Tensor) -> tf.Tensor:
+    def unscale_outputs(self, outputs: tf.Tensor) -> tf.Tensor:
         if not self.spec.output_scale:
             return outputs
         if self.spec.regression:

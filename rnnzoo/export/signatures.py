@@ -20,6 +20,8 @@ class ServedModel:
     requests; an argument that all rows may share is `[n]` or `[1]`.
 
     Attributes:
+        model: the model.
+        spec: its specification.
         functions: traced functions by the name of their signature.
         vocabulary: the tokenizers of these functions.
     """
@@ -28,7 +30,7 @@ class ServedModel:
     vocabulary: dict[str, Tokenizer]
 
     def __init__(self, model: Any):
-        self._model, self.spec = model, model.spec
+        self.model, self.spec = model, model.spec
 
     def saved_object(self) -> tf.Module:
         """Returns the object to save: the weights by path and the vocabulary.
@@ -37,9 +39,29 @@ class ServedModel:
         and the session of a server would restore the copies only.
         """
         saved = tf.Module()
-        saved.weights = {path: weight.value for path, weight in self._model.weights_by_path().items()}
+        saved.weights = {path: weight.value for path, weight in self.model.weights_by_path().items()}
         saved.vocabulary = dict(self.vocabulary)
         return saved
+
+    def unscale_outputs(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Converts outputs of the model to the user's units."""
+        return outputs
+
+    def add_label_ids(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Returns the predictions, and the ids of classes that have names, `label_id`; -1 at padding."""
+        if self.spec.outputs != "class" or not self.spec.labels:
+            return {"predictions": self.unscale_outputs(outputs)}
+        labels = self.model.predict_labels(outputs, mask)
+        if mask is not None and self.spec.per_step:
+            labels = tf.where(mask, labels, -1)
+        return {"predictions": outputs, "label_id": labels}
+
+    def add_labels(self, outputs: tf.Tensor, mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Returns the predictions, and the names of classes that have names, `label`; empty at padding."""
+        results = self.add_label_ids(outputs, mask)
+        if "label_id" in results:
+            results["label"] = tf.gather(tf.constant(("", *self.spec.labels)), results.pop("label_id") + 1)
+        return results
 
     def probes(self) -> list[tuple[str, int, dict[str, Any]]]:
         """Returns `(signature, number, arguments)` for every signature, of several batch sizes and lengths."""
@@ -67,13 +89,6 @@ def random_texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: s
     if level == "line":
         return tf.constant([rng.choice(tokens) for _ in range(batch)])
     return tf.constant([between.join(rng.choice(tokens, time - i)) for i in range(batch)])
-
-
-def label_names(spec: Any, labels: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """Returns the names of predicted classes; empty at padding."""
-    if mask is None or not spec.per_step:
-        return tf.gather(tf.constant(spec.labels), labels)
-    return tf.gather(tf.constant(("", *spec.labels)), tf.where(mask, labels + 1, 0))
 
 
 def name_states(states: list) -> dict[str, tf.Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.data.trees import COLUMNS, tree_structure
-from rnnzoo.export.signatures import ServedModel, label_names, make_function
+from rnnzoo.export.signatures import ServedModel, make_function
 from rnnzoo.export.tokenizer import Tokenizer
 from rnnzoo.models import TreeNetwork
 from rnnzoo.spec import PAD, SPECIAL_TOKENS
@@ -48,12 +48,9 @@ class TreeServing(ServedModel):
             probes.append(("serving_default", batch, {"token": tf.constant(token), **given}))
         return probes
 
+    def token_ids(self, token: tf.Tensor) -> tf.Tensor:
+        """Converts tokens to ids; PAD at a node without a token."""
+        return tf.where(tf.equal(token, ""), PAD, self._tokenizer.ids(token))
+
     def _predict(self, token: tf.Tensor, *arrays: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids = tf.where(tf.equal(token, ""), PAD, self._tokenizer.ids(token))
-        outputs = self._model(tf.stack([ids, *arrays], -1))
-        if self.spec.outputs != "class" or not self.spec.labels:
-            return {"predictions": outputs}
-        return {
-            "predictions": outputs,
-            "label": label_names(self.spec, self._model.predict_labels(outputs), arrays[-1] > 0),
-        }
+        return self.add_labels(self.model(tf.stack([self.token_ids(token), *arrays], -1)), arrays[-1] > 0)

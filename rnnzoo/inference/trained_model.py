@@ -25,14 +25,26 @@ def load_trained_model(path: Path) -> tuple[ZooModel, dict[str, Any]]:
         UserError: the folder is neither, or the run has not ended.
     """
     if (path / "saved_model.pb").is_file():
-        config = read_json(path / CONFIG, MODEL_CONFIG)
-        return rebuild_model(config, load(path).weights, path), config
+        model, _, config = load_export(path)
+        return model, config
     if not (path / "config.json").is_file():
         raise UserError(f"{path} is neither an export nor the folder of a run")
     config = read_json(path / "config.json", RUN_CONFIG)
     if not (path / "model.keras").is_file():
         raise UserError(f"{path} holds no model.keras: let the run end first (train.py --resume --run_dir={path})")
     return load(path / "model.keras"), config
+
+
+def load_export(path: Path) -> tuple[ZooModel, Any, dict[str, Any]]:
+    """Loads an export: the model that it holds, the SavedModel, and the configuration.
+
+    Raises:
+        UserError: the folder is not an export of this package, or damaged.
+    """
+    if not (path / "saved_model.pb").is_file():
+        raise UserError(f"{path} is not an export: it holds no saved_model.pb")
+    config, loaded = read_json(path / CONFIG, MODEL_CONFIG), load(path)
+    return rebuild_model(config, loaded.weights, path), loaded, config
 
 
 def rebuild_model(config: dict[str, Any], weights: Any, path: Path) -> ZooModel:

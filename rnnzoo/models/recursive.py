@@ -74,7 +74,7 @@ class TreeNetwork(ZooModel):
         inputs = tf.cast(inputs, tf.int32)
         token = inputs[..., 0]
         x = self.hide(self.embedding(token), training=training)
-        x = tf.where((token != PAD)[..., None], x, tf.zeros([], x.dtype))
+        x = tf.where(tf.expand_dims(token != PAD, -1), x, tf.zeros([], x.dtype))
         hidden = self.core(x, inputs[..., 1:])
         return self.head(self.dropout(hidden, training=training)), []
 

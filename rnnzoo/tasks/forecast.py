@@ -44,6 +44,7 @@ class Forecast(Task):
     """
 
     training_defaults = {"steps": 1500, "learning_rate": 3e-3}
+    model_defaults = {"units": 32}  # series of hundreds of values are learned by heart by larger networks
 
     def __init__(self, options: ForecastOptions, spec: TaskSpec | None = None):
         check_data_given(options, *FILE_ONLY)

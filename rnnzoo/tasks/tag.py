@@ -35,9 +35,9 @@ class TagOptions(FileOptions):
     )
     features: str = option("", "further columns that are embedded, by number or name, such as pos; comma-separated")
     vectors: str | None = option(None, VECTORS_HELP)
-    min_count: int = option(2, "words of --data with fewer occurrences in training become <unk>", minimum=1)
+    min_count: int = option(1, "words of --data with fewer occurrences in training become <unk>", minimum=1)
     char_embedding: bool = option(False, "embed each word also by a bidirectional LSTM over its characters")
-    unknown_dropout: float = option(0.0, UNKNOWN_DROPOUT_HELP, minimum=0, maximum=1000)
+    unknown_dropout: float = option(0.25, UNKNOWN_DROPOUT_HELP, minimum=0, maximum=1000)
     word_length: int = option(20, "characters of a word that are read", minimum=1, size="time")
     seq_length: int = option(200, "characters in a sequence of source code", minimum=1, size="time")
     data_size: int = option(400_000, "characters of source code to train on; 0: all", minimum=0)
@@ -57,7 +57,8 @@ class Tag(InMemoryTask):
     sentence are predicted together, by a linear-chain conditional random field.
     """
 
-    training_defaults = {"steps": 1000, "learning_rate": 5e-3}
+    training_defaults = {"steps": 2500, "learning_rate": 5e-3}
+    model_defaults = {"units": 100, "embedding": 100, "output_dropout": 0.5}
 
     def __init__(self, options: TagOptions, spec: TaskSpec | None = None):
         check_data_given(options, "columns", "features", "vectors", "min_count", "char_embedding", "word_length")

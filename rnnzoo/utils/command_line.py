@@ -79,7 +79,7 @@ def run_tool(argv: Sequence[str], options: type, usage: str, body: Callable[[Any
             print(usage, *lines, sep="\n")
             return 0
         if not paths:
-            raise UserError(usage)
+            raise UserError(usage.partition("\n")[0])
         return body(config.create_options(options, given, Path(argv[0]).stem), paths)
 
     return run_command(parse_and_run)
