@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rnnzoo
-from rnnzoo.interop import load_torch_state_dict
+from rnnzoo.errors import UserError
+from rnnzoo.interop import load_torch_state_dict, make_torch_state_dict, save_torch_state_dict
 from rnnzoo.layers import GRU, LSTM, Bidirectional, ElmanRNN, Stack
 from tests.helpers import assert_close, normal
 
@@ -175,3 +176,48 @@ def test_other_refusals():
         load_torch_state_dict(layer_for(lambda: LSTM(5), 1, False), LSTM_1, prefix="rnn.")
     with pytest.raises(rnnzoo.UserError, match="not a recurrent layer"):
         load_torch_state_dict("lstm", LSTM_1)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_state_dict_made_is_one_that_is_loaded(kind, both, layers, tmp_path):
+    def make():
+        parts = [LAYERS[kind](5, return_sequences=True) for _ in range(layers)]
+        layer = Stack([Bidirectional(part) if both else part for part in parts], return_sequences=True)
+        layer.build((None, None, 4))
+        return layer
+
+    source, target = make(), make()
+    arrays = make_torch_state_dict(source, "rnn.")
+    expected = {name: array.shape for name, array in weights_of_torch(kind, layers, both).items()}
+    assert {name.removeprefix("rnn."): array.shape for name, array in arrays.items()} == expected
+    load_torch_state_dict(target, arrays, "rnn.")
+    assert_close(target(X), source(X), 1e-6)
+    save_torch_state_dict(source, tmp_path / "rnn.safetensors")
+    target = make()
+    load_torch_state_dict(target, tmp_path / "rnn.safetensors")
+    assert_close(target(X), source(X), 1e-6)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+@pytest.mark.parametrize("kind", ROWS)
+def test_torch_reads_a_state_dict(kind):
+    import torch
+
+    layer = Stack([Bidirectional(LAYERS[kind](5, return_sequences=True)) for _ in range(2)], return_sequences=True)
+    expected = layer(X)
+    module = getattr(torch.nn, kind)(4, 5, num_layers=2, bidirectional=True, batch_first=True)
+    module.load_state_dict({name: torch.tensor(array) for name, array in make_torch_state_dict(layer).items()})
+    assert_close(module(torch.tensor(X))[0].detach().numpy(), expected, 1e-5)
+
+
+def test_layers_that_torch_lacks_are_not_exported(tmp_path):
+    unbuilt = LSTM(3)
+    with pytest.raises(UserError, match="is not built"):
+        make_torch_state_dict(unbuilt)
+    with pytest.raises(UserError, match="reset_after=True"):
+        make_torch_state_dict(GRU(3, reset_after=False))
+    with pytest.raises(UserError, match=r"must end with \.safetensors"):
+        save_torch_state_dict(unbuilt, tmp_path / "weights.pt")
+    assert not list(tmp_path.iterdir())

@@ -1,21 +1,16 @@
-"""Import of weights from PyTorch."""
+"""Weights of recurrent layers from PyTorch."""
 
-import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from rnnzoo.cells import ElmanCell, GRUCell, LSTMCell
+from rnnzoo.cells import GRUCell
 from rnnzoo.errors import UserError
-from rnnzoo.layers import RNN, Bidirectional, Stack
-
-TANH, SIGMOID = keras.activations.tanh, keras.activations.sigmoid
-# index in torch of each block of our weights: LSTM i, f, g, o in both; GRU r, z, n in torch, z, r, h here
-BLOCKS: dict[type, tuple[int, ...]] = {ElmanCell: (0,), LSTMCell: (0, 1, 2, 3), GRUCell: (1, 0, 2)}
+from rnnzoo.interop.torch_layout import BLOCKS, check_built, check_cell, import_safetensors, layers_with_suffix
+from rnnzoo.layers import RNN
 
 
 def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None:
@@ -54,7 +49,7 @@ def load_torch_state_dict(layer: Any, state_dict: Any, prefix: str = "") -> None
 def _match_weights(layer: Any, arrays: dict[str, np.ndarray]) -> list[tuple[Any, np.ndarray]]:
     """Returns the variables of a layer with their values. Raises `UserError` unless all weights match."""
     unused, pairs = set(arrays), []
-    for rnn, suffix in _layers_with_suffix(layer):
+    for rnn, suffix in layers_with_suffix(layer):
         for variable, value, names in _weights(rnn, arrays, suffix):
             if value.shape != tuple(variable.shape):
                 expected = tuple(variable.shape)
@@ -84,50 +79,19 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
         )
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    if importlib.util.find_spec("safetensors") is None:
-        raise UserError(f"{path} needs the package safetensors: pip install 'rnnzoo[safetensors]'")
-    from safetensors.numpy import load_file
-
     try:
-        return load_file(path)
+        return import_safetensors(path).load_file(path)
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"{path} cannot be read: {str(error)[:200]}") from None
-
-
-def _layers_with_suffix(layer: Any, number: int = 0) -> Iterator[tuple[RNN, str]]:
-    """Yields each layer over a cell, with the suffix of the names of its weights in torch."""
-    if isinstance(layer, Stack):
-        if (
-            layer.residual
-            or len(layer.recurrent_layers) != len(layer.layers)
-            or any(isinstance(p, Stack) for p in layer.recurrent_layers)
-        ):
-            raise UserError("torch stacks recurrent layers only, without residual connections: give a Stack like that")
-        for i, part in enumerate(layer.recurrent_layers):
-            yield from _layers_with_suffix(part, i)
-    elif isinstance(layer, Bidirectional):
-        if (
-            layer.go_backwards
-            or layer.merge_mode != "concat"
-            or not all(isinstance(p, RNN) for p in layer.recurrent_layers)
-        ):
-            raise UserError("torch concatenates both directions in each layer: put Bidirectional(RNN) into a Stack")
-        yield layer.forward_layer, f"_l{number}"
-        yield layer.backward_layer, f"_l{number}_reverse"
-    elif isinstance(layer, RNN):
-        if layer.go_backwards:
-            raise UserError("torch has no layer that goes backwards only: set go_backwards=False, or use Bidirectional")
-        yield layer, f"_l{number}"
-    else:
-        raise UserError(f"{layer!r:.80} is not a recurrent layer of rnnzoo.layers")
 
 
 def _weights(rnn: RNN, arrays: dict[str, np.ndarray], suffix: str) -> Iterator[tuple[Any, np.ndarray, list[str]]]:
     """Yields `(variable, value, names of its weights in torch)`."""
     cell = rnn.cell
-    _check_cell(cell)
-    if not rnn.built:
-        raise UserError(f"{rnn.name} is not built: build it, or call it once, before its weights are set")
+    check_cell(cell)
+    check_built(rnn)
     n, order = cell.units, BLOCKS[type(cell)]
 
     def rows(name: str) -> tuple[np.ndarray, list[str]]:
@@ -149,17 +113,3 @@ def _weights(rnn: RNN, arrays: dict[str, np.ndarray], suffix: str) -> Iterator[t
     if getattr(cell, "projection", None):
         value, names = rows("weight_hr")
         yield cell.projection_kernel, value.T, names
-
-
-def _check_cell(cell: Any) -> None:
-    """Raises `UserError` for a cell that torch does not have."""
-    if type(cell) not in BLOCKS:
-        raise UserError(f"torch has no {type(cell).__name__}; its RNN, LSTM and GRU are our ElmanRNN, LSTM and GRU")
-    if isinstance(cell, GRUCell) and not cell.reset_after:
-        raise UserError("torch's GRU applies its reset gate after the product: create the layer with reset_after=True")
-    if isinstance(cell, (LSTMCell, GRUCell)) and (cell.activation, cell.recurrent_activation) != (TANH, SIGMOID):
-        raise UserError(f"torch's gates are sigmoid and tanh: create {type(cell).__name__} with default activations")
-    if getattr(cell, "zoneout", 0) or getattr(cell, "zoneout_cell", 0):
-        raise UserError("torch's LSTM has no zoneout: create the layer with zoneout=0")
-    if isinstance(cell, LSTMCell) and not cell.forget_gate:
-        raise UserError("torch's LSTM has a forget gate: create the layer with forget_gate=True")
