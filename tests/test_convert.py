@@ -1,5 +1,6 @@
 """Conversion of exports by `python -m rnnzoo.convert`, and the converted files in their own runtimes."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -107,6 +108,27 @@ def test_every_kind_converts_to_every_format(name, kind, tmp_path, exports):
         assert described["signatures"][file.signature]["file"] == file.path.name
     if name == "litert":
         assert b"Flex" not in conversion.files[0].path.read_bytes()
+
+
+FORECAST = dataclasses.replace(kinds.KINDS["forecast"][1], window=8)
+TOKENS = kinds.KINDS["class of text"][1]
+OTHERS = {
+    "differences of a season": ("lstm", FORECAST, {"difference": "season", "seasonal_period": 3}, {}),
+    "normalized windows": ("gru", FORECAST, {"difference": "last", "normalize": "window"}, {}),
+    "conditional random field": ("bidirectional", TOKENS, {"per_step": True}, {"crf": True, "embedding": 4}),
+    "sum of children": ("recursive", kinds.KINDS["nodes"][1], {"arity": 0}, {"composition": "tree-lstm-childsum"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_other_parts_of_models_convert(name, other, tmp_path):
+    needed(name)
+    model, spec, fields, options = OTHERS[other]
+    made = rnnzoo.create_model(model, dataclasses.replace(spec, **fields), units=6, **options)
+    path = rnnzoo.export_saved_model(made, tmp_path / "export")
+    assert all(file.difference <= 1e-4 for file in convert_export(path, name, tmp_path / "out").files)
 
 
 @pytest.mark.slow

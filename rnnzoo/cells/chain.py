@@ -34,7 +34,7 @@ class ForwardCell(Cell):
 
     def recurrent(self, state: tuple, consts: Any) -> tf.Tensor:
         alpha = state[0]
-        return tf.reduce_logsumexp(alpha[..., None] + weight(self.transitions, alpha.dtype), -2)
+        return tf.reduce_logsumexp(tf.expand_dims(alpha, -1) + weight(self.transitions, alpha.dtype), -2)
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         started = state[1]
@@ -60,7 +60,7 @@ class ViterbiCell(Cell):
         return memory
 
     def recurrent(self, state: tuple, consts: Any) -> tf.Tensor:
-        return state[0][..., None] + consts
+        return tf.expand_dims(state[0], -1) + consts
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         started = state[1]

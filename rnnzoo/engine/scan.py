@@ -78,7 +78,7 @@ def _scan_native(
     """Runs the native kernel of a cell; dropout masks are those of the graph engine."""
     inputs = tf.cast(inputs, cell.compute_dtype)
     if mask is not None:
-        inputs = tf.where(mask[..., None], inputs, 0.0)
+        inputs = tf.where(tf.expand_dims(mask, -1), inputs, 0.0)
     drop = None
     if training and cell.is_stochastic():
         first_step = _swap_batch_and_time(inputs[:, :1])

@@ -57,14 +57,15 @@ class ForecastTransform:
         if self.spec.normalize == "window":
             level, scale = self._moments(x, valid)
             x = (x - level) / scale
-            reference = WindowReference(0.0, level[..., : self.targets, None], scale[..., : self.targets, None])
+            level, scale = (tf.expand_dims(t[..., : self.targets], -1) for t in (level, scale))
+            reference = WindowReference(0.0, level, scale)
         if not self.season:
             return x, reference
         targets, others = x[..., : self.targets], x[..., self.targets :]
         first = tf.cast(tf.reduce_sum(valid, 1), tf.int32)[:, None] - self.season
         season = tf.gather(targets, tf.maximum(first + tf.range(self.season), 0), batch_dims=1)
         steps = tf.range(self.horizon) % self.season
-        values = tf.gather(season, steps, axis=1)[..., None]
+        values = tf.expand_dims(tf.gather(season, steps, axis=1), -1)
         x = tf.concat([targets - tf.reduce_mean(season, 1, keepdims=True), others], -1)
         return x, reference._replace(values=values)
 
@@ -79,7 +80,7 @@ class ForecastTransform:
     @staticmethod
     def _moments(x: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation of the valid steps, `[batch, 1, columns]`."""
-        weights = valid[..., None]
+        weights = tf.expand_dims(valid, -1)
         count = tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1.0)
         mean = tf.reduce_sum(x * weights, 1, keepdims=True) / count
         variance = tf.reduce_sum(tf.square(x - mean) * weights, 1, keepdims=True) / count
