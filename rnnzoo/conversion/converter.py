@@ -108,8 +108,8 @@ class _Source(NamedTuple):
 
 
 def _read_source(path: Path, target_format: Format) -> _Source:
-    target_format.check_installed()
     model, loaded, config = load_export(path)
+    target_format.check_installed()
     serving = make_serving(model)
     return _Source(path, config, loaded, serving, make_numeric_signatures(serving))
 
