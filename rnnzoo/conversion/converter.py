@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import rnnzoo
-from rnnzoo.conversion.comparison import compare
+from rnnzoo.conversion.comparison import compare_with_saved_model
 from rnnzoo.conversion.description import describe_model, describe_signature
-from rnnzoo.conversion.files import ConvertedFiles
+from rnnzoo.conversion.files import DESCRIPTION, ConvertedFiles, prepare_targets
 from rnnzoo.conversion.formats import FORMATS, ConversionError, Format
 from rnnzoo.conversion.numeric import NumericSignature, make_numeric_signatures
 from rnnzoo.conversion.quality import MAX_LOSS, Quality, measure_quality
@@ -22,7 +22,6 @@ from rnnzoo.inference.trained_task import create_trained_task
 from rnnzoo.tasks.base import Task
 
 TOLERANCE = {"none": 1e-4, "float16": 1e-2, "int8": float("inf")}  # of int8 the metric of the task decides
-DESCRIPTION = "model.json"
 
 
 class ConvertedFile(NamedTuple):
@@ -89,8 +88,8 @@ def convert_export(
     """
     out, target_format = Path(out), FORMATS[to]
     source = _read_source(Path(path), target_format)
-    chosen = _choose(source.signatures, signatures, out.suffix == target_format.suffix)
-    targets, description = _targets(chosen, out, target_format, overwrite)
+    chosen = _choose_signatures(source.signatures, signatures, out.suffix == target_format.suffix)
+    targets, description = prepare_targets(chosen, out, target_format, overwrite)
     task = _create_task(source, quantize, task_options or {})
     with tempfile.TemporaryDirectory(dir=description.parent, prefix=f".{out.name}-", ignore_cleanup_errors=True) as tmp:
         files = ConvertedFiles(Path(tmp), target_format, quantize, source.signatures)
@@ -130,7 +129,9 @@ def _convert(
 ) -> Conversion:
     """Writes, compares and measures the files of the signatures, then moves them to `targets`."""
     known, tolerance = source.signatures, TOLERANCE[files.quantize]
-    differences = {name: compare(known[name], files, source.serving, source.loaded, tolerance) for name in targets}
+    differences = {
+        name: compare_with_saved_model(known[name], files, source.serving, source.loaded, tolerance) for name in targets
+    }
     quality = measure()
     contents: dict[str, Any] = {"rnnzoo": rnnzoo.__version__, "source": source.path.resolve().name}
     contents |= {"format": files.format.name, "quantize": files.quantize}
@@ -149,11 +150,16 @@ def _convert(
 def _measure(
     source: _Source, task: Task | None, files: ConvertedFiles, chosen: list[str], allow_loss: bool
 ) -> Quality | None:
-    """Measures the metric of a task. Raises `ConversionError` if it is much worse, unless `allow_loss`."""
+    """Measures the metric of a task by `step` and by the other signatures; returns the worse one.
+
+    Raises:
+        ConversionError: it is more than `MAX_LOSS` worse than before, and `allow_loss` is False.
+    """
     if task is None:
         return None
-    by_steps = "step" in chosen and not {"serving_default", "padded"} & set(chosen)
-    quality = measure_quality(source.serving, task, files.run, by_steps)
+    by_steps = {name == "step" for name in chosen}
+    qualities = [measure_quality(source.serving, task, files.run, way) for way in sorted(by_steps)]
+    quality = max(qualities, key=lambda quality: quality.loss)
     if quality.loss > MAX_LOSS and not allow_loss:
         raise ConversionError(f"{describe_quality(quality)}; add --allow_loss to accept it")
     return quality
@@ -165,7 +171,7 @@ def describe_quality(quality: Quality) -> str:
     return f"{quality.metric} {quality.before:.4f} -> {quality.after:.4f} on {quality.examples} test examples, {change}"
 
 
-def _choose(known: dict[str, NumericSignature], names: Sequence[str], single: bool) -> list[str]:
+def _choose_signatures(known: dict[str, NumericSignature], names: Sequence[str], single: bool) -> list[str]:
     listed = ", ".join(known)
     if unknown := set(names) - known.keys():
         raise UserError(f"--signature={min(unknown)}: the numeric signatures of this model are {listed}")
@@ -175,22 +181,3 @@ def _choose(known: dict[str, NumericSignature], names: Sequence[str], single: bo
     if len(names) != 1:
         raise UserError(f"one file holds one signature: name one of {listed} by --signature, or give a folder by --out")
     return list(names)
-
-
-def _targets(names: list[str], out: Path, target_format: Format, overwrite: bool) -> tuple[dict[str, Path], Path]:
-    """Returns the file of each signature, and that of the description; creates their folder.
-
-    Raises:
-        UserError: a file exists and must not be overwritten.
-    """
-    if out.suffix == target_format.suffix:
-        targets, description = {names[0]: out}, out.with_suffix(".json")
-    else:
-        targets, description = {name: out / f"{name}{target_format.suffix}" for name in names}, out / DESCRIPTION
-    for file in (*targets.values(), description):
-        if file.is_dir():
-            raise UserError(f"{file} is a folder; choose another --out")
-        if file.exists() and not overwrite:
-            raise UserError(f"{file} exists; choose another --out or add --overwrite")
-    description.parent.mkdir(parents=True, exist_ok=True)
-    return targets, description

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from rnnzoo.conversion.formats import Format, Runner
 from rnnzoo.conversion.numeric import Arrays, NumericSignature
+from rnnzoo.errors import UserError
+
+DESCRIPTION = "model.json"
 
 
 class ConvertedFiles:
@@ -56,3 +59,24 @@ def silent_output() -> Iterator[None]:
             for number, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
+
+
+def prepare_targets(
+    names: list[str], out: Path, target_format: Format, overwrite: bool
+) -> tuple[dict[str, Path], Path]:
+    """Returns the file of each signature, and that of the description; creates their folder.
+
+    Raises:
+        UserError: a file exists and must not be overwritten.
+    """
+    if out.suffix == target_format.suffix:
+        targets, description = {names[0]: out}, out.with_suffix(".json")
+    else:
+        targets, description = {name: out / f"{name}{target_format.suffix}" for name in names}, out / DESCRIPTION
+    for file in (*targets.values(), description):
+        if file.is_dir():
+            raise UserError(f"{file} is a folder; choose another --out")
+        if file.exists() and not overwrite:
+            raise UserError(f"{file} exists; choose another --out or add --overwrite")
+    description.parent.mkdir(parents=True, exist_ok=True)
+    return targets, description

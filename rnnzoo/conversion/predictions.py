@@ -32,6 +32,7 @@ class Prediction(NamedTuple):
 
 
 def predict_in_memory(serving: ServedModel, batch: Batch, run: Run) -> Prediction:
+    """Returns the prediction of the Keras model; `run` is ignored."""
     model: Any = serving.model
     outputs, _ = model.run(tree.map_structure(tf.constant, batch.inputs), None, mask=batch.mask)
     labels = model.predict_labels(outputs, batch.mask) if serving.spec.outputs == "class" else None
@@ -40,6 +41,7 @@ def predict_in_memory(serving: ServedModel, batch: Batch, run: Run) -> Predictio
 
 
 def predict_converted(serving: Any, batch: Batch, run: Run) -> Prediction:
+    """Returns the prediction of the signatures that answer whole examples, or of `encode` and `decode_step`."""
     spec, inputs = serving.spec, batch.inputs
     if spec.generates_text:
         return _translate(serving, batch, run)
@@ -63,6 +65,7 @@ def predict_converted(serving: Any, batch: Batch, run: Run) -> Prediction:
 
 
 def predict_by_steps(serving: Any, batch: Batch, run: Run) -> Prediction:
+    """Returns the prediction of the signature `step`, called once for each time step."""
     spec, model = serving.spec, serving.model
     inputs = batch.inputs if spec.inputs == "tokens" else _unscale_inputs(spec, batch.inputs)
     rows, time = inputs.shape[:2]

@@ -163,10 +163,9 @@ class Seq2SeqServing(ServedModel):
         return {**name_states(state), **kept}
 
     def decode_step(self, inputs: tf.Tensor, *rest: tf.Tensor) -> dict[str, tf.Tensor]:
-        state, given = (
-            list(rest[: len(self._states)]),
-            dict(zip(self._constants, rest[len(self._states) :], strict=True)),
-        )
+        """Returns the log-probabilities of the next token and the new states."""
+        state = list(rest[: len(self._states)])
+        given = dict(zip(self._constants, rest[len(self._states) :], strict=True))
         memory = PreparedMemory(*(given[key] for key in MEMORY)) if "keys" in given else ()
         constants = {"memory": memory, "context": given.get("context", ())}
         inputs = check_rows(check_ids(inputs, self.spec.output_size), rest)

@@ -109,6 +109,7 @@ class SequenceServing(ServedModel):
         return name_states(self.model.initial_state(tf.shape(rows)[0]))
 
     def step(self, inputs: tf.Tensor, *states: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the outputs and new states of one time step."""
         spec = self.spec
         if spec.inputs == "tokens":
             inputs = check_ids(inputs, list(spec.id_sizes) if len(spec.id_sizes) > 1 else spec.input_size)
@@ -151,6 +152,7 @@ class SequenceServing(ServedModel):
         return self.add_labels(self.model(self.scale_inputs(features), mask=mask), mask)
 
     def scale_inputs(self, features: tf.Tensor) -> tf.Tensor:
+        """Converts features in the user's units to inputs of the model."""
         if not self.spec.input_scale:
             return features
         mean, deviation = (tf.constant(values) for values in self.spec.input_scale)
