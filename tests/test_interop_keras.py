@@ -114,7 +114,7 @@ class OwnCell(K.SimpleRNNCell):
 
 def test_layers_without_a_counterpart_stay_and_are_named():
     theirs = masked(K.RNN(OwnCell(5), return_sequences=True, name="own"), K.LSTM(3))
-    with pytest.warns(UserWarning, match=r"stay as they are: own \(RNN\)"):
+    with pytest.warns(UserWarning, match=r"are copied: own \(RNN\)"):
         ours = convert_keras(theirs)
     assert type(ours.layers[1]) is K.RNN and isinstance(ours.layers[2], rnnzoo.layers.LSTM)
     assert_close(ours(X), theirs(X), 1e-5)

@@ -18,7 +18,6 @@ from rnnzoo.spec import PAD
 
 Arrays = dict[str, Any]
 NEXT = "next_"  # before the name of a result that an input has too: runtimes need two names
-BATCH, TIME = "batch", "time"
 
 
 @dataclasses.dataclass
@@ -132,8 +131,8 @@ def _score_text(spec: Any) -> Callable[[Arrays, Arrays], Arrays]:
         chosen = np.take_along_axis(log_p[:, :-1], ids[:, 1:, None], -1)[..., 0] * (ids[:, 1:] != PAD)
         total, count = chosen.sum(1), (ids[:, 1:] != PAD).sum(1)
         mean = -total / np.maximum(count, 1)
-        name = {"char": "bits_per_char"}.get(spec.level, "perplexity")
-        return {"log_probability": total, name: mean / math.log(2) if spec.level == "char" else np.exp(mean)}
+        by_token = {"bits_per_char": mean / math.log(2)} if spec.level == "char" else {"perplexity": np.exp(mean)}
+        return {"log_probability": total, **by_token}
 
     return score
 

@@ -58,7 +58,7 @@ def convert_keras(model: Any) -> Any:
     if model.compiled:
         converted.compile_from_config(model.get_compile_config())
     if left:
-        warnings.warn(f"layers that rnnzoo has not stay as they are: {', '.join(left)}", stacklevel=2)
+        warnings.warn(f"layers without a counterpart in rnnzoo are copied: {', '.join(left)}", stacklevel=2)
     return converted
 
 
