@@ -61,9 +61,9 @@ class Network(ZooModel):
         transformed = spec.difference != "none" or spec.normalize == "window" or spec.quantiles
         self._forecast = ForecastTransform(spec) if spec.is_forecast and transformed else None
         # logits and predictions in float32, whatever the policy
-        # outputs that are added to a reference are small at first
-        small = keras.initializers.RandomNormal(stddev=1e-3)
-        initializer = small if spec.difference != "none" else "glorot_uniform"
+        initializer: Any = "glorot_uniform"
+        if spec.difference != "none":  # outputs that are added to a reference are small at first
+            initializer = keras.initializers.RandomNormal(stddev=1e-3)  # takes a seed, so only where it is used
         self.head = keras.layers.Dense(spec.output_size, kernel_initializer=initializer, dtype="float32", name="head")
         self.crf = CRF(name="crf") if crf else None
         self(self.example_inputs())

@@ -81,7 +81,8 @@ def test_catalogue_is_refreshed_if_a_source_is_newer(tmp_path):
     path = tmp_path / "rnnzoo/tasks/adding.py"
     path.write_text(path.read_text(encoding="utf-8").replace('"""The adding problem', '"""The changed problem'))
     old = (catalogue.FILE.stat().st_mtime,) * 2
-    os.utime(path, old)
+    for source in (tmp_path / "rnnzoo").rglob("*.py"):
+        os.utime(source, old)
     result = python(tmp_path / "train.py", "--list", root=tmp_path, cwd=tmp_path)
     assert "The changed problem" not in result.stdout and result.stderr == ""
     os.utime(path, (old[0] + 100,) * 2)
