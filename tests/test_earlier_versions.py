@@ -26,6 +26,23 @@ def test_layers_in_a_keras_file():
     np.testing.assert_allclose(model(stored["x"]), stored["y"], atol=1e-6)
 
 
+INITIAL = {  # sums of the absolute weights, as 0.3.0 initializes them from seed 0
+    ("lstm", "adding"): 28.990, ("stacked", "adding"): 46.657, ("bidirectional", "copy"): 1011.583,
+    ("seq2seq", "reverse"): 3319.428, ("recursive", "listops"): 76.843,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "task"), INITIAL)
+def test_a_seed_gives_the_weights_that_it_gave(name, task):
+    """An initializer that takes a seed without need would change all runs of a seed."""
+    options = {"stacked": {"cell": "gru", "layers": 2}, "seq2seq": {"attention": "additive"}}.get(name, {})
+    spec = rnnzoo.create_task(task).spec
+    keras.utils.set_random_seed(0)
+    model = rnnzoo.create_model(name, spec, units=4, **options)
+    total = sum(np.abs(weight.numpy()).sum() for weight in model.weights)
+    assert total == pytest.approx(INITIAL[name, task], abs=2e-3)
+
+
 def test_a_model_in_a_keras_file():
     model = rnnzoo.load(OLD / "run" / "model.keras")
     assert model.count_params() > 100 and model.spec.is_language_model
