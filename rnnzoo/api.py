@@ -4,6 +4,8 @@ from rnnzoo import cells, compositions, data, inspect, interop, layers, models, 
 from rnnzoo.errors import UserError
 from rnnzoo.export import export_saved_model
 from rnnzoo.inference.loading import load
+from rnnzoo.inference.model_names import list_pretrained
+from rnnzoo.inference.pretrained import load_pretrained
 from rnnzoo.models import create_model, list_models
 from rnnzoo.registry import CELLS, COMPOSITIONS, MODELS, TASKS
 from rnnzoo.serialization import register_renamed_classes
@@ -22,8 +24,10 @@ __all__ += [
     "layers",
     "list_cells",
     "list_models",
+    "list_pretrained",
     "list_tasks",
     "load",
+    "load_pretrained",
     "models",
     "tasks",
 ]

@@ -46,7 +46,7 @@ def _convert(options: ConvertOptions, paths: list[str]) -> int:
         from rnnzoo import api  # noqa: F401  (registers everything)
         from rnnzoo.conversion.converter import convert_export, describe_quality
     conversion = convert_export(
-        Path(paths[0]),
+        paths[0],
         options.to,
         Path(options.out),
         signatures=[name for name in options.signature.split(",") if name],

@@ -16,11 +16,11 @@ recall and F1 of each. With --output the folder gets metrics.json and, for class
 """
 
 
-def evaluate(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+def evaluate(path: str | Path, given: dict[str, Any]) -> dict[str, Any]:
     """Evaluates a trained model on a labelled file.
 
     Args:
-        path: the folder of an export or of a run.
+        path: the name of a pretrained model, or the folder of an export or of a run.
         given: options of the task, `data` among them; those of the training are the defaults.
 
     Returns:
@@ -61,7 +61,7 @@ def _main(argv: list[str]) -> int:
     with startup.suppress_import_messages():
         from rnnzoo import api  # noqa: F401  (registers everything)
 
-    result = evaluate(Path(paths[0]), given)
+    result = evaluate(paths[0], given)
     _show(result)
     if folder:
         _write(result, Path(folder))

@@ -17,6 +17,7 @@ from rnnzoo.conversion.quality import MAX_LOSS, Quality, measure_quality
 from rnnzoo.errors import UserError
 from rnnzoo.export.saved_model import make_serving
 from rnnzoo.export.signatures import ServedModel
+from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.trained_model import load_export
 from rnnzoo.inference.trained_task import create_trained_task
 from rnnzoo.tasks.base import Task
@@ -87,7 +88,7 @@ def convert_export(
         ConversionError: the format has no form of the model, or answers differ too much.
     """
     out, target_format = Path(out), FORMATS[to]
-    source = _read_source(Path(path), target_format)
+    source = _read_source(find_model(path), target_format)
     chosen = _choose_signatures(source.signatures, signatures, out.suffix == target_format.suffix)
     targets, description = prepare_targets(chosen, out, target_format, overwrite)
     task = _create_task(source, quantize, task_options or {})

@@ -37,6 +37,14 @@ def check_rows(inputs: tf.Tensor, states: Any) -> tf.Tensor:
     return check_values(inputs, tf.equal(tf.stack(rows), tf.shape(inputs)[0]), rule) if rows else inputs
 
 
+def check_sampling(temperature: tf.Tensor, top_k: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Broadcasts `temperature` and `top_k` to one value for each row, and checks them."""
+    temperature, top_k = broadcast_rows(temperature, batch, "temperature"), broadcast_rows(top_k, batch, "top_k")
+    finite = tf.math.is_finite(temperature) & (temperature >= 0)
+    temperature = check_values(temperature, finite, "temperature must be a finite number of at least 0")
+    return temperature, check_values(top_k, top_k >= 0, "top_k must be at least 0, which stands for all tokens")
+
+
 def row_seeds(seed: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     """Returns the seed of each row, `[n, 2]`: (seed, i) if one seed serves all rows, (seed of the row, 0) otherwise."""
     number = tf.where(tf.shape(seed)[0] == 1, tf.range(batch), tf.zeros([batch], tf.int32))

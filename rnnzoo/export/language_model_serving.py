@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.export.arguments import broadcast_rows, check_values, row_seeds, row_spec, sample_uniform
+from rnnzoo.export.arguments import broadcast_rows, check_sampling, check_values, row_seeds, row_spec, sample_uniform
 from rnnzoo.export.sequence_serving import SequenceServing
 from rnnzoo.export.signatures import make_function
 from rnnzoo.models.sampling import Sampler
@@ -70,13 +70,10 @@ class LanguageModelServing(SequenceServing):
         self, prompt: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         batch = tf.shape(prompt)[0]
-        length, temperature = broadcast_rows(length, batch, "length"), broadcast_rows(temperature, batch, "temperature")
-        top_k = broadcast_rows(top_k, batch, "top_k")
+        length = broadcast_rows(length, batch, "length")
         rule = f"length must be at least 0 and at most {MAX_LENGTH}"
         length = check_values(length, (length >= 0) & (length <= MAX_LENGTH), rule)
-        finite = tf.math.is_finite(temperature) & (temperature >= 0)
-        temperature = check_values(temperature, finite, "temperature must be a finite number of at least 0")
-        top_k = check_values(top_k, top_k >= 0, "top_k must be at least 0, which stands for all tokens")
+        temperature, top_k = check_sampling(temperature, top_k, batch)
         longest = tf.reduce_max(tf.concat([length, [0]], 0))
         uniform = sample_uniform(row_seeds(seed, batch), longest)
         sampler = Sampler(self.spec.output_size, temperature, top_k)

@@ -6,26 +6,29 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.cells.attention import PreparedMemory
-from rnnzoo.export.arguments import broadcast_rows, check_ids, check_rows, check_values, row_spec
+from rnnzoo.export.arguments import check_ids, check_rows, row_spec
+from rnnzoo.export.seq2seq_generation import SAMPLE, TextGeneration
 from rnnzoo.export.signatures import ServedModel, make_function, name_states, random_texts
 from rnnzoo.export.tokenizer import Tokenizer
 from rnnzoo.models import EncoderDecoder
-from rnnzoo.spec import BOS, PAD
+from rnnzoo.spec import BOS
 
 MEMORY = ("keys", "values", "memory_mask")
-MAX_BEAMS = 1000
 
 
-class Seq2SeqServing(ServedModel):
+class Seq2SeqServing(TextGeneration, ServedModel):
     """The signatures of an encoder-decoder with its vocabularies; every batch dimension and length is dynamic.
 
     The source is `text [n]` (strings) or `features`, `[n, source_time, size]`, or `[n, size]` if each is one vector.
 
         serving_default(source)   text [n], the greedy output, and score [n], its log-probability (nats)
+        sample(source, temperature, top_k, seed)   text [n], sampled, and score [n]
         translate(source, beam_size, length_penalty)   text and score [n, beam_size] of a beam search, best first
         align(source)   attention [n, time, source_time], source [n, source_time] and target [n, time] tokens
 
-    `beam_size` and `length_penalty` are `[n]` or `[1]`; the beam sizes must be equal. A beam without a result has
+    `sample` takes the most probable token at temperature 0, otherwise it samples from the `top_k` most probable ones,
+    or from all if that is 0; one seed for all rows gives each row a sample of its own. Its arguments, `beam_size` and
+    `length_penalty` are `[n]` or `[1]`; the beam sizes must be equal. A beam without a result has
     the text "" and the lowest finite score. In `target`, "" is the EOS token.
 
     For callers with their own loop:
@@ -71,6 +74,7 @@ class Seq2SeqServing(ServedModel):
             "translate": make_function(
                 self._translate, [source, row_spec(tf.int32, "beam_size"), row_spec(tf.float32, "length_penalty")]
             ),
+            "sample": make_function(self._sample, [source, *(row_spec(dtype, name) for name, dtype in SAMPLE.items())]),
             "encode": make_function(self._encode, [source]),
             "decode_step": make_function(self.decode_step, self.decode_specs()),
         }
@@ -101,6 +105,8 @@ class Seq2SeqServing(ServedModel):
                 continue
             numbers = {"beam_size": tf.constant([3]), "length_penalty": tf.constant([0.6])}
             probes += [("translate", batch, {**source, **numbers}), ("encode", batch, source)]
+            values = {"temperature": 0.7, "top_k": 5, "seed": 1}
+            probes.append(("sample", batch, {**source, **{key: tf.constant([v]) for key, v in values.items()}}))
             start = self.functions["encode"](*source.values())
             ordered = {
                 name: start[name] for name in (*(f"state_{i}" for i in range(len(self._states))), *self._constants)
@@ -129,28 +135,6 @@ class Seq2SeqServing(ServedModel):
         """Returns the predictions for inputs of the encoder."""
         return {"predictions": self.model.generate_vectors(inputs)}
 
-    def _greedy(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, score = self.model.greedy(source, encoded=self._encoded(source))
-        return {"text": self._join(ids), "score": score}
-
-    def _translate(self, source: tf.Tensor, beam_size: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
-        batch = tf.shape(source)[0]
-        beam_size, penalty = (
-            broadcast_rows(beam_size, batch, "beam_size"),
-            broadcast_rows(length_penalty, batch, "length_penalty"),
-        )
-        rule = f"beam_size must be at least 1 and at most {MAX_BEAMS}"
-        beam_size = check_values(beam_size, (beam_size >= 1) & (beam_size <= MAX_BEAMS), rule)
-        beam_size = check_values(beam_size, beam_size == beam_size[:1], "beam_size must be the same in all rows")
-        finite = tf.math.is_finite(penalty) & (penalty >= 0)
-        penalty = check_values(penalty, finite, "length_penalty must be a finite number of at least 0")
-        width = tf.reduce_max(tf.concat([beam_size, [1]], 0))
-        ids, scores = self.model.beam_search(source, width, penalty, encoded=self._encoded(source))
-        ids, scores = tf.transpose(ids, [1, 0, 2]), tf.transpose(scores)
-        text = tf.reshape(self._join(tf.reshape(ids, [tf.size(scores), tf.shape(ids)[2]])), tf.shape(scores))
-        text = tf.where(tf.math.is_finite(scores), text, "")
-        return {"text": text, "score": tf.maximum(scores, scores.dtype.min)}
-
     def _encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._name_encoding(*self._encoded(source))
 
@@ -171,25 +155,6 @@ class Seq2SeqServing(ServedModel):
         inputs = check_rows(check_ids(inputs, self.spec.output_size), rest)
         logits, state = self.model.decode_step(inputs, state, constants)
         return {"log_probabilities": tf.nn.log_softmax(logits), **name_states(state)}
-
-    def _align(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
-        encoded = self._encoded(source)
-        ids, _ = self.model.greedy(source, encoded=encoded)
-        ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)  # a step for the EOS of the longest
-        longest = tf.reduce_max(tf.concat([tf.reduce_sum(tf.cast(ids != PAD, tf.int32), 1), [0]], 0))
-        begin = tf.fill([tf.shape(ids)[0], 1], BOS)
-        attention = self.model.attention_weights(source, tf.concat([begin, ids], 1)[:, : longest + 1], encoded=encoded)
-        given = self.prepare_source(source)
-        if self._source_tokenizer is not None:
-            tokens = self._source_tokenizer.tokens(given)
-        else:
-            numbers = tf.strings.as_string(tf.range(tf.shape(given)[1]))
-            tokens = tf.tile(numbers[None], [tf.shape(given)[0], 1])
-        return {
-            "attention": attention,
-            "source": tokens,
-            "target": self._target_tokenizer.tokens(ids[:, : longest + 1]),
-        }
 
 
 def _flatten_constants(constants: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import rnnzoo
 from rnnzoo.errors import UserError, refuse_glob_pattern
+from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.safety.keras_file_check import check_keras_file
 from rnnzoo.inference.safety.saved_model_check import check_saved_model
 from rnnzoo.utils.json_files import first_line, read_json
@@ -19,7 +20,7 @@ WEIGHTS_ONLY = (".h5", ".hdf5", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".n
 
 
 def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
-    """Loads an export (a folder) or a `.keras` file of this package.
+    """Loads an export (a folder, or the name of a pretrained model) or a `.keras` file of this package.
 
     A SavedModel is checked before it is loaded, and refused unless all of it is as in exports of this package:
     operations of mathematics, arrays, strings and control flow, tables that are filled with constants, and a saver
@@ -27,7 +28,7 @@ def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
     checked. This is a guard, not a sandbox; SECURITY.md describes its limits.
 
     Args:
-        path: a folder or a `.keras` file.
+        path: a name of `rnnzoo.list_pretrained`, a folder or a `.keras` file.
         allow_ops: additional operations to allow in signatures, for cells of your own. When the file is loaded, only
             the functions that fill tables may run.
 
@@ -38,7 +39,7 @@ def load(path: Any, allow_ops: Iterable[str] | None = None) -> Any:
     Traceback (most recent call last):
     rnnzoo.errors.UserError: model.h5: .h5 files can run code when they are read and are not loaded; ...
     """
-    path = Path(path)
+    path = find_model(path)
     allow_ops = [allow_ops] if isinstance(allow_ops, str) else allow_ops or ()
     if path.suffix.lower() in WEIGHTS_ONLY:
         raise UserError(

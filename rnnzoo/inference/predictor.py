@@ -15,6 +15,7 @@ from rnnzoo.errors import UserError
 from rnnzoo.inference.attention_plot import draw_attention
 from rnnzoo.inference.line_formats import FeatureFormat, SeriesFormat, TextFormat, TreeFormat
 from rnnzoo.inference.loading import load
+from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.predict_options import PredictOptions
 from rnnzoo.spec import TaskSpec
 from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
@@ -35,7 +36,7 @@ class Predictor:
         language model: the log-probability (nats), and the bits per character or the perplexity.
 
     Args:
-        path: the folder of the export.
+        path: the folder of the export, or the name of a pretrained model.
         options: a `PredictOptions`.
 
     Raises:
@@ -44,10 +45,10 @@ class Predictor:
     """
 
     def __init__(self, path: Any, options: PredictOptions | None = None):
-        options = options or PredictOptions()
+        options, path = options or PredictOptions(), find_model(path)
         self.loaded = load(path)
         self.signatures: Any = getattr(self.loaded, "signatures", {})
-        self.options, self.spec = options, _read_spec(Path(path))
+        self.options, self.spec = options, _read_spec(path)
         self.is_seq2seq = "translate" in self.signatures
         inputs = self.signatures["serving_default"].structured_input_signature[1]
         if "parent" in inputs and "child_index" not in inputs:

@@ -1,5 +1,6 @@
 """Keras models rebuilt from exports and run folders, with the configuration they were trained by."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from rnnzoo.errors import UserError, first_line
 from rnnzoo.inference.loading import load
+from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.safety.keras_file_check import check_sizes
 from rnnzoo.models import ZooModel
 from rnnzoo.utils.json_files import MODEL_CONFIG, RUN_CONFIG, read_json
@@ -15,15 +17,16 @@ DEPTHS = ("layers", "depth")  # ends of the names of options that are numbers of
 CONFIG = Path("assets.extra") / "config.json"
 
 
-def load_trained_model(path: Path) -> tuple[ZooModel, dict[str, Any]]:
+def load_trained_model(path: str | os.PathLike) -> tuple[ZooModel, dict[str, Any]]:
     """Loads the model of an export, or of the folder of a run, and its configuration.
 
     Args:
-        path: the folder of the export or of the run.
+        path: the name of a pretrained model, or the folder of an export or of a run.
 
     Raises:
         UserError: the folder is neither, or the run has not ended.
     """
+    path = find_model(path)
     if (path / "saved_model.pb").is_file():
         model, _, config = load_export(path)
         return model, config
@@ -35,12 +38,16 @@ def load_trained_model(path: Path) -> tuple[ZooModel, dict[str, Any]]:
     return load(path / "model.keras"), config
 
 
-def load_export(path: Path) -> tuple[ZooModel, Any, dict[str, Any]]:
+def load_export(path: str | os.PathLike) -> tuple[ZooModel, Any, dict[str, Any]]:
     """Loads an export: the model that it holds, the SavedModel, and the configuration.
+
+    Args:
+        path: the name of a pretrained model, or the folder of an export.
 
     Raises:
         UserError: the folder is not an export of this package, or damaged.
     """
+    path = find_model(path)
     if not (path / "saved_model.pb").is_file():
         raise UserError(f"{path} is not an export: it holds no saved_model.pb")
     config, loaded = read_json(path / CONFIG, MODEL_CONFIG), load(path)

@@ -1,7 +1,7 @@
 """The task that a model was trained on, with its own data or with others."""
 
 import dataclasses
-from pathlib import Path
+import os
 from typing import Any
 
 from rnnzoo import config
@@ -15,7 +15,9 @@ from rnnzoo.tasks.base import Task
 SPLITS = ("data", "validation_data", "test_data")
 
 
-def create_trained_task(model: ZooModel, stored: dict[str, Any], path: Path, given: dict[str, Any]) -> Task:
+def create_trained_task(
+    model: ZooModel, stored: dict[str, Any], path: str | os.PathLike, given: dict[str, Any]
+) -> Task:
     """Creates the task of a trained model, with the vocabulary and the scale that the model was trained with.
 
     Args:

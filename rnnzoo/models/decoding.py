@@ -17,6 +17,7 @@ from rnnzoo.models.sampling import Sampler, forbidden_mask
 from rnnzoo.spec import BOS, EOS, PAD
 
 Step = Callable[[tf.Tensor, list], tuple[tf.Tensor, list]]
+SelectToken = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def decode_greedily(step: Step, state: list, batch: Any, max_length: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -44,7 +45,7 @@ def decode_sampled(
 
 
 def decode(
-    step: Step, state: list, batch: Any, max_length: Any, select_token: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    step: Step, state: list, batch: Any, max_length: Any, select_token: SelectToken
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Generates the tokens that `select_token(logits [batch, symbols], t)` returns, until all sequences have ended."""
 

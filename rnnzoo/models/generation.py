@@ -43,6 +43,11 @@ class GenerationMixin:
         key = ("greedy", max_length)
         return self._cached_functions(key, lambda source: map_batch_slices(search, source, 0), source)
 
+    def decode(self, source: Any, select_token: decoding.SelectToken, encoded: Any = None) -> tuple:
+        """Generates the tokens that a function selects, see `decoding.decode`: ids `[batch, max_length]` and scores."""
+        step, state, batch = self._start_decoding(source, encoded)
+        return decoding.decode(step, state, batch, self.spec.output_length, select_token)
+
     def sample(self, source: Any, seed: Any, max_length: Any = None, **sampling: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Generates sampled tokens, see `decoding.decode_sampled`; `sampling` are arguments of a `Sampler`.
 

@@ -10,6 +10,7 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.renames import apply_renames, apply_value_rename
+from rnnzoo.run.initialization import read_inherited_options
 from rnnzoo.tasks import Task
 from rnnzoo.training import TrainingOptions
 
@@ -28,6 +29,9 @@ class RunOptions:
     task: str = option("char_lm", "name of the task")
     run_dir: str | None = option(None, "folder for config, log and checkpoints; default: a new one in runs/")
     export_dir: str | None = option(None, "folder for the SavedModel; default: a new one in saved_models/")
+    init_from: str | None = option(
+        None, "begin with the weights of this pretrained model, export or run, and inherit its options"
+    )
     resume: bool = option(False, "continue the run in run_dir, or the newest run of this model and task")
     inspect: bool = option(False, "at the end, write figures of gradients, gates, states ... to inspect/ in run_dir")
     overwrite: bool = option(False, "use run_dir and export_dir even if they are not empty")
@@ -50,6 +54,7 @@ class RunSettings:
         """Returns the settings as stored in `config.json`."""
         parts = {"model_options": self.model, "task_options": self.task, "training": self.training}
         names = {"model": self.run.model, "task": self.run.task, "rnnzoo": rnnzoo.__version__}
+        names |= {"init_from": self.run.init_from} if self.run.init_from else {}
         return {**names, **{name: dataclasses.asdict(part) for name, part in parts.items()}}
 
     def resolve_epochs(self, task: Task) -> "RunSettings":
@@ -70,6 +75,8 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
         UserError: an option that neither the model nor the task has, or a value out of range.
     """
     run_names = {field.name for field in dataclasses.fields(RunOptions)}
+    names, inherited = read_inherited_options(given["init_from"]) if given.get("init_from") else ({}, {})
+    given = {**names, **given}
     run = config.create_options(
         RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run"
     )
@@ -82,6 +89,9 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
     model_names = {field.name for field in dataclasses.fields(classes["model"])}
     model_defaults = {name: value for name, value in task.model_defaults.items() if name in model_names}
     values: dict[str, dict[str, Any]] = {"model": model_defaults, "task": {}, "training": dict(task.training_defaults)}
+    for part in inherited:
+        if part == "training" or getattr(run, part) == names.get(part):
+            values[part] |= inherited[part]
     for name, value in given.items():
         owners = [part for part, cls in classes.items() if name in {f.name for f in dataclasses.fields(cls)}]
         if not owners and name not in run_names:

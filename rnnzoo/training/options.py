@@ -40,6 +40,7 @@ class TrainingOptions:
         "weight of each class in the loss: equal (none), or inverse to its frequency in training (balanced)",
         choices=("none", "balanced"),
     )
+    freeze: str = option("", "parts of the model that training does not change, comma-separated: embedding, core, head")
     seed: int = option(0, "random seed of weights, data order and dropout", minimum=0, below=2**32)
     stateful: bool = option(True, "carry states from batch to batch where the text continues")
     deterministic: bool = option(False, "bit-identical results in every run, at some cost in speed")

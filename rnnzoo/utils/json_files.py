@@ -32,6 +32,7 @@ RUN_CONFIG = {
     "export_dir?": str,
     "run_id?": str,
     "run_dir?": str,
+    "init_from?": str,
     "data?": DATA,
     "engine?": {"name": str, "kernel?": str, "vector_bits?": int},
 }

@@ -1,0 +1,56 @@
+"""Runs that begin with the weights of a trained model: `--init_from`."""
+
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import UserError
+from rnnzoo.inference.model_names import find_model
+from rnnzoo.inference.trained_model import CONFIG, load_trained_model
+from rnnzoo.models.transfer import transfer_weights
+from rnnzoo.renames import apply_renames, apply_value_rename
+from rnnzoo.utils.json_files import RUN_CONFIG, read_json
+
+DATA_OPTIONS = ("data", "validation_data", "test_data", "vectors")  # options that name files of a run's own
+TRAINED_CONFIG = {"model": str, "options?": dict, **{f"{key}?": RUN_CONFIG[key] for key in ("task", "training")}}
+TRAINED_CONFIG |= {"model_options?": dict, "task_options?": dict}
+
+
+def read_inherited_options(name: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """Returns what a run with `--init_from` inherits, unless other options are given.
+
+    Returns:
+        The names of the model and, if the trained model records it, of the task; and options of the model, of the task
+        (without those that name files) and of the training (the learning rate).
+
+    Raises:
+        UserError: there is no such model.
+    """
+    path = find_model(name)
+    stored = read_json(path / CONFIG if (path / "saved_model.pb").is_file() else _run_config(path), TRAINED_CONFIG)
+    names = {key: apply_value_rename(stored[key]) for key in ("model", "task") if key in stored}
+    parts = {"model": stored.get("model_options", stored.get("options", {})), "task": stored.get("task_options", {})}
+    options = {part: apply_renames("option", values) for part, values in parts.items()}
+    options["task"] = {key: value for key, value in options["task"].items() if key not in DATA_OPTIONS}
+    training = stored.get("training", {})
+    options["training"] = {key: training[key] for key in ("learning_rate",) if key in training}
+    return names, options
+
+
+def initialize_weights(model: Any, name: str) -> str:
+    """Gives a model the weights of a trained one; returns a line that says how many symbols are known.
+
+    Raises:
+        UserError: there is no such model, or its layers are others than those of `model`.
+    """
+    trained, _ = load_trained_model(name)
+    try:
+        counts = transfer_weights(trained, model)
+    except UserError as error:
+        raise UserError(f"--init_from={name}: {error}") from None
+    return f"weights of {name}; {'; '.join(counts)}" if counts else f"weights of {name}"
+
+
+def _run_config(path: Path) -> Path:
+    if not (path / "config.json").is_file():
+        raise UserError(f"--init_from={path} is neither a pretrained model, an export nor the folder of a run")
+    return path / "config.json"
