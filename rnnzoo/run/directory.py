@@ -1,6 +1,7 @@
 """The folders of a run and of its export: unique names, locks, protection of other runs."""
 
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
 from rnnzoo.run.settings import REMOVED, RunSettings, changed_options
 from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
 from rnnzoo.utils.locks import LOCK, FolderLock, is_empty
+from rnnzoo.zoo.recipes import read_recipes
 
 DATA_OPTIONS = ("data", "validation_data", "test_data")  # options that name data files
 RUNS, EXPORTS = Path("runs"), Path("saved_models")
@@ -94,7 +96,7 @@ class RunDirectory:
 
     def claim(self) -> None:
         """Creates the folders, locks them, and removes the files of an earlier run."""
-        self.export_dir = self._make(self.export_dir, self._export_dir_given)
+        self.export_dir = self._make(self.export_dir, self._export_dir_given, reserved=read_recipes())
         for path in {self.export_dir, Path(self.resumed_config.get("export_dir", self.export_dir))}:
             remove_leftovers(path)
         self.check_export()
@@ -178,9 +180,9 @@ class RunDirectory:
                 "inside the other"
             )
 
-    def _make(self, folder: Path, named: bool) -> Path:
-        """Creates and locks a folder; unless it is named, the first of NAME, NAME-2, ... that does not exist."""
-        path = make_folder(folder, named)
+    def _make(self, folder: Path, named: bool, reserved: Collection[str] = ()) -> Path:
+        """Creates and locks a folder; unless it is named, the first of NAME, NAME-2, ... that is free."""
+        path = make_folder(folder, named, reserved)
         self._lock(path)
         return path
 

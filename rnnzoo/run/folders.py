@@ -1,6 +1,7 @@
 """Creation and names of run folders."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from rnnzoo.errors import UserError
@@ -8,8 +9,13 @@ from rnnzoo.errors import UserError
 RUN_FILES = ("config.json", "log.jsonl", "result.json", "model.keras", "curve.png", "forecast.png", "attention.png")
 
 
-def make_folder(folder: Path, named: bool) -> Path:
+def make_folder(folder: Path, named: bool, reserved: Collection[str] = ()) -> Path:
     """Creates a folder: `folder`, which may exist, if `named`, else the first of NAME, NAME-2, ... that does not exist.
+
+    Args:
+        folder: the folder.
+        named: whether the user named it.
+        reserved: names that are not chosen unless the user named them.
 
     Raises:
         UserError: a file, or a broken link, is in its place or above it.
@@ -21,13 +27,15 @@ def make_folder(folder: Path, named: bool) -> Path:
     number = 1
     while True:
         path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        number += 1
+        if path.name in reserved and not named:
+            continue
         try:
             path.mkdir(exist_ok=named)
             return path
         except FileExistsError:
             if named:
                 raise UserError(f"{path} is a file or a broken link; name a folder") from None
-            number += 1
 
 
 def find_newest_run(root: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 from rnnzoo.errors import UserError
 from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.trained_model import CONFIG, load_trained_model
-from rnnzoo.models.transfer import transfer_weights
+from rnnzoo.models.transfer import freeze_parts, transfer_weights
 from rnnzoo.renames import apply_renames, apply_value_rename
 from rnnzoo.utils.json_files import RUN_CONFIG, read_json
 
@@ -36,18 +36,29 @@ def read_inherited_options(name: str) -> tuple[dict[str, str], dict[str, dict[st
     return names, options
 
 
-def initialize_weights(model: Any, name: str) -> str:
-    """Gives a model the weights of a trained one; returns a line that says how many symbols are known.
+def initialize_weights(model: Any, settings: Any) -> str:
+    """Gives a model the weights of `--init_from`, and excludes the parts of `--freeze` from training.
+
+    Args:
+        model: the model of the run.
+        settings: the settings of the run.
+
+    Returns:
+        A line that says how many symbols are known; empty without `--init_from`.
 
     Raises:
-        UserError: there is no such model, or its layers are others than those of `model`.
+        UserError: there is no such model or part, or the layers are others than those of `model`.
     """
-    trained, _ = load_trained_model(name)
-    try:
-        counts = transfer_weights(trained, model)
-    except UserError as error:
-        raise UserError(f"--init_from={name}: {error}") from None
-    return f"weights of {name}; {'; '.join(counts)}" if counts else f"weights of {name}"
+    name, message = settings.run.init_from, ""
+    if name:
+        trained, _ = load_trained_model(name)
+        try:
+            message = "; ".join([f"weights of {name}", *transfer_weights(trained, model)])
+        except UserError as error:
+            raise UserError(f"--init_from={name}: {error}") from None
+    if parts := [part.strip() for part in settings.training.freeze.split(",") if part.strip()]:
+        freeze_parts(model, parts)
+    return message
 
 
 def _run_config(path: Path) -> Path:

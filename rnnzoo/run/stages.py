@@ -13,7 +13,6 @@ from rnnzoo.data.file_recorder import record_files
 from rnnzoo.errors import RunError, UserError, name_file_in_errors
 from rnnzoo.export import export_saved_model
 from rnnzoo.models.embedding import initialize_embedding
-from rnnzoo.models.transfer import freeze_parts
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.run import events
 from rnnzoo.run.directory import RunDirectory
@@ -94,10 +93,8 @@ def build_model(run: Run) -> None:
     model = MODELS[settings.run.model](task.spec, settings.model)
     if task.word_vectors is not None:
         initialize_embedding(model.word_embedding, *task.word_vectors)
-    if settings.run.init_from:
-        run.logger.message(initialize_weights(model, settings.run.init_from))
-    if settings.training.freeze:
-        freeze_parts(model, [part.strip() for part in settings.training.freeze.split(",")])
+    if message := initialize_weights(model, settings):
+        run.logger.message(message)
     if model.crf is not None and settings.training.label_smoothing:
         raise UserError("--label_smoothing and --crf exclude each other: give one")
     run.directory.claim()

@@ -1,0 +1,1 @@
+"""Pretrained models: recipes, how they are built, their cards, and their verification."""
