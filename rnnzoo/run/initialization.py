@@ -1,4 +1,4 @@
-"""Runs that begin with the weights of a trained model: `--init_from`."""
+"""Weights that a run begins with: those of a trained model (`--init_from`), and those it keeps (`--freeze`)."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 from rnnzoo.errors import UserError
 from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.trained_model import CONFIG, load_trained_model
+from rnnzoo.models.embedding import initialize_embedding
 from rnnzoo.models.transfer import freeze_parts, transfer_weights
 from rnnzoo.renames import apply_renames, apply_value_rename
+from rnnzoo.tasks import Task
 from rnnzoo.utils.json_files import RUN_CONFIG, read_json
 
 DATA_OPTIONS = ("data", "validation_data", "test_data", "vectors")  # options that name files of a run's own
@@ -36,12 +38,13 @@ def read_inherited_options(name: str) -> tuple[dict[str, str], dict[str, dict[st
     return names, options
 
 
-def initialize_weights(model: Any, settings: Any) -> str:
-    """Gives a model the weights of `--init_from`, and excludes the parts of `--freeze` from training.
+def initialize_weights(model: Any, settings: Any, task: Task) -> str:
+    """Gives a model the weights of `--vectors` and `--init_from`, and excludes the parts of `--freeze` from training.
 
     Args:
         model: the model of the run.
         settings: the settings of the run.
+        task: the task of the run.
 
     Returns:
         A line that says how many symbols are known; empty without `--init_from`.
@@ -49,6 +52,8 @@ def initialize_weights(model: Any, settings: Any) -> str:
     Raises:
         UserError: there is no such model or part, or the layers are others than those of `model`.
     """
+    if task.word_vectors is not None:
+        initialize_embedding(model.word_embedding, *task.word_vectors)
     name, message = settings.run.init_from, ""
     if name:
         trained, _ = load_trained_model(name)

@@ -12,7 +12,6 @@ from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.file_recorder import record_files
 from rnnzoo.errors import RunError, UserError, name_file_in_errors
 from rnnzoo.export import export_saved_model
-from rnnzoo.models.embedding import initialize_embedding
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.run import events
 from rnnzoo.run.directory import RunDirectory
@@ -91,9 +90,7 @@ def build_model(run: Run) -> None:
     settings, task = run.settings, run.task
     check_run_fits(settings.model, settings.task, task)
     model = MODELS[settings.run.model](task.spec, settings.model)
-    if task.word_vectors is not None:
-        initialize_embedding(model.word_embedding, *task.word_vectors)
-    if message := initialize_weights(model, settings):
+    if message := initialize_weights(model, settings, task):
         run.logger.message(message)
     if model.crf is not None and settings.training.label_smoothing:
         raise UserError("--label_smoothing and --crf exclude each other: give one")

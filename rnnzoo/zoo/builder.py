@@ -79,9 +79,9 @@ def check_limits(recipe: Recipe, metrics: dict[str, float]) -> None:
 def _train(recipe: Recipe, data_folder: Path, run_dir: Path, export: Path) -> None:
     """Trains in a process of its own, whose working folder holds the data, so that no path of them is recorded."""
     flags = f"{recipe.flags} --seed={recipe.seed}"
-    if (run_dir / TRAINING).is_file() and (export / "saved_model.pb").is_file():
-        if read_json(run_dir / TRAINING, TRAINING_SCHEMA)["flags"] == flags:
-            return
+    is_exported = (run_dir / TRAINING).is_file() and (export / "saved_model.pb").is_file()
+    if is_exported and read_json(run_dir / TRAINING, TRAINING_SCHEMA)["flags"] == flags:
+        return
     folders = [f"--run_dir={run_dir.resolve()}", f"--export_dir={export.resolve()}"]
     command = [sys.executable, "-m", "rnnzoo.run.cli", *flags.split(), *folders]
     command += ["--resume"] if (run_dir / "config.json").is_file() else []
