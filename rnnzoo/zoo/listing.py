@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from rnnzoo.errors import UserError
-from rnnzoo.zoo.cards import format_figure, read_card, read_figures
+from rnnzoo.zoo.card_files import read_card, read_figures
+from rnnzoo.zoo.cards import format_figure
 from rnnzoo.zoo.recipes import MIB, Recipe
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rnnzoo.export import export_saved_model
 from rnnzoo.inference.trained_model import load_export
-from rnnzoo.zoo.cards import read_card
+from rnnzoo.zoo.card_files import read_card
 from rnnzoo.zoo.installation import EXTRA, install
 
 OF_THE_MODEL = ("spec", "options", "name", "dtype", "rnnzoo")  # entries of config.json that the export writes

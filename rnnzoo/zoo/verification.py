@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from rnnzoo.errors import RunError
-from rnnzoo.zoo.cards import read_example, read_figures
+from rnnzoo.zoo.card_files import read_example, read_figures
 from rnnzoo.zoo.measurement import measure
 from rnnzoo.zoo.recipes import Recipe
 from rnnzoo.zoo.sources import prepare_data
