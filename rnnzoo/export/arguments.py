@@ -59,6 +59,14 @@ def sample_uniform(seeds: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     blocks, rows = (steps + BLOCK - 1) // BLOCK, tf.shape(seeds)[0]
     block = tf.tile(tf.range(blocks, dtype=tf.int64), [rows])
     seed, number = tf.unstack(tf.repeat(seeds, blocks, 0), axis=1)
-    keys = tf.stack([seed, number * 2**32 + block], 1)
-    sampled = tf.map_fn(lambda key: tf.random.stateless_uniform([BLOCK], key), keys, fn_output_signature=tf.float32)
+    sampled = _sample(tf.stack([seed, number * 2**32 + block], 1), BLOCK)
     return tf.transpose(tf.reshape(sampled, [rows, blocks * BLOCK]))
+
+
+def sample_fixed(seeds: tf.Tensor, steps: int) -> tf.Tensor:
+    """Samples uniform numbers in [0, 1), `[steps, n]`, for each row from its own seed in `seeds [n, 2]`."""
+    return tf.transpose(_sample(seeds * [1, 2**32], steps))
+
+
+def _sample(keys: tf.Tensor, count: int) -> tf.Tensor:
+    return tf.map_fn(lambda key: tf.random.stateless_uniform([count], key), keys, fn_output_signature=tf.float32)

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnzoo.export.arguments import broadcast_rows, check_sampling, check_values, row_seeds, sample_uniform
+from rnnzoo.export.arguments import broadcast_rows, check_sampling, check_values, row_seeds, sample_fixed
 from rnnzoo.models import EncoderDecoder
 from rnnzoo.models.sampling import NEVER_GENERATED, Sampler
 from rnnzoo.spec import BOS, PAD, TaskSpec
@@ -51,7 +51,7 @@ class TextGeneration:
     ) -> dict[str, tf.Tensor]:
         batch = tf.shape(source)[0]
         temperature, top_k = check_sampling(temperature, top_k, batch)
-        uniform = sample_uniform(row_seeds(seed, batch), tf.constant(self.spec.output_length))
+        uniform = sample_fixed(row_seeds(seed, batch), self.spec.output_length)
         sampler = Sampler(self.spec.output_size, temperature, top_k, forbidden=NEVER_GENERATED)
         select = lambda logits, t: sampler(logits, uniform[t])  # noqa: E731
         ids, score = self.model.decode(source, select, encoded=self._encoded(source))

@@ -1,7 +1,10 @@
 """Pretrained models as Keras models."""
 
 import os
+from collections.abc import Callable
 from typing import Any
+
+import tensorflow as tf
 
 from rnnzoo.inference.trained_model import load_trained_model
 from rnnzoo.training.metrics import losses
@@ -22,11 +25,28 @@ def load_pretrained(name: str | os.PathLike) -> Any:
     Raises:
         UserError: there is no such model (the message names the nearest ones), or it is damaged.
 
-    >>> model = load_pretrained("lstm-reber")
-    >>> model.name, model.spec.input_size
-    ('network', 7)
+    >>> import numpy as np, tempfile, rnnzoo
+    >>> trained = rnnzoo.create_model("elman", rnnzoo.create_task("reber").spec, units=4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = load_pretrained(rnnzoo.export_saved_model(trained, f"{folder}/mine"))
+    >>> model.spec.vocabulary[3:]
+    ('B', 'T', 'P', 'S', 'X', 'V', 'E')
+    >>> ids = np.array([[2, 3, 4], [2, 3, 5]])
+    >>> history = model.fit(ids[:, :-1], ids[:, 1:], verbose=0)
     """
     model, _ = load_trained_model(name)
-    loss = model.crf.loss if model.crf is not None else lambda y, outputs: losses(model.spec, outputs, y)
-    model.compile("adam", loss)
+    model.compile("adam", _loss_of(model))
     return model
+
+
+def _loss_of(model: Any) -> Callable[[Any, Any], Any]:
+    """Returns the loss of a model's task as a function of Keras, of targets and outputs."""
+    if model.crf is not None:
+        return model.crf.loss
+
+    def loss(targets: Any, outputs: Any) -> Any:
+        # Keras casts targets to floats
+        targets = tf.cast(targets, tf.int32 if model.spec.loss == "cross_entropy" else outputs.dtype)
+        return losses(model.spec, outputs, targets)
+
+    return loss

@@ -1,0 +1,92 @@
+"""Runs that begin with the weights of a trained model: `--init_from` and `--freeze`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnzoo
+from rnnzoo.run.cli import main
+
+TEXT = "the cat sat on the mat. " * 60
+SMALL = ["--steps=4", "--eval_every=4", "--units=6", "--embedding=4", "--batch_size=4", "--seq_length=10"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run and an export of a language model of a small text."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "a.txt").write_text(TEXT)
+    folders = [f"--run_dir={folder}/run", f"--export_dir={folder}/export"]
+    assert main(["train.py", "--model=lstm", f"--data={folder}/a.txt", "--seed=5", *SMALL, *folders]) == 0
+    return folder
+
+
+def train(tmp_path, *arguments):
+    return main(["train.py", *arguments, f"--run_dir={tmp_path}/run", f"--export_dir={tmp_path}/export"])
+
+
+def config(folder):
+    return json.loads(Path(folder, "run", "config.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["run", "export"])
+def test_a_run_inherits_options_and_weights(trained, tmp_path, capsys, source):
+    (tmp_path / "b.txt").write_text(TEXT.replace("cat", "dog") + "!!")
+    given = [f"--init_from={trained}/{source}", f"--data={tmp_path}/b.txt", "--steps=2", "--freeze=embedding,core"]
+    assert train(tmp_path, *given) == 0
+    assert "13 known, 2 new" in capsys.readouterr().out  # "d" and "g"
+    stored, before = config(tmp_path), config(trained)
+    assert stored["model_options"] == before["model_options"] and stored["training"]["learning_rate"] == 0.01
+    assert stored["task_options"]["seq_length"] == 10 and stored["task_options"]["data"] == f"{tmp_path}/b.txt"
+    assert stored["init_from"] == f"{trained}/{source}"
+    old, new = (rnnzoo.load_pretrained(folder / "export") for folder in (trained, tmp_path))
+    for path, weight in old.weights_by_path().items():
+        if "stack" in path:
+            np.testing.assert_array_equal(new.weights_by_path()[path], weight)
+    assert new.spec.vocabulary != old.spec.vocabulary
+
+
+@pytest.mark.slow
+def test_a_resumed_run_goes_on_from_its_checkpoint(trained, tmp_path):
+    given = [f"--init_from={trained}/export", f"--data={trained}/a.txt", "--seed=1"]
+    assert train(tmp_path / "whole", *given, "--steps=4", "--eval_every=2") == 0
+    assert train(tmp_path / "parts", *given, "--steps=2", "--eval_every=2", "--schedule=constant") == 0
+    assert train(tmp_path / "parts", *given, "--steps=4", "--eval_every=2", "--schedule=constant", "--resume") == 0
+    log = [json.loads(line) for line in (tmp_path / "parts/run/log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [2, 4]
+    assert log[1]["loss"] < log[0]["loss"]  # and not the loss of the first steps again
+
+
+@pytest.mark.slow
+def test_another_task_gets_a_new_output_layer(trained, tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "the cat,x\na mat,y\nsat on,x\nthe mat,y\n" * 8)
+    given = [
+        f"--init_from={trained}/run",
+        "--task=classify",
+        f"--data={tmp_path}/rows.csv",
+        "--steps=2",
+        "--level=char",
+    ]
+    assert train(tmp_path, *given) == 0
+    assert "output layer: new" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--init_from=no-such-model"], "there is no file or folder no-such-model"),
+        (["--init_from={folder}"], "is neither a pretrained model, an export nor the folder of a run"),
+        (["--init_from={folder}/export", "--units=7"], "its weight network/stack/rnn/lstm_cell/kernel has the shape"),
+        (["--init_from={folder}/export", "--freeze=tail"], "--freeze=tail: this model has no such part"),
+        (["--init_from={folder}/export", "--model=gru"], "it has no weight network/stack/rnn/gru_cell"),
+    ],
+)
+def test_what_does_not_fit_is_refused(trained, tmp_path, capsys, arguments, message):
+    arguments = [a.format(folder=trained) for a in arguments]
+    assert train(tmp_path, *arguments, f"--data={trained}/a.txt", "--steps=2") == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.err.count("\n") == 1
+    assert not (tmp_path / "run").exists() and not (tmp_path / "export").exists()
