@@ -32,7 +32,8 @@ MAKE = {
 }
 
 
-STRINGS_ALONE = ("tree", "nodes", "tags of spelled words")  # kinds without a signature of numbers
+VARIANTS = [(False, False), (True, True)]  # without a mask the last output, with one the sequence
+KINDS = ("characters", "stacked class of steps", "forecast", "pairs with attention", "vector to vectors")
 
 
 def needed(name):
@@ -53,8 +54,7 @@ def model_and_data(name, sequences, masked, shape=(None, None, 3), **options):
     return model, [x for x in data if shape[0] in (None, len(x)) and shape[1] in (None, x.shape[1])]
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize(("masked", "sequences"), VARIANTS)
 @pytest.mark.parametrize("name", MAKE)
 def test_onnx(name, sequences, masked, tmp_path):
     runtime = needed("onnxruntime")
@@ -72,8 +72,7 @@ LITERT = [(name, (None, None, 3), {}) for name in MAKE]  # of any batch and time
 LITERT += [(name, (3, 7, 3), {"unroll": True}) for name in MAKE if name != "Stack"]
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize(("masked", "sequences"), VARIANTS)
 @pytest.mark.parametrize(("name", "shape", "options"), LITERT)
 def test_litert(name, sequences, masked, shape, options, tmp_path):
     runtime = needed("ai_edge_litert.interpreter")
@@ -90,7 +89,7 @@ def test_litert(name, sequences, masked, shape, options, tmp_path):
         np.testing.assert_allclose(got, model(x), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kinds.KINDS if kind not in STRINGS_ALONE])
+@pytest.mark.parametrize("kind", KINDS)
 def test_litert_of_the_numeric_signatures_of_an_export(kind, tmp_path):
     runtime = needed("ai_edge_litert.interpreter")
     model = kinds.make(kind)
