@@ -37,7 +37,7 @@ setup(
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={
         "test": test,
-        "dev": [*test, "ruff>=0.14", "mypy>=1.18", "build", "selenium"],
+        "dev": [*test, "ruff>=0.14", "mypy>=1.18", "build", "selenium", "huggingface_hub"],
         **optional,
         "bench": ["torch"],
         "all": sorted({package for packages in optional.values() for package in packages}),
