@@ -20,6 +20,7 @@ USAGE = """usage: python -m rnnzoo.generate NAME|EXPORT [--prompt=TEXT --length=
        python -m rnnzoo.generate MUSIC --prompt=48,55,60,64 --out=chorale.mid [...]
 """
 CHORD = "48,55,60,64"  # C major
+DEFAULT_LENGTH = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,9 @@ class GenerateOptions:
     """Options of the generation."""
 
     prompt: str = option("", "text to continue, source of an encoder-decoder, or MIDI numbers of the first chord")
-    length: int = option(500, "characters, words or frames of music to generate", minimum=0, below=1_000_001)
+    length: int | None = option(
+        None, "characters, words or frames of music to generate; default: 500", minimum=0, below=1_000_001
+    )
     temperature: float = option(
         0.7, "0: always the most probable token; 1: sample from the model's probabilities", minimum=0
     )
@@ -65,7 +68,7 @@ def generate(model: Any, **options: Any) -> str:
         or results["predictions"].shape.as_list() != [None, None, *inputs.shape[1:]]
     ):
         raise UserError(
-            "this model does not generate: only exports of language models, of encoder-decoders and of music do"
+            "this model does not generate text or music: only exports of language models, encoder-decoders and music do"
         )
     return _compose(signatures, chosen, inputs.shape[1])
 
@@ -80,10 +83,16 @@ def _generate_text(signatures: Any, chosen: GenerateOptions) -> list[str]:
     }
     source = tf.constant([chosen.prompt] * chosen.samples)
     if "generate" in signatures:
-        outputs = signatures["generate"](prompt=source, length=tf.constant([chosen.length]), **rows)
+        outputs = signatures["generate"](prompt=source, length=tf.constant([_length(chosen)]), **rows)
+    elif chosen.length is not None:
+        raise UserError("--length does not apply to encoder-decoders, whose outputs end by themselves")
     else:
         outputs = signatures["sample"](text=source, **rows)
     return [text.decode("utf-8", "replace") for text in outputs["text"].numpy()]
+
+
+def _length(chosen: GenerateOptions) -> int:
+    return DEFAULT_LENGTH if chosen.length is None else chosen.length
 
 
 def _compose(signatures: Any, chosen: GenerateOptions, notes: int) -> str:
@@ -94,7 +103,7 @@ def _compose(signatures: Any, chosen: GenerateOptions, notes: int) -> str:
     if chosen.out:
         music.check_midi(Path(chosen.out))
     chord = music.parse_chord(chosen.prompt or CHORD, notes)
-    roll = music.compose(signatures, chord, chosen.length, chosen.temperature, chosen.seed)
+    roll = music.compose(signatures, chord, _length(chosen), chosen.temperature, chosen.seed)
     if chosen.out:
         music.write_midi(roll, Path(chosen.out))
         return f"{chosen.out}: {len(roll)} frames"

@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ def test_examples_run(number, tmp_path, monkeypatch):
 
 
 def test_readme_has_examples_of_layers_and_exports():
-    assert len(EXAMPLES) >= 3
+    assert len(EXAMPLES) >= 2
 
 
 @pytest.mark.parametrize("command", re.findall(r"^    python (train\.py .*?)(?: +#.*)?$", TEXT, re.MULTILINE))
@@ -43,3 +45,21 @@ def test_flags_in_the_text_exist(command):
 def test_all_models_are_listed():
     for name in [*rnnzoo.list_models(), *rnnzoo.list_tasks()]:
         assert f"`{name}`" in TEXT
+
+
+SESSION = re.findall(r"^    \$ (.*)\n((?:    (?!\$ ).*\n)+)", TEXT, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(SESSION)))
+def test_pretrained_models_print_what_the_readme_shows(number):
+    command, shown = SESSION[number]
+    if not rnnzoo.list_pretrained():
+        pytest.skip("the pretrained models are not here")
+    command = command.replace(".venv/bin/python", sys.executable)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert [line.rstrip() for line in done.stdout.splitlines()] == [line[4:].rstrip() for line in shown.splitlines()]
+
+
+def test_the_first_screen_shows_pretrained_models():
+    assert len(SESSION) >= 3 and TEXT.index(SESSION[0][0]) < TEXT.index("## Train by flags")

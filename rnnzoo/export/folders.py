@@ -12,10 +12,10 @@ from typing import Any
 from rnnzoo.errors import UserError, refuse_glob_pattern
 from rnnzoo.utils.json_files import EXPORT_CONFIG, read_json
 from rnnzoo.utils.locks import LOCK, OWNER, FolderLock, is_empty, is_locked
+from rnnzoo.utils.model_cards import has_card
 
 OLD = "old"  # in the temporary folder: the replaced export
 GRAPH = "saved_model.pb"
-CARD = "README.md"  # of a pretrained model
 OTHER_FILES = {LOCK, OWNER, "assets", "assets.extra", "fingerprint.pb", "variables"}  # of a SavedModel
 TEMPORARY_FILES = {LOCK, OWNER, OLD, "saved_model", "probes.npz"}  # in a temporary folder
 
@@ -87,15 +87,20 @@ def check_export_path(path: Path, overwrite: bool) -> None:
     refuse_glob_pattern(path)
     if Path.cwd().is_relative_to(path.resolve()):
         raise UserError(f"{path} is the current folder or a parent of it; choose another folder for the export")
-    if (path / CARD).is_file() and (path / GRAPH).is_file():
-        raise UserError(
-            f"{path} is a pretrained model with a card, which only python -m rnnzoo.zoo build replaces; choose another "
-            "name"
-        )
+    refuse_pretrained_model(path)
     refuse_non_empty(path, overwrite)
     if path.is_dir() and not is_empty(path) and not (path / GRAPH).is_file():
         raise UserError(
             f"{path} holds files that are not of a SavedModel and will not be replaced; choose another name"
+        )
+
+
+def refuse_pretrained_model(path: Path) -> None:
+    """Raises `UserError` if a folder is a pretrained model, which has a card."""
+    if has_card(path):
+        raise UserError(
+            f"{path} is a pretrained model, which only python -m rnnzoo.zoo replaces; name another folder with "
+            "--export_dir"
         )
 
 

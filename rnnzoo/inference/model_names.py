@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import rnnzoo
-from rnnzoo.errors import UserError
+from rnnzoo.errors import UserError, first_line
+from rnnzoo.utils.model_cards import CARD, has_card
 
 VARIABLE = "RNNZOO_MODELS"  # environment variable: folders of models
-CARD = "README.md"  # of a pretrained model
 CHECKOUT = Path(rnnzoo.__file__).resolve().parent.parent
 
 
@@ -28,8 +28,8 @@ def list_pretrained(pattern: str = "*") -> list[str]:
     >>> list_pretrained("no-such-model-*")
     []
     """
-    cards = (card for folder in model_folders() for card in folder.glob(f"*/{CARD}"))
-    names = {card.parent.name for card in cards if (card.parent / "saved_model.pb").is_file()}
+    folders = (card.parent for folder in model_folders() for card in folder.glob(f"*/{CARD}"))
+    names = {folder.name for folder in folders if (folder / "saved_model.pb").is_file() and has_card(folder)}
     return sorted(fnmatch.filter(names, pattern))
 
 
@@ -43,17 +43,25 @@ def find_model(name: str | os.PathLike) -> Path:
         UserError: there is neither a model of that name nor such a path; the message names the nearest ones.
     """
     path, text = Path(name), os.fspath(name)
-    if path.name == text:  # without a folder
-        for folder in model_folders():
-            if (folder / text / "saved_model.pb").is_file():
-                return folder / text
-    if path.exists() or path.name != text or path.suffix:
-        return path
+    try:
+        if path.name == text:  # without a folder
+            for folder in model_folders():
+                if (folder / text / "saved_model.pb").is_file():
+                    return folder / text
+        if path.exists() or path.name != text:
+            return path
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {text!r}: {first_line(error)}") from None
     names = list_pretrained()
-    if near := difflib.get_close_matches(text, names, n=3, cutoff=0.4):
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    if path.suffix and not near:
+        return path  # a file that does not exist
+    if near:
         remedy = f"no pretrained model of that name; did you mean {' or '.join(near)}?"
     elif names:
         remedy = f"no pretrained model of that name; there are {', '.join(names)}"
+    elif missing := [str(folder) for folder in model_folders() if not folder.is_dir()]:
+        remedy = f"no pretrained model: {VARIABLE} names {', '.join(missing)}, which does not exist"
     else:
         remedy = (
             "no pretrained model: they are in saved_models/ of the repository, not in the installed package; clone it, "

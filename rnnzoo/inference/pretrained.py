@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.inference.trained_model import load_trained_model
+from rnnzoo.spec import PAD
 from rnnzoo.training.metrics import losses
 
 
@@ -15,6 +16,7 @@ def load_pretrained(name: str | os.PathLike) -> Any:
 
     The weights are the variables of the SavedModel. `model.spec` holds the vocabulary and the kinds of inputs and
     outputs. `fit` takes the inputs of the model, such as ids `[batch, time]`, and targets of the shape of its task.
+    Target tokens that are padding (0) do not count; for other padded targets give `sample_weight`.
 
     Args:
         name: a name of `list_pretrained`, the folder of an export, or the folder of a run.
@@ -47,6 +49,10 @@ def _loss_of(model: Any) -> Callable[[Any, Any], Any]:
     def loss(targets: Any, outputs: Any) -> Any:
         # Keras casts targets to floats
         targets = tf.cast(targets, tf.int32 if model.spec.loss == "cross_entropy" else outputs.dtype)
-        return losses(model.spec, outputs, targets)
+        values = losses(model.spec, outputs, targets)
+        if model.spec.outputs != "token":
+            return values
+        weights = tf.cast(targets != PAD, values.dtype)  # scaled, as Keras takes the mean over all steps
+        return values * tf.math.divide_no_nan(weights, tf.reduce_mean(weights))
 
     return loss

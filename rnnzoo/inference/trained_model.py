@@ -30,6 +30,8 @@ def load_trained_model(path: str | os.PathLike) -> tuple[ZooModel, dict[str, Any
     if (path / "saved_model.pb").is_file():
         model, _, config = load_export(path)
         return model, config
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
     if not (path / "config.json").is_file():
         raise UserError(f"{path} is neither an export nor the folder of a run")
     config = read_json(path / "config.json", RUN_CONFIG)

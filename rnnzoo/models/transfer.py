@@ -1,35 +1,20 @@
 """Transfer of weights between models: parts that are kept, and symbols that both vocabularies have."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnzoo.errors import UserError
 from rnnzoo.models.base import ZooModel
-from rnnzoo.models.embedding import WordEmbedding
+from rnnzoo.models.symbols import SymbolAxis, symbol_axes
+from rnnzoo.spec import TaskSpec
 
 PARTS = ("embedding", "core", "head")
 PART_OF = {
     **dict.fromkeys(("embedding", "source_embedding", "target_embedding"), "embedding"),
     **dict.fromkeys(("head", "head_bias", "crf"), "head"),
 }
-
-
-class SymbolAxis(NamedTuple):
-    """An axis of a weight that has an index for each symbol, such as the rows of an embedding.
-
-    Attributes:
-        weight: the weight.
-        axis: number of the axis.
-        kind: what the symbols are.
-        symbols: the symbols by index.
-    """
-
-    weight: Any
-    axis: int
-    kind: str
-    symbols: tuple[str, ...]
 
 
 def part_of(path: str) -> str:
@@ -60,7 +45,24 @@ def freeze_parts(model: ZooModel, parts: Iterable[str]) -> None:
             weight.trainable = False
 
 
-def transfer_weights(source: ZooModel, target: ZooModel) -> list[str]:
+class Transfer(NamedTuple):
+    """What was copied from a trained model.
+
+    Attributes:
+        symbols: for each kind of symbols, how many are known and how many are new.
+        notes: layers that begin with new weights, or whose weights are not used.
+    """
+
+    symbols: dict[str, tuple[int, int]]
+    notes: list[str]
+
+    def describe(self) -> str:
+        """Returns a line for the user; empty if all weights were copied and there are no symbols."""
+        counts = [f"{kind}: {known:,} known, {new:,} new" for kind, (known, new) in self.symbols.items()]
+        return "; ".join([*counts, *self.notes])
+
+
+def transfer_weights(source: ZooModel, target: ZooModel) -> Transfer:
     """Copies the weights of a model to another one with the same layers.
 
     Symbols that both models have (tokens, labels) keep their rows of the embedding and of the output layer; other
@@ -70,22 +72,19 @@ def transfer_weights(source: ZooModel, target: ZooModel) -> list[str]:
         source: the trained model.
         target: the model that gets the weights.
 
-    Returns:
-        For each kind of symbols, how many are known and how many are new.
-
     Raises:
-        UserError: the models have different layers, or layers of different sizes; the message names the weight.
+        UserError: the models read other kinds of data, or have different layers, or layers of different sizes; the
+            message names the weight.
     """
-    old, new = source.spec, target.spec
-    if old.inputs != new.inputs or (old.inputs == "tokens" and old.level != new.level):
-        kinds = [f"{spec.inputs} ({spec.level})" if spec.vocabulary else spec.inputs for spec in (old, new)]
-        raise UserError(f"it reads {kinds[0]}, and this task has {kinds[1]}")
-    same_outputs = old.outputs == new.outputs
+    _check_specs(source.spec, target.spec)
+    same_outputs = source.spec.outputs == target.spec.outputs
     known = {path: w for path, w in source.weights_by_path().items() if same_outputs or part_of(path) != "head"}
     source_axes, target_axes, values = _axes_by_weight(source), _axes_by_weight(target), []
+    notes = [] if same_outputs else ["output layer: new, for another kind of output"]
     for path, weight in target.weights_by_path().items():
         if path not in known:
             if part_of(path) == "head":
+                notes += [f"{path}: new"] if same_outputs else []
                 continue
             raise UserError(f"it has no weight {path}, which this model has")
         stored = known.pop(path)
@@ -94,7 +93,7 @@ def transfer_weights(source: ZooModel, target: ZooModel) -> list[str]:
         raise UserError(f"it has a weight {missing}, which this model does not have")
     for weight, value in values:
         weight.assign(value)
-    return _count_symbols(source, target, same_outputs)
+    return Transfer(_count_symbols(source, target), notes + [f"{path}: not used" for path in known])
 
 
 def _merge(path: str, stored: Any, weight: Any, source_axes: dict, target_axes: dict) -> np.ndarray:
@@ -119,13 +118,28 @@ def _merge(path: str, stored: Any, weight: Any, source_axes: dict, target_axes: 
     return own
 
 
-def _count_symbols(source: ZooModel, target: ZooModel, same_outputs: bool) -> list[str]:
+def _check_specs(old: TaskSpec, new: TaskSpec) -> None:
+    """Raises `UserError` unless a model of one task can begin with the weights of a model of another one."""
+    if old.inputs != new.inputs or (old.inputs == "tokens" and old.level != new.level):
+        kinds = [f"{spec.inputs} ({spec.level})" if spec.vocabulary else spec.inputs for spec in (old, new)]
+        raise UserError(f"it reads {kinds[0]}, and this task has {kinds[1]}")
+    if old.is_forecast and new.is_forecast:
+        for name in ("difference", "normalize", "quantiles"):
+            if getattr(old, name) != getattr(new, name):
+                raise UserError(f"its {name} is {getattr(old, name)}, and that of this task {getattr(new, name)}")
+    for name in ("feature_names", "labels"):  # of columns, which are told apart by their position only
+        before, now = getattr(old, name), getattr(new, name)
+        if old.inputs == "features" and before != now and sorted(before) == sorted(now):
+            raise UserError(f"its columns are {', '.join(before)}, and those of this task are in another order")
+
+
+def _count_symbols(source: ZooModel, target: ZooModel) -> dict[str, tuple[int, int]]:
     before = {axis.kind: set(axis.symbols) for axis in symbol_axes(source)}
-    lines = {}
+    counts = {}
     for axis in symbol_axes(target):
         known = len(before.get(axis.kind, set()).intersection(axis.symbols))
-        lines[axis.kind] = f"{axis.kind}: {known:,} known, {len(axis.symbols) - known:,} new"
-    return [*lines.values(), *([] if same_outputs else ["output layer: new, for another kind of output"])]
+        counts[axis.kind] = (known, len(axis.symbols) - known)
+    return counts
 
 
 def _axes_by_weight(model: ZooModel) -> dict[int, dict[int, SymbolAxis]]:
@@ -133,41 +147,3 @@ def _axes_by_weight(model: ZooModel) -> dict[int, dict[int, SymbolAxis]]:
     for axis in symbol_axes(model):
         axes.setdefault(id(axis.weight), {})[axis.axis] = axis
     return axes
-
-
-def symbol_axes(model: ZooModel) -> Iterator[SymbolAxis]:
-    """Yields the axes of the weights of a model that have an index for each symbol."""
-    spec: Any = model.spec
-    if isinstance(model.embedding, WordEmbedding):
-        yield from _word_axes(model.embedding, spec)
-    elif model.embedding is not None:
-        yield SymbolAxis(model.embedding.embeddings, 0, "tokens", spec.vocabulary)
-    target = getattr(model, "target_embedding", None)
-    if target is not None:
-        yield SymbolAxis(target.embeddings, 0, "tokens", spec.vocabulary)
-    if model.source_embedding is not None and model.source_embedding is not target:
-        yield SymbolAxis(model.source_embedding.embeddings, 0, "source tokens", spec.source_vocabulary)
-    yield from _output_axes(model)
-
-
-def _word_axes(embedding: WordEmbedding, spec: Any) -> Iterator[SymbolAxis]:
-    yield SymbolAxis(embedding.words.embeddings, 0, "tokens", spec.vocabulary)
-    for name, table, vocabulary in zip(spec.feature_names, embedding.features, spec.feature_vocabularies, strict=True):
-        yield SymbolAxis(table.embeddings, 0, f"values of {name}", vocabulary)
-    if embedding.characters is not None:
-        yield SymbolAxis(embedding.characters.embeddings, 0, "characters", spec.char_vocabulary)
-
-
-def _output_axes(model: Any) -> Iterator[SymbolAxis]:
-    spec = model.spec
-    kind, symbols = {"token": ("tokens", spec.vocabulary), "class": ("labels", spec.labels)}.get(spec.outputs, ("", ()))
-    if not symbols:
-        return
-    if getattr(model, "tied_embeddings", "none") != "none":
-        yield SymbolAxis(model.head_bias, 0, kind, symbols)
-    else:
-        yield SymbolAxis(model.head.kernel, 1, kind, symbols)
-        yield SymbolAxis(model.head.bias, 0, kind, symbols)
-    if model.crf is not None:
-        for axis in (0, 1):
-            yield SymbolAxis(model.crf.transitions, axis, kind, symbols)

@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.config import check_text
-from rnnzoo.data.file_recorder import describe_changes
 from rnnzoo.errors import UserError
-from rnnzoo.export.folders import check_export_path, read_export_config, refuse_non_empty, remove_leftovers
+from rnnzoo.export.folders import (
+    check_export_path,
+    read_export_config,
+    refuse_non_empty,
+    refuse_pretrained_model,
+    remove_leftovers,
+)
+from rnnzoo.inference.model_names import find_model
 from rnnzoo.run.folders import clear_run, find_newest_run, make_folder
 from rnnzoo.run.settings import REMOVED, RunSettings, changed_options
-from rnnzoo.utils.json_files import DATA, RUN_CONFIG, check_schema, read_json, write_json
+from rnnzoo.utils.json_files import RUN_CONFIG, read_json, write_json
 from rnnzoo.utils.locks import LOCK, FolderLock, is_empty
 from rnnzoo.zoo.recipes import read_recipes
 
@@ -53,6 +59,7 @@ class RunDirectory:
                 self._lock(self.run_dir, existing_only=True)
                 refuse_non_empty(self.run_dir, run.overwrite)
             self._check_nesting()
+            self._check_source()
             if self._export_dir_given:
                 self._lock(self.export_dir, existing_only=True)
                 self.check_export()
@@ -65,34 +72,6 @@ class RunDirectory:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-    def check_data(self, data: dict[str, Any], files: list[Path]) -> str:
-        """Checks the data against those of the resumed run; returns a warning if the run did not record them.
-
-        Raises:
-            UserError: the data changed, or lie in a folder that this run writes to.
-        """
-        for path in files:
-            for folder in (self.export_dir, *([] if self.run.resume else [self.run_dir])):
-                if path.resolve().is_relative_to(folder.resolve()):
-                    raise UserError(f"{path} is data and lies in {folder}, where this run writes; move one of them")
-        before = self.resumed_config.get("data")
-        if before is None:
-            warning = "warning: the run does not record its data: they are assumed to be the same"
-            return warning if self.resumed_config else ""
-        check_schema(before, DATA, f"{self.run_dir / 'config.json'}: data")
-        changed = describe_changes(before, data)
-        if changed and not self.run.allow_changed_data:
-            raise UserError(
-                f"--resume: the data changed since {self.run_dir} began: {changed}; start a new run, or give "
-                "--allow_changed_data to continue with the current data"
-            )
-        if before["vocabulary"] != data["vocabulary"]:
-            raise UserError(
-                f"--resume: the data changed since {self.run_dir} began, and with them the vocabulary, which the "
-                "weights depend on; start a new run"
-            )
-        return ""
 
     def claim(self) -> None:
         """Creates the folders, locks them, and removes the files of an earlier run."""
@@ -111,8 +90,13 @@ class RunDirectory:
         details = {"run_id": self.run_id, "run_dir": str(self.run_dir.resolve()), "export_dir": str(self.export_dir)}
         write_json(self.run_dir / "config.json", {**self.settings.to_json(), **details, "engine": engine, "data": data})
 
+    def has_checkpoint(self) -> bool:
+        """Returns whether a resumed run has a checkpoint to go on from."""
+        return self.run.resume and any((self.run_dir / "checkpoints").glob("step-*.npz"))
+
     def check_export(self) -> None:
         """Raises `UserError` if the folder of the export holds something that this run may not overwrite."""
+        refuse_pretrained_model(self.export_dir)
         if self._is_own(self.export_dir):
             return
         if self.run.resume and not self.run.overwrite and self.export_dir.is_dir() and not is_empty(self.export_dir):
@@ -179,6 +163,14 @@ class RunDirectory:
                 f"--run_dir={self.run_dir} and --export_dir={self.export_dir} must not be the same folder, or one "
                 "inside the other"
             )
+
+    def _check_source(self) -> None:
+        """Raises `UserError` if the run would overwrite the model that it begins with."""
+        if self.run.init_from and not self.run.resume:
+            source = find_model(self.run.init_from).resolve()
+            for name, folder in (("run_dir", self.run_dir), ("export_dir", self.export_dir)):
+                if folder.resolve() == source and getattr(self.run, name):
+                    raise UserError(f"--{name}={folder} is the model of --init_from; name another folder")
 
     def _make(self, folder: Path, named: bool, reserved: Collection[str] = ()) -> Path:
         """Creates and locks a folder; unless it is named, the first of NAME, NAME-2, ... that is free."""

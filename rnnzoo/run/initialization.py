@@ -17,8 +17,12 @@ TRAINED_CONFIG = {"model": str, "options?": dict, **{f"{key}?": RUN_CONFIG[key] 
 TRAINED_CONFIG |= {"model_options?": dict, "task_options?": dict}
 
 
-def read_inherited_options(name: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+def read_inherited_options(name: str, run_dir: str | None) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """Returns what a run with `--init_from` inherits, unless other options are given.
+
+    Args:
+        name: the trained model.
+        run_dir: the folder of a run that is resumed, which records what it inherited; the model may be gone.
 
     Returns:
         The names of the model and, if the trained model records it, of the task; and options of the model, of the task
@@ -27,7 +31,8 @@ def read_inherited_options(name: str) -> tuple[dict[str, str], dict[str, dict[st
     Raises:
         UserError: there is no such model.
     """
-    path = find_model(name)
+    resumed = run_dir is not None and (Path(run_dir) / "config.json").is_file()
+    path = Path(run_dir) if run_dir is not None and resumed else find_model(name)
     stored = read_json(path / CONFIG if (path / "saved_model.pb").is_file() else _run_config(path), TRAINED_CONFIG)
     names = {key: apply_value_rename(stored[key]) for key in ("model", "task") if key in stored}
     parts = {"model": stored.get("model_options", stored.get("options", {})), "task": stored.get("task_options", {})}
@@ -38,13 +43,14 @@ def read_inherited_options(name: str) -> tuple[dict[str, str], dict[str, dict[st
     return names, options
 
 
-def initialize_weights(model: Any, settings: Any, task: Task) -> str:
+def initialize_weights(model: Any, settings: Any, task: Task, is_resumed: bool) -> str:
     """Gives a model the weights of `--vectors` and `--init_from`, and excludes the parts of `--freeze` from training.
 
     Args:
         model: the model of the run.
         settings: the settings of the run.
         task: the task of the run.
+        is_resumed: whether a checkpoint will replace the weights, so that only `--freeze` matters.
 
     Returns:
         A line that says how many symbols are known; empty without `--init_from`.
@@ -52,17 +58,22 @@ def initialize_weights(model: Any, settings: Any, task: Task) -> str:
     Raises:
         UserError: there is no such model or part, or the layers are others than those of `model`.
     """
-    if task.word_vectors is not None:
+    name, message, new_tokens = settings.run.init_from, "", 0
+    if task.word_vectors is not None and not is_resumed:
         initialize_embedding(model.word_embedding, *task.word_vectors)
-    name, message = settings.run.init_from, ""
-    if name:
+    if name and not is_resumed:
         trained, _ = load_trained_model(name)
         try:
-            message = "; ".join([f"weights of {name}", *transfer_weights(trained, model)])
+            transfer = transfer_weights(trained, model)
         except UserError as error:
             raise UserError(f"--init_from={name}: {error}") from None
-    if parts := [part.strip() for part in settings.training.freeze.split(",") if part.strip()]:
+        message = "; ".join(filter(None, [f"weights of {name}", transfer.describe()]))
+        new_tokens = sum(new for kind, (_, new) in transfer.symbols.items() if kind != "labels")
+    if settings.training.freeze:
+        parts = [part.strip() for part in settings.training.freeze.split(",")]
         freeze_parts(model, parts)
+        if new_tokens and "embedding" in parts:
+            message += f"; warning: --freeze=embedding keeps the random vectors of the {new_tokens:,} new ones"
     return message
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import rnnzoo
@@ -50,11 +51,12 @@ class RunSettings:
     task: Any
     training: TrainingOptions
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns the settings as stored in `config.json`."""
+    def to_json(self, with_paths: bool = True) -> dict[str, Any]:
+        """Returns the settings as stored in `config.json`, and in an export without the path of `--init_from`."""
         parts = {"model_options": self.model, "task_options": self.task, "training": self.training}
         names = {"model": self.run.model, "task": self.run.task, "rnnzoo": rnnzoo.__version__}
-        names |= {"init_from": self.run.init_from} if self.run.init_from else {}
+        source = self.run.init_from or ""
+        names["init_from"] = source if with_paths else Path(source).name
         return {**names, **{name: dataclasses.asdict(part) for name, part in parts.items()}}
 
     def resolve_epochs(self, task: Task) -> "RunSettings":
@@ -75,7 +77,9 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
         UserError: an option that neither the model nor the task has, or a value out of range.
     """
     run_names = {field.name for field in dataclasses.fields(RunOptions)}
-    names, inherited = read_inherited_options(given["init_from"]) if given.get("init_from") else ({}, {})
+    resumed_dir = given.get("run_dir") if given.get("resume") else None
+    source = given.get("init_from")
+    names, inherited = read_inherited_options(source, resumed_dir) if source else ({}, {})
     given = {**names, **given}
     run = config.create_options(
         RunOptions, {name: value for name, value in given.items() if name in run_names}, "a run"

@@ -14,6 +14,7 @@ from rnnzoo.errors import RunError, UserError, name_file_in_errors
 from rnnzoo.export import export_saved_model
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.run import events
+from rnnzoo.run.data_check import check_data
 from rnnzoo.run.directory import RunDirectory
 from rnnzoo.run.events import Logger, LoggerList
 from rnnzoo.run.file_loggers import JSONLinesLogger, TensorBoardLogger
@@ -74,7 +75,7 @@ def read_data(run: Run) -> None:
     with record_files(lambda *progress: run.logger.log(events.DataProgress(*progress))) as recorder:
         run.task = TASKS[settings.run.task](settings.task)
     run.data = recorder.describe(run.task.spec)
-    if warning := run.directory.check_data(run.data, list(recorder.files)):
+    if warning := check_data(run.directory, run.data, list(recorder.files)):
         run.logger.message(warning)
     if (metric := settings.training.select_by) and metric not in (
         known := [name for name in ("loss", *run.task.spec.metrics) if name not in NO_GOAL]
@@ -90,7 +91,7 @@ def build_model(run: Run) -> None:
     settings, task = run.settings, run.task
     check_run_fits(settings.model, settings.task, task)
     model = MODELS[settings.run.model](task.spec, settings.model)
-    if message := initialize_weights(model, settings, task):
+    if message := initialize_weights(model, settings, task, run.directory.has_checkpoint()):
         run.logger.message(message)
     if model.crf is not None and settings.training.label_smoothing:
         raise UserError("--label_smoothing and --crf exclude each other: give one")
@@ -161,7 +162,7 @@ def export(run: Run) -> None:
     directory = run.directory
     directory.check_export()
     run.logger.message(f"exporting to {directory.export_dir}")
-    config = {**run.settings.to_json(), "metrics": run.metrics, "run_id": directory.run_id}
+    config = {**run.settings.to_json(with_paths=False), "metrics": run.metrics, "run_id": directory.run_id}
     export_saved_model(run.model, directory.export_dir, config=config, overwrite=True)
 
 

@@ -1,25 +1,28 @@
-"""What a model card states: its figures, and its example with the answer."""
+"""Reading of model cards: their metrics, and their example with its answer."""
 
 import re
 from pathlib import Path
 
 from rnnzoo.errors import UserError
-from rnnzoo.inference.model_names import CARD
+from rnnzoo.utils.model_cards import CARD, has_card
 
 
-def read_figures(folder: Path) -> tuple[dict[str, float], str]:
-    """Reads the figures of the test and the digest of the data from a card.
+def read_metrics(folder: Path) -> tuple[dict[str, float], str]:
+    """Reads the metrics of the test and the digest of the data from a card.
 
     Raises:
-        UserError: there is no card, or it states no figures.
+        UserError: there is no card, or it states no metrics.
     """
-    text = read_card(folder)
-    front = text.split("\n---\n")[0]
-    figures = re.findall(r"- type: (\w+)\n\s+value: ([-+.\de]+)", front)
-    revision = re.search(r"revision: (\w*)", front)
-    if not figures or revision is None:
-        raise UserError(f"{folder / CARD} states no figures in its front matter")
-    return {name: float(value) for name, value in figures}, revision[1]
+    front = read_card(folder).split("\n---\n")[0]
+    values = re.findall(r"- type: (\S+)\n +value: (\S+)", front)
+    revision = re.search(r'revision: "?(\w*)', front)
+    try:
+        metrics = {name: float(value) for name, value in values}
+    except ValueError as error:
+        raise UserError(f"{folder / CARD}: the value of a metric is not a number: {error}") from None
+    if not metrics or revision is None:
+        raise UserError(f"{folder / CARD} states no metrics in its front matter")
+    return metrics, revision[1]
 
 
 def read_example(folder: Path) -> tuple[str, str]:
@@ -32,7 +35,6 @@ def read_example(folder: Path) -> tuple[str, str]:
 
 def read_card(folder: Path) -> str:
     """Reads a card. Raises `UserError` if there is none."""
-    try:
-        return (folder / CARD).read_text(encoding="utf-8")
-    except (OSError, UnicodeError):
-        raise UserError(f"{folder} has no model card ({CARD})") from None
+    if not has_card(folder):
+        raise UserError(f"{folder} has no model card, a {CARD} with a model-index: build the model first")
+    return (folder / CARD).read_text(encoding="utf-8")

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from rnnzoo.errors import UserError
-from rnnzoo.zoo.card_files import read_card, read_figures
-from rnnzoo.zoo.cards import format_figure
+from rnnzoo.zoo.card_files import read_card, read_metrics
+from rnnzoo.zoo.cards import format_metric
 from rnnzoo.zoo.recipes import MIB, Recipe
 
 
@@ -28,7 +28,7 @@ def list_models(recipes: list[Recipe], models_dir: Path, markdown: bool) -> list
 def _row(recipe: Recipe, models_dir: Path) -> list[str]:
     folder = models_dir / recipe.name
     try:
-        figures, _ = read_figures(folder)
+        figures, _ = read_metrics(folder)
     except UserError:
         return [recipe.name, "", "not built", "", recipe.summary]
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / MIB
@@ -38,6 +38,6 @@ def _row(recipe: Recipe, models_dir: Path) -> list[str]:
         recipe.name,
         weights[1] if weights else "",
         f"{size:.2f}",
-        f"{first} {format_figure(figures[first])}",
+        f"{first} {format_metric(figures[first])}",
         recipe.summary,
     ]

@@ -15,7 +15,7 @@ from typing import Any
 
 from rnnzoo.errors import RunError
 
-MARK = "measurement: "  # before the JSON line on standard output
+PREFIX = "measurement: "  # before the JSON line on standard output
 
 
 def measure(path: Path, data_folder: Path | None, example: str) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def measure(path: Path, data_folder: Path | None, example: str) -> dict[str, Any
     environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, env=environment)
     for line in done.stdout.splitlines():
-        if line.startswith(MARK):
-            return json.loads(line.removeprefix(MARK))
+        if line.startswith(PREFIX):
+            return json.loads(line.removeprefix(PREFIX))
     reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
     raise RunError(f"{path.name} could not be measured: {reason}")
 
@@ -79,4 +79,4 @@ def _measure(path: Path, data_folder: str | None, example: str) -> dict[str, Any
 
 if __name__ == "__main__":
     request = json.loads(sys.stdin.read())
-    print(MARK + json.dumps(_measure(Path(sys.argv[1]), request["data_folder"], request["example"])))
+    print(PREFIX + json.dumps(_measure(Path(sys.argv[1]), request["data_folder"], request["example"])))

@@ -3,12 +3,13 @@
 import hashlib
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rnnzoo.errors import UserError
 from rnnzoo.zoo.recipes import Source
 
-KINDS_OF_NAMES = ("female", "male")
+GENDERS = ("female", "male")
 
 
 def prepare_data(source: Source, data_dir: Path | None, folder: Path) -> None:
@@ -25,6 +26,8 @@ def prepare_data(source: Source, data_dir: Path | None, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not source.file:
         return
+    if source.convert not in CONVERTERS:
+        raise UserError(f"{source.title}: convert={source.convert} is unknown; expected {', '.join(CONVERTERS)}")
     if data_dir is None:
         raise UserError(
             f"this recipe needs {source.title}: download {source.address} to DIR/{source.file} and give --data_dir=DIR"
@@ -38,11 +41,9 @@ def prepare_data(source: Source, data_dir: Path | None, folder: Path) -> None:
             f"{path} is another version of {source.title}: its SHA-256 is {digest}, not {source.sha256}; download it "
             f"from {source.address}"
         )
-    target = folder / source.product
-    if source.convert:
-        CONVERTERS[source.convert](path, target)
-    else:
-        shutil.copyfile(path, target)
+    partial = folder / f"{source.product}.part"  # another build may be reading the file
+    CONVERTERS[source.convert](path, partial)
+    partial.replace(folder / source.product)
 
 
 def convert_names(path: Path, target: Path) -> None:
@@ -50,11 +51,11 @@ def convert_names(path: Path, target: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         lines = [
             f"{kind}\t{name.strip()}\n"
-            for kind in KINDS_OF_NAMES
+            for kind in GENDERS
             for name in archive.read(f"names/{kind}.txt").decode("latin-1").splitlines()
             if name.strip()
         ]
     target.write_text("".join(lines), encoding="utf-8")
 
 
-CONVERTERS = {"names": convert_names}
+CONVERTERS: dict[str, Callable[[Path, Path], object]] = {"": shutil.copyfile, "names": convert_names}

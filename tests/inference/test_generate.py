@@ -81,7 +81,7 @@ def test_music(models, tmp_path):
 @pytest.mark.parametrize(
     "name, arguments, message",
     [
-        ("class", [], "this model does not generate"),
+        ("class", [], "this model does not generate text or music"),
         ("music", ["--prompt=C4"], "expected the MIDI numbers of a chord"),
         ("music", ["--prompt=200"], "expected MIDI numbers from 21 to 108"),
         ("music", ["--samples=2"], "do not apply to music"),

@@ -11,6 +11,8 @@ from rnnzoo.inference.model_names import find_model
 from rnnzoo.inference.predictor import Predictor
 from tests.export import kinds
 
+CARD = "---\nlicense: other\nmodel-index:\n- name: x\n---\n"
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
@@ -18,7 +20,8 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for kind, name in (("characters", "lstm-text"), ("class of text", "lstm-labels")):
         rnnzoo.export_saved_model(kinds.make(kind), folder / name)
-    (folder / "lstm-text" / "README.md").write_text("card")
+    (folder / "lstm-text" / "README.md").write_text(CARD)
+    (folder / "lstm-labels" / "README.md").write_text("notes of mine, which are no card")
     return folder
 
 
@@ -49,6 +52,15 @@ def test_unknown_names(monkeypatch):
         rnnzoo.load("lstm-txt")
     with pytest.raises(rnnzoo.UserError, match="there are lstm-text"):
         rnnzoo.load_pretrained("zzz")
+    with pytest.raises(rnnzoo.UserError, match=r"no file or folder lstm-text.v2, .* did you mean lstm-text\?"):
+        rnnzoo.load("lstm-text.v2")
+    with pytest.raises(rnnzoo.UserError, match="there is no file or folder lstm-text/x"):
+        rnnzoo.load_pretrained("lstm-text/x")
+    with pytest.raises(rnnzoo.UserError, match="cannot read 'aaaa"):
+        rnnzoo.load("a" * 300)
+    monkeypatch.setenv("RNNZOO_MODELS", "/nowhere")
+    with pytest.raises(rnnzoo.UserError, match="RNNZOO_MODELS names /nowhere, which does not exist"):
+        rnnzoo.load("lstm-text")
     monkeypatch.setenv("RNNZOO_MODELS", "")
     with pytest.raises(rnnzoo.UserError, match="in saved_models/ of the repository, not in the installed package"):
         rnnzoo.load_pretrained("lstm-text")
@@ -72,6 +84,14 @@ def test_a_loaded_model_trains(models):
     before = model.evaluate(ids[:, :-1], ids[:, 1:], verbose=0)
     model.fit(ids[:, :-1], ids[:, 1:], epochs=5, verbose=0)
     assert model.evaluate(ids[:, :-1], ids[:, 1:], verbose=0) < before
+
+
+def test_padding_does_not_count(models):
+    model = rnnzoo.load_pretrained("lstm-text")
+    ids = np.random.default_rng(0).integers(3, model.spec.input_size, [4, 9])
+    padded = np.pad(ids, [[0, 0], [0, 3]])
+    values = [model.evaluate(x[:, :-1], x[:, 1:], verbose=0) for x in (ids, padded)]
+    assert abs(values[0] - values[1]) < 1e-5
 
 
 def test_programs_take_names():

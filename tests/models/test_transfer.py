@@ -41,7 +41,7 @@ def test_known_symbols_keep_their_rows_and_new_ones_begin_fresh(old, new):
     begin = [s for s in new if s not in old]
     initial = rows(target, begin)
     lines = transfer_weights(source, target)
-    assert lines == [f"tokens: {len(known)} known, {len(begin)} new"]
+    assert lines.describe() == f"tokens: {len(known)} known, {len(begin)} new"
     for got, expected in zip(rows(target, known), rows(source, known), strict=True):
         np.testing.assert_array_equal(got, expected)
     for got, expected in zip(rows(target, begin), initial, strict=True):
@@ -100,7 +100,7 @@ def test_labels_keep_their_columns_and_transitions():
     source.crf.transitions.assign(np.arange(9.0).reshape(3, 3))
     other = dataclasses.replace(spec, labels=("z", "x", "new"))
     target = rnnzoo.create_model("bidirectional", other, units=4, crf=True)
-    assert "labels: 2 known, 1 new" in transfer_weights(source, target)
+    assert transfer_weights(source, target).symbols["labels"] == (2, 1)
     np.testing.assert_array_equal(target.crf.transitions.numpy()[:2, :2], [[8, 6], [2, 0]])
     np.testing.assert_array_equal(target.head.kernel.numpy()[:, 1], source.head.kernel.numpy()[:, 0])
 
@@ -110,7 +110,7 @@ def test_another_kind_of_output_gets_a_new_output_layer():
     spec = dataclasses.replace(source.spec, outputs="class", per_step=False, output_size=2, labels=("p", "q"))
     target = rnnzoo.create_model("lstm", spec, units=4, embedding=3)
     before = target.head.kernel.numpy()
-    assert transfer_weights(source, target)[-1].startswith("output layer: new")
+    assert transfer_weights(source, target).notes == ["output layer: new, for another kind of output"]
     np.testing.assert_array_equal(target.head.kernel.numpy(), before)
     np.testing.assert_array_equal(target.weights[0].numpy(), source.weights[0].numpy())
 
@@ -151,3 +151,21 @@ def test_frozen_parts_are_not_trained():
         freeze_parts(model, ["tail"])
     with pytest.raises(rnnzoo.UserError, match="leaves no weight to train"):
         freeze_parts(model, ["embedding", "core", "head"])
+
+
+def test_columns_of_a_forecast_are_not_mixed_up():
+    spec = dataclasses.replace(kinds.KINDS["forecast"][1], feature_names=("a", "b"), labels=("a", "b"))
+    source = rnnzoo.create_model("gru", spec, units=4)
+    other = dataclasses.replace(spec, feature_names=("b", "a"), labels=("b", "a"))
+    with pytest.raises(rnnzoo.UserError, match="its columns are a, b, and those of this task are in another order"):
+        transfer_weights(source, rnnzoo.create_model("gru", other, units=4))
+    windows = dataclasses.replace(spec, difference="last", window=8)
+    with pytest.raises(rnnzoo.UserError, match="its difference is none, and that of this task last"):
+        transfer_weights(source, rnnzoo.create_model("gru", windows, units=4))
+
+
+def test_a_layer_of_the_output_that_one_model_lacks_is_reported():
+    spec = kinds.KINDS["tags of spelled words"][1]
+    plain, crf = (rnnzoo.create_model("bidirectional", spec, units=4, crf=crf) for crf in (False, True))
+    assert transfer_weights(plain, crf).notes == ["network/crf/forward/transitions: new"]
+    assert transfer_weights(crf, plain).notes == ["network/crf/forward/transitions: not used"]

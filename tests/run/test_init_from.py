@@ -1,6 +1,7 @@
 """Runs that begin with the weights of a trained model: `--init_from` and `--freeze`."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +38,14 @@ def test_a_run_inherits_options_and_weights(trained, tmp_path, capsys, source):
     (tmp_path / "b.txt").write_text(TEXT.replace("cat", "dog") + "!!")
     given = [f"--init_from={trained}/{source}", f"--data={tmp_path}/b.txt", "--steps=2", "--freeze=embedding,core"]
     assert train(tmp_path, *given) == 0
-    assert "13 known, 2 new" in capsys.readouterr().out  # "d" and "g"
+    printed = capsys.readouterr().out
+    assert "13 known, 2 new" in printed and "keeps the random vectors of the 2 new ones" in printed  # "d" and "g"
     stored, before = config(tmp_path), config(trained)
     assert stored["model_options"] == before["model_options"] and stored["training"]["learning_rate"] == 0.01
     assert stored["task_options"]["seq_length"] == 10 and stored["task_options"]["data"] == f"{tmp_path}/b.txt"
     assert stored["init_from"] == f"{trained}/{source}"
+    exported = json.loads((tmp_path / "export/assets.extra/config.json").read_text())
+    assert exported["init_from"] == source
     old, new = (rnnzoo.load_pretrained(folder / "export") for folder in (trained, tmp_path))
     for path, weight in old.weights_by_path().items():
         if "stack" in path:
@@ -50,14 +54,30 @@ def test_a_run_inherits_options_and_weights(trained, tmp_path, capsys, source):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_goes_on_from_its_checkpoint(trained, tmp_path):
-    given = [f"--init_from={trained}/export", f"--data={trained}/a.txt", "--seed=1"]
-    assert train(tmp_path / "whole", *given, "--steps=4", "--eval_every=2") == 0
-    assert train(tmp_path / "parts", *given, "--steps=2", "--eval_every=2", "--schedule=constant") == 0
-    assert train(tmp_path / "parts", *given, "--steps=4", "--eval_every=2", "--schedule=constant", "--resume") == 0
-    log = [json.loads(line) for line in (tmp_path / "parts/run/log.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in log] == [2, 4]
-    assert log[1]["loss"] < log[0]["loss"]  # and not the loss of the first steps again
+def test_a_resumed_run_goes_on_from_its_checkpoint(trained, tmp_path, capsys):
+    source = tmp_path / "source"
+    shutil.copytree(trained / "export", source)
+    given = [f"--data={trained}/a.txt", "--seed=1", "--eval_every=2", "--schedule=constant"]
+    begun = [f"--init_from={source}", *given]
+    assert train(tmp_path / "whole", *begun, "--steps=4") == 0
+    assert train(tmp_path / "parts", *begun, "--steps=2") == 0
+    shutil.rmtree(source)  # which the checkpoint replaces
+    capsys.readouterr()
+    assert train(tmp_path / "parts", *given, "--steps=4", "--resume", *SMALL[2:]) == 2
+    assert "init_from was" in capsys.readouterr().err
+    assert train(tmp_path / "parts", *begun, "--steps=4", "--resume") == 0
+    assert "known" not in capsys.readouterr().out
+    whole, parts = (rnnzoo.load_pretrained(tmp_path / name / "export") for name in ("whole", "parts"))
+    for path, weight in whole.weights_by_path().items():
+        np.testing.assert_allclose(parts.weights_by_path()[path], weight, atol=1e-6)
+
+
+@pytest.mark.parametrize("folder, name", [("run_dir", "run"), ("export_dir", "export")])
+def test_a_run_does_not_overwrite_its_source(trained, capsys, folder, name):
+    given = [f"--init_from={trained}/{name}", f"--{folder}={trained}/{name}", "--overwrite", "--steps=2"]
+    assert main(["train.py", *given, f"--data={trained}/a.txt"]) == 2
+    assert f"--{folder}={trained}/{name} is the model of --init_from" in capsys.readouterr().err
+    assert (trained / "run/model.keras").is_file() and (trained / "export/saved_model.pb").is_file()
 
 
 @pytest.mark.slow

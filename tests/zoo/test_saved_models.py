@@ -11,7 +11,7 @@ import rnnzoo
 from rnnzoo.export import check
 from rnnzoo.export.saved_model import make_serving
 from rnnzoo.inference.model_names import find_model
-from rnnzoo.zoo.card_files import read_card, read_example, read_figures
+from rnnzoo.zoo.card_files import read_card, read_example, read_metrics
 from rnnzoo.zoo.cards import example_code
 from rnnzoo.zoo.measurement import measure, run_example
 from rnnzoo.zoo.recipes import MIB, read_recipes
@@ -53,7 +53,7 @@ def test_the_card_is_that_of_its_recipe(name):
     assert f"python train.py {recipe.flags}\n" in text and recipe.summary in text
     assert recipe.source.license in text and recipe.source.credit in text
     assert read_example(find_model(name))[0] == example_code(recipe)
-    figures, _ = read_figures(find_model(name))
+    figures, _ = read_metrics(find_model(name))
     assert set(recipe.limits) <= set(figures)
     for image in re.findall(r"!\[figure\]\((.*?)\)", text):
         assert (find_model(name) / image).is_file()
@@ -64,7 +64,7 @@ def test_the_card_is_that_of_its_recipe(name):
 def test_the_hub_reads_the_card(name):
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard.load(find_model(name) / "README.md").data
-    figures, _ = read_figures(find_model(name))
+    figures, _ = read_metrics(find_model(name))
     assert data.license == "apache-2.0" and data.model_name == name
     assert {result.metric_type: result.metric_value for result in data.eval_results} == figures
 
@@ -104,13 +104,13 @@ def test_both_loaders_answer(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_example_gives_the_answer_of_the_card(name):
     code, answer = read_example(find_model(name))
-    compare_answers(name, answer, run_example(find_model(name), code))
+    compare_answers(answer, run_example(find_model(name), code))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHEAP)
 def test_figures_are_those_of_the_card(name, tmp_path):
-    stated, data = read_figures(find_model(name))
+    stated, data = read_metrics(find_model(name))
     measured = measure(find_model(name), tmp_path, "")
     if not measured["data"].startswith(data):  # the standard library of another Python
         assert RECIPES[name].source.title == "The Python standard library"
@@ -133,3 +133,17 @@ def test_a_keras_model_of_the_weights_gives_the_answers_of_the_signatures(name):
             else:
                 np.testing.assert_allclose(got, expected, atol=1e-4, rtol=1e-4)
     assert Path(find_model(name)).name == name
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_tables_of_the_comparison_state_the_metrics_of_the_cards(page):
+    text = (Path(rnnzoo.__file__).parent.parent / page).read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\|.*`([\w-]+-char_lm-compare[\w-]*)` \|(?:.*\|)? ([\d.]+) \|(?: \d+ min \d+ s \|)?$", text, re.MULTILINE
+    )
+    assert len(rows) >= 6
+    for name, value in rows:
+        stated = read_metrics(find_model(name))[0]["bits_per_char"]
+        assert abs(float(value) - stated) <= 0.006 if page == "README.md" else float(value) == round(stated, 3)
+    if page != "README.md":
+        assert {name for name, _ in rows} == {name for name in NAMES if "-compare" in name}

@@ -1,7 +1,11 @@
 """Recipes of pretrained models: the table, building, cards, verification, re-export."""
 
 import json
+import os
 import shutil
+import signal
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,12 +16,15 @@ from rnnzoo.run.directory import EXPORTS
 from rnnzoo.run.folders import make_folder
 from rnnzoo.run.settings import make_settings
 from rnnzoo.zoo.__main__ import main
-from rnnzoo.zoo.card_files import read_example, read_figures
+from rnnzoo.zoo.builder import run_with_signals
+from rnnzoo.zoo.card_files import read_example, read_metrics
+from rnnzoo.zoo.installation import install_model
 from rnnzoo.zoo.recipes import RECIPES, read_recipes
 from rnnzoo.zoo.sources import CONVERTERS, prepare_data
-from rnnzoo.zoo.verification import compare_answers
+from rnnzoo.zoo.verification import compare_answers, is_close
 
 ROOT = Path(rnnzoo.__file__).parent.parent
+CARD = "---\nlicense: other\nmodel-index:\n- name: x\n---\n"
 OWN = """
 [source.mine]
 title = "My data"
@@ -37,6 +44,7 @@ product = "mine.txt"
 summary = "Adds."
 flags = "--model=elman --task=adding --units=4 --seq_length=10 --eval_size=20 --steps=2"
 source = "mine"
+stages = ["--steps=3 --units=4"]
 limits = { mse = LIMIT }
 example = '''print(model(features=tf.ones([1, 10, 2]))["predictions"].numpy().round(3))'''
 
@@ -64,12 +72,11 @@ def own(tmp_path):
 
 def test_recipes_are_complete():
     recipes = read_recipes()
-    assert len(recipes) > 30
+    assert len(recipes) >= 30
     for recipe in recipes.values():
         flags = dict(flag.removeprefix("--").split("=", 1) for flag in recipe.flags.split() if "=" in flag)
         settings = make_settings({"model": flags["model"], "task": flags["task"]})
-        metrics = {**vars(settings.training)}
-        assert metrics and recipe.name.startswith(flags["model"]) and recipe.limits
+        assert settings.run.task == flags["task"] and recipe.name.startswith(flags["model"]) and recipe.limits
         assert 0 < recipe.max_mib <= 8 and recipe.summary.endswith(".")
         assert ("--data=" in recipe.flags and flags["data"] != "mnist1d") == bool(recipe.source.file)
         assert not recipe.source.convert or recipe.source.convert in CONVERTERS
@@ -94,10 +101,12 @@ def test_default_exports_do_not_take_the_names_of_recipes(tmp_path):
 def test_a_folder_with_a_card_is_not_overwritten(tmp_path):
     model = rnnzoo.create_model("elman", rnnzoo.create_task("adding").spec, units=2)
     path = rnnzoo.export_saved_model(model, tmp_path / "mine")
-    (path / "README.md").write_text("card")
+    (path / "README.md").write_text(CARD)
     with pytest.raises(rnnzoo.UserError, match="which only python -m"):
         rnnzoo.export_saved_model(model, path, overwrite=True)
-    assert (path / "README.md").read_text() == "card"
+    assert (path / "README.md").read_text() == CARD
+    (path / "README.md").write_text("notes of mine")
+    rnnzoo.export_saved_model(model, path, overwrite=True)  # which is no card
 
 
 @pytest.mark.parametrize(
@@ -110,6 +119,12 @@ def test_a_folder_with_a_card_is_not_overwritten(tmp_path):
         (OWN.replace("LIMIT", "1").replace('source = "mine"', 'source = "none"'), r"no table \[source.none\]"),
         (OWN.replace("{ mse = LIMIT }", "3"), "limits has the wrong type"),
         (OWN.replace("LIMIT", "1").replace("recipe.my-adder", "recipe.'a/b'"), "a name has letters"),
+        ("[recipe]\nr = 3", "recipe.r is not a table"),
+        ("[recipe.r]\nsummary = 'x'", r"no table \[source.None\]"),
+        (OWN.replace("LIMIT", "'x'"), "limits must be numbers"),
+        (OWN.replace("LIMIT", "1").replace('sha256 = "c', 'sha256 = "C'), "sha256 must have 64 digits"),
+        (OWN.replace("LIMIT", "1").replace('product = "mine.txt"', ""), "has a file, and needs product too"),
+        (OWN.replace("LIMIT", "1").replace('product = "mine', 'product = "../mine'), "without a folder"),
     ],
 )
 def test_wrong_files_of_recipes_are_refused(tmp_path, text, message):
@@ -135,10 +150,11 @@ def test_data_are_checked(tmp_path):
 def test_commands_refuse_bad_input(own, capsys):
     for arguments, message in (
         (["build"], "build needs the names of recipes"),
-        (["build", "my-ader"], "there is no recipe 'my-ader'; did you mean my-adder"),
+        (["build", "my-ader"], "unknown recipe 'my-ader'; did you mean my-adder"),
         (["burn", "my-adder"], "there is no command 'burn'"),
         (["build", "my-text"], "this recipe needs My file: download https://example.org/mine.txt"),
         (["reexport", "my-adder"], "has no model card"),
+        (["verify"], "there is no built model in"),
     ):
         assert own(*arguments) == 2
         error = capsys.readouterr().err
@@ -147,16 +163,53 @@ def test_commands_refuse_bad_input(own, capsys):
     assert "my-adder  " in capsys.readouterr().out
 
 
+def test_a_folder_without_a_card_is_not_replaced(own, tmp_path, capsys):
+    folder = tmp_path / "models/my-adder"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("precious")
+    assert own("build", "my-adder") == 2
+    assert "has no model card and is not replaced" in capsys.readouterr().err
+    assert (folder / "notes.txt").read_text() == "precious" and not (tmp_path / "work/my-adder").exists()
+
+
+def test_other_files_beside_a_card_are_kept(tmp_path):
+    model = rnnzoo.create_model("elman", rnnzoo.create_task("adding").spec, units=2)
+    export = rnnzoo.export_saved_model(model, tmp_path / "export")
+    target = tmp_path / "models/mine"
+    install_model(export, target, 1, CARD)
+    (target / "LICENSE").write_text("mine")
+    install_model(export, target, 1)
+    assert (target / "LICENSE").read_text() == "mine" and (target / "README.md").read_text() == CARD
+    target.rename(tmp_path / "models/old")  # as a process leaves it that is killed between two renames
+    (tmp_path / "models/.mine-abcdefgh").mkdir()
+    (tmp_path / "models/old").rename(tmp_path / "models/.mine-abcdefgh/old")
+    install_model(export, target, 1)
+    assert (target / "LICENSE").read_text() == "mine"
+    with pytest.raises(RuntimeError, match=r"takes 0.\d+ MiB, more than the 0.01 MiB"):
+        install_model(export, target, 0.01)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
+
+
+def test_ctrl_c_waits_for_the_training():
+    code = "import signal, sys, time; signal.signal(2, lambda *_: sys.exit(130)); time.sleep(60)"
+    timer = threading.Timer(3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    assert run_with_signals([sys.executable, "-c", code]) == 130
+    timer.join()
+
+
 @pytest.mark.slow
 def test_build_verify_and_reexport_a_recipe_of_ones_own(own, tmp_path, capfd):
     models = tmp_path / "models"
     assert own("build", "my-adder") == 0
-    figures, data = read_figures(models / "my-adder")
+    figures, data = read_metrics(models / "my-adder")
     assert figures["mse"] > 0 and data
     code, answer = read_example(models / "my-adder")
     assert len(code.splitlines()) == 3 and answer.startswith("[[")
     assert str(tmp_path) not in (models / "my-adder/README.md").read_text()
-    assert str(tmp_path) not in (models / "my-adder/assets.extra/config.json").read_text()
+    config = json.loads((models / "my-adder/assets.extra/config.json").read_text())
+    assert str(tmp_path) not in json.dumps(config)
+    assert config["init_from"] == "my-adder.part1" and config["task_options"]["seq_length"] == 10
     assert (models / "my-adder/curve.png").stat().st_size < 100_000
 
     assert own("verify") == 0
@@ -165,7 +218,7 @@ def test_build_verify_and_reexport_a_recipe_of_ones_own(own, tmp_path, capfd):
     assert own("reexport") == 0
     again = tf.saved_model.load(models / "my-adder").weights
     assert all((again[name].numpy() == value).all() for name, value in weights.items())
-    assert read_figures(models / "my-adder")[0] == figures and (models / "my-adder/curve.png").exists()
+    assert read_metrics(models / "my-adder")[0] == figures and (models / "my-adder/curve.png").exists()
     assert own("verify", "my-adder") == 0
 
     card = models / "my-adder/README.md"
@@ -176,6 +229,9 @@ def test_build_verify_and_reexport_a_recipe_of_ones_own(own, tmp_path, capfd):
     assert "error: my-adder: loss is" in capfd.readouterr().err
     card.write_text(text)
 
+    (tmp_path / "mine.toml").write_text(OWN.replace("LIMIT", "100").replace("--units=4 --seq", "--units=5 --seq"))
+    assert own("build", "my-adder") == 2
+    assert "has other flags than the recipe: delete that folder to train again" in capfd.readouterr().err
     (tmp_path / "mine.toml").write_text(OWN.replace("LIMIT", "0.00001"))
     assert own("build", "my-adder") == 1  # the run is not repeated, and the model of before is left
     assert "the recipe asks for at most 1e-05" in capfd.readouterr().err
@@ -183,11 +239,30 @@ def test_build_verify_and_reexport_a_recipe_of_ones_own(own, tmp_path, capfd):
     shutil.rmtree(tmp_path / "work")
 
 
-def test_answers_are_compared_up_to_rounding():
-    compare_answers("m", "[[0.12 1.5]] abc", "[[0.121  1.501]] abc")
-    for other in ("[[0.12 1.9]] abc", "[[0.12 1.5]] abd", "[[0.12]] abc"):
+@pytest.mark.parametrize(
+    "stated, measured, same",
+    [
+        ("[[0.12 1.5]] abc", "[[0.121  1.501]] abc", True),
+        ("[1.   0.5]", "[0.99 0.5 ]", True),
+        ("[-0. 0.5]", "[0. 0.5]", True),
+        ("[ 0.01 -0.5 ]", "[-0. -0.5 ]", True),
+        ("[[0.12 1.5]] abc", "[[0.12 1.9]] abc", False),
+        ("[[0.12 1.5]] abc", "[[0.12 1.5]] abd", False),
+        ("[[0.12 1.5]] abc", "[[0.12]] abc", False),
+        ("1994-03-03", "1994-03-04", False),
+    ],
+)
+def test_answers_are_compared_up_to_rounding(stated, measured, same):
+    if same:
+        compare_answers(stated, measured)
+    else:
         with pytest.raises(RuntimeError, match="its card states"):
-            compare_answers("m", "[[0.12 1.5]] abc", other)
+            compare_answers(stated, measured)
+
+
+def test_metrics_are_compared_relative_to_their_size():
+    assert is_close(0.50005, 0.5) and is_close(0.0, 0.0)
+    assert not is_close(0.00024, 0.00015) and not is_close(0.988, 0.99) and not is_close(float("nan"), 1.0)
 
 
 def test_the_table_of_recipes_is_part_of_the_package():
