@@ -95,7 +95,7 @@ def test_command_line_writes_metrics_and_confusion_matrix(tmp_path, classifier, 
     [
         ([], "usage: python -m rnnzoo.evaluate"),
         (["EXPORT"], "usage: python -m rnnzoo.evaluate"),
-        (["nowhere", "--data=x"], "nowhere is neither an export nor the folder of a run"),
+        (["nowhere", "--data=x"], "there is no file or folder nowhere"),
         (["EXPORT", "--data=other.csv"], "the model has no label z"),
         (["EXPORT", "--data=DATA", "--horizon=3"], "--horizon is no option of task 'classify'"),
         (["EXPORT", "--data=missing.csv"], "there is no file missing.csv"),

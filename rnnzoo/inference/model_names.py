@@ -53,7 +53,7 @@ def find_model(name: str | os.PathLike) -> Path:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {text!r}: {first_line(error)}") from None
     names = list_pretrained()
-    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.6)
     if path.suffix and not near:
         return path  # a file that does not exist
     if near:

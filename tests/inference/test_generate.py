@@ -9,6 +9,7 @@ from rnnzoo.generate import generate, main
 from rnnzoo.inference import music
 from tests.export import kinds
 
+pytestmark = pytest.mark.slow
 NOTES = 88
 
 

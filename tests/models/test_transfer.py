@@ -61,6 +61,7 @@ def test_the_answers_are_those_of_the_source_if_the_vocabulary_only_grows():
     np.testing.assert_allclose(target(moved).numpy()[..., kept], source(ids).numpy(), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pairs with attention", "label to text", "tags of spelled words", "tree", "forecast"])
 def test_all_weights_of_a_model_of_the_same_kind_are_copied(kind):
     source, target = kinds.make(kind), kinds.make(kind)
@@ -69,6 +70,7 @@ def test_all_weights_of_a_model_of_the_same_kind_are_copied(kind):
         np.testing.assert_array_equal(target.weights_by_path()[path], weight, err_msg=path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", ["output", "all"])
 def test_tied_embeddings(tied):
     def make(symbols):

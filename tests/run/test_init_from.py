@@ -10,6 +10,7 @@ import pytest
 import rnnzoo
 from rnnzoo.run.cli import main
 
+pytestmark = pytest.mark.slow
 TEXT = "the cat sat on the mat. " * 60
 SMALL = ["--steps=4", "--eval_every=4", "--units=6", "--embedding=4", "--batch_size=4", "--seq_length=10"]
 
@@ -32,7 +33,6 @@ def config(folder):
     return json.loads(Path(folder, "run", "config.json").read_text())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("source", ["run", "export"])
 def test_a_run_inherits_options_and_weights(trained, tmp_path, capsys, source):
     (tmp_path / "b.txt").write_text(TEXT.replace("cat", "dog") + "!!")
@@ -53,7 +53,6 @@ def test_a_run_inherits_options_and_weights(trained, tmp_path, capsys, source):
     assert new.spec.vocabulary != old.spec.vocabulary
 
 
-@pytest.mark.slow
 def test_a_resumed_run_goes_on_from_its_checkpoint(trained, tmp_path, capsys):
     source = tmp_path / "source"
     shutil.copytree(trained / "export", source)
@@ -80,7 +79,6 @@ def test_a_run_does_not_overwrite_its_source(trained, capsys, folder, name):
     assert (trained / "run/model.keras").is_file() and (trained / "export/saved_model.pb").is_file()
 
 
-@pytest.mark.slow
 def test_another_task_gets_a_new_output_layer(trained, tmp_path, capsys):
     (tmp_path / "rows.csv").write_text("text,label\n" + "the cat,x\na mat,y\nsat on,x\nthe mat,y\n" * 8)
     given = [
