@@ -17,7 +17,7 @@ from rnnzoo.training.metrics import HIGHER_IS_BETTER
 from rnnzoo.utils.json_files import read_json, write_json
 from rnnzoo.zoo.cards import CardContents, example_code, write_card
 from rnnzoo.zoo.installation import IMAGES, check_target, install_model
-from rnnzoo.zoo.measurement import measure
+from rnnzoo.zoo.measurement import measure, run_example
 from rnnzoo.zoo.recipes import Recipe
 from rnnzoo.zoo.sources import prepare_data
 
@@ -54,14 +54,14 @@ def build(recipe: Recipe, data_dir: Path | None, work_dir: Path, models_dir: Pat
     export, result = work_dir / "exports" / recipe.name, read_json(run_dir / "result.json", RESULT)
     earlier = [read_json(work_dir / name / "result.json", RESULT) for name, _ in recipe.runs()[:-1]]
     result["seconds"] += sum(part["seconds"] for part in earlier)
-    measured = measure(export, data_folder, example_code(recipe))
+    measured = measure(export, data_folder)
     result["metrics"]["test"] = measured["metrics"]
     check_limits(recipe, measured["metrics"])
     images = [run_dir / name for name in IMAGES if (run_dir / name).is_file() and not recipe.sample][:1]
     contents = CardContents(
         result=result,
         data=measured["data"],
-        answer=measured["answer"],
+        answer=run_example(export, example_code(recipe)),
         sample=_run_sample(recipe, export) if recipe.sample else "",
         figure=images[0].name if images else "",
         machine=_describe_machine(read_json(run_dir / TRAINING, TRAINING_SCHEMA)),

@@ -1,10 +1,8 @@
-"""Measurement of an export in a fresh process: the metrics of its test data and the answer of its example.
+"""Measurement of an export in fresh processes: the metrics of its test data and the answer of its example.
 
-`python -m rnnzoo.zoo.measurement EXPORT` reads a JSON object from standard input and prints one.
+`python -m rnnzoo.zoo.measurement EXPORT` prints the metrics of the test data as JSON; the working folder holds the data.
 """
 
-import contextlib
-import io
 import json
 import os
 import subprocess
@@ -18,65 +16,62 @@ from rnnzoo.errors import RunError
 PREFIX = "measurement: "  # before the JSON line on standard output
 
 
-def measure(path: Path, data_folder: Path | None, example: str) -> dict[str, Any]:
-    """Measures an export in a fresh process.
+def measure(path: Path, data_folder: Path) -> dict[str, Any]:
+    """Measures an export on its test data in a fresh process.
 
     Args:
         path: the folder of the export.
-        data_folder: the folder of the files that the options of its task name; None: the metrics are not measured.
-        example: Python code that loads `saved_models/NAME` with TensorFlow and prints an answer.
+        data_folder: the folder of the files that the options of its task name.
 
     Returns:
-        `metrics` of the test data, the `data` digest, and the `answer` of the example.
+        `metrics` of the test data, and the digest of the `data`.
 
     Raises:
         RunError: the process failed.
     """
-    request = {"data_folder": None if data_folder is None else str(data_folder.resolve()), "example": example}
-    command = [sys.executable, "-m", "rnnzoo.zoo.measurement", str(path.resolve())]
-    paths = os.pathsep.join(p for p in sys.path if p)
-    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, env=environment)
-    for line in done.stdout.splitlines():
-        if line.startswith(PREFIX):
-            return json.loads(line.removeprefix(PREFIX))
-    reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    raise RunError(f"{path.name} could not be measured: {reason}")
+    printed = _run(["-m", "rnnzoo.zoo.measurement", str(path.resolve())], data_folder, path.name)
+    line = next(line for line in printed.splitlines() if line.startswith(PREFIX))
+    return json.loads(line.removeprefix(PREFIX))
 
 
 def run_example(path: Path, example: str) -> str:
-    """Runs an example in a folder where `saved_models/NAME` is the export; returns what it prints."""
-    before = Path.cwd()
+    """Runs an example in a fresh process, in a folder where `saved_models/NAME` is the export.
+
+    Returns:
+        What the example prints.
+
+    Raises:
+        RunError: the process failed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "saved_models").mkdir()
         (Path(folder) / "saved_models" / path.name).symlink_to(path.resolve())
-        os.chdir(folder)
-        try:
-            with contextlib.redirect_stdout(io.StringIO()) as printed:
-                exec(compile(example, "<example>", "exec"), {"__name__": "__main__"})
-        finally:
-            os.chdir(before)
-    return printed.getvalue().rstrip()
+        return _run(["-c", example], Path(folder), path.name).rstrip()
 
 
-def _measure(path: Path, data_folder: str | None, example: str) -> dict[str, Any]:
-    result: dict[str, Any] = {"answer": run_example(path, example)}
-    if data_folder is None:
-        return result
+def _run(arguments: list[str], folder: Path, name: str) -> str:
+    """Runs Python in a folder, and returns what it prints."""
+    paths = os.pathsep.join(str(Path(p).resolve()) for p in sys.path)
+    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=folder, env=environment)
+    if done.returncode:
+        raise RunError(f"{name} could not be measured: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return done.stdout
+
+
+def _measure(path: Path) -> dict[str, Any]:
     from rnnzoo import api  # noqa: F401  (registers everything)
     from rnnzoo.data.file_recorder import record_files
     from rnnzoo.inference.trained_model import load_export
     from rnnzoo.inference.trained_task import create_own_task
     from rnnzoo.training import Trainer, TrainingOptions
 
-    os.chdir(data_folder)
     model, _, config = load_export(path)
     with record_files() as recorder:
         task = create_own_task(model, config, path)
     digest = recorder.describe(task.spec)["digest"]
-    return {**result, "metrics": Trainer(model, task, TrainingOptions()).evaluate("test"), "data": digest}
+    return {"metrics": Trainer(model, task, TrainingOptions()).evaluate("test"), "data": digest}
 
 
 if __name__ == "__main__":
-    request = json.loads(sys.stdin.read())
-    print(PREFIX + json.dumps(_measure(Path(sys.argv[1]), request["data_folder"], request["example"])))
+    print(PREFIX + json.dumps(_measure(Path(sys.argv[1]))))

@@ -7,7 +7,7 @@ from pathlib import Path
 from rnnzoo.errors import RunError
 from rnnzoo.zoo.card_files import read_example, read_metrics
 from rnnzoo.zoo.cards import example_code
-from rnnzoo.zoo.measurement import measure
+from rnnzoo.zoo.measurement import measure, run_example
 from rnnzoo.zoo.recipes import Recipe
 from rnnzoo.zoo.sources import prepare_data
 
@@ -32,8 +32,8 @@ def verify(recipe: Recipe, data_dir: Path | None, work_dir: Path, models_dir: Pa
     if code != example_code(recipe):
         raise RunError("the example of its card is not that of its recipe")
     prepare_data(recipe.source, data_dir, work_dir / "data")
-    measured = measure(folder, work_dir / "data", code)
-    compare_answers(answer, measured["answer"])
+    compare_answers(answer, run_example(folder, code))
+    measured = measure(folder, work_dir / "data")
     metrics = measured["metrics"]
     text = ", ".join(f"{name} {value:.5g}" for name, value in metrics.items())
     if not measured["data"].startswith(data):

@@ -111,7 +111,7 @@ def test_the_example_gives_the_answer_of_the_card(name):
 @pytest.mark.parametrize("name", CHEAP)
 def test_figures_are_those_of_the_card(name, tmp_path):
     stated, data = read_metrics(find_model(name))
-    measured = measure(find_model(name), tmp_path, "")
+    measured = measure(find_model(name), tmp_path)
     if not measured["data"].startswith(data):  # the standard library of another Python
         assert RECIPES[name].source.title == "The Python standard library"
         return
