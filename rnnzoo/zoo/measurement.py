@@ -1,6 +1,6 @@
 """Measurement of an export in fresh processes: the metrics of its test data and the answer of its example.
 
-`python -m rnnzoo.zoo.measurement EXPORT` prints the metrics of the test data as JSON; the data are in the working folder.
+`python -m rnnzoo.zoo.measurement EXPORT` prints the metrics of the test data as JSON; it runs in the folder of the data.
 """
 
 import json
