@@ -1,6 +1,6 @@
 """Measurement of an export in fresh processes: the metrics of its test data and the answer of its example.
 
-`python -m rnnzoo.zoo.measurement EXPORT` prints the metrics of the test data as JSON; it runs in the folder of the data.
+`python -m rnnzoo.zoo.measurement EXPORT`, run in the folder of the data, prints the metrics of the test as JSON.
 """
 
 import json
