@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.base import Cell
+from rnnzoo.cells.noise import sample_dropout_mask
 from rnnzoo.cells.ops import dot, weight
 
 
@@ -164,7 +165,7 @@ class AffineCell(Cell):
         return state[0] * consts[0] if consts else state[0]
 
     def _dropout_mask(self, shape: Any, dtype: Any, rate: float) -> tf.Tensor:
-        return keras.random.dropout(tf.ones(shape, dtype), rate, seed=self.seed_generator)
+        return sample_dropout_mask(shape, rate, self.seed_generator, dtype)
 
 
 def _clone_initializer(initializer: Any) -> Any:

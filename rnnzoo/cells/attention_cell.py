@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.attention import Attention
 from rnnzoo.cells.base import Cell, split_states
+from rnnzoo.cells.noise import sample_dropout_mask
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -89,8 +90,7 @@ class AttentionCell(Cell):
         if self.dropout and training:
             for cell in self.cells[:-1]:
                 shape = tf.concat([tf.shape(inputs)[:-1], [cell.output_size]], 0)
-                ones = tf.ones(shape, self.compute_dtype)
-                masks.append(keras.random.dropout(ones, self.dropout, seed=self.seed_generator))
+                masks.append(sample_dropout_mask(shape, self.dropout, self.seed_generator, self.compute_dtype, axis=-2))
         return (tf.cast(inputs, self.compute_dtype), *masks)
 
     def constants(self, inputs: tf.Tensor, training: Any = False, memory: Any = None) -> Any:

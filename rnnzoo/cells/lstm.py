@@ -9,6 +9,7 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
+from rnnzoo.cells.noise import sample_rows
 from rnnzoo.cells.ops import dot, in_xla
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
@@ -132,7 +133,10 @@ class LSTMCell(AffineCell):
         return (x, *(self._zoneout_mask(rate, tf.concat([tf.shape(x)[:-1], [size]], 0)) for rate, size in rates))
 
     def _zoneout_mask(self, rate: float, shape: tf.Tensor) -> tf.Tensor:
-        return keras.random.uniform(shape, dtype=self.variable_dtype, seed=self.seed_generator) < rate
+        def sample(whole: Any) -> tf.Tensor:
+            return keras.random.uniform(whole, dtype=self.variable_dtype, seed=self.seed_generator)
+
+        return sample_rows(sample, shape, axis=-2) < rate
 
     def activate_gates(self, z: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes gates and candidate from their pre-activations."""

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.base import Cell, split_states
+from rnnzoo.cells.noise import sample_dropout_mask
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -73,8 +74,8 @@ class StackedCells(Cell):
         cell: Any = self.cells[k]
         if not (training and getattr(cell, "dropout", 0)):
             return ()
-        ones = tf.ones([tf.shape(inputs)[-2], _output_size(self.cells[k - 1])], inputs.dtype)
-        return (keras.random.dropout(ones, cell.dropout, seed=cell.seed_generator),)
+        shape = [tf.shape(inputs)[-2], _output_size(self.cells[k - 1])]
+        return (sample_dropout_mask(shape, cell.dropout, cell.seed_generator, inputs.dtype),)
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
         parts = zip(self.cells, split_states(self.cells, state), consts[0], strict=True)

@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from rnnzoo.cells import Cell
 from rnnzoo.cells.ops import get_lookup, in_xla, pretransposed, rearrange, transpose_copy, weight
+from rnnzoo.engine import cudnn
 from rnnzoo.engine.batch_slices import BatchSlice, split_batch
 from rnnzoo.engine.bptt import run_cell, step_values
+from rnnzoo.engine.masking import apply_mask, mask_outputs, swap_batch_and_time
 from rnnzoo.engine.modes import needs_portable_loop
 from rnnzoo.engine.native import find_native
 from rnnzoo.engine.native.operations import NativeLayer
@@ -30,6 +32,7 @@ def scan(
     memory: Any = None,
     truncate: int | None = None,
     unroll: bool = False,
+    use_cudnn: Any = "auto",
 ) -> tuple[tf.Tensor, tuple]:
     """Runs a built cell over a sequence.
 
@@ -38,25 +41,61 @@ def scan(
 
     Returns:
         `(outputs, final_state)`; outputs are `[batch, time, size]`, or `[batch, size]` without `return_sequences`.
+
+    Raises:
+        ValueError: `use_cudnn` is True, and cuDNN cannot run the cell.
     """
-    state, portable = tuple(initial_state), needs_portable_loop(unroll, training)
+    state = tuple(initial_state)
     mask = None if mask is None else tf.cast(mask, tf.bool)
-    native = None
-    if not (portable or truncate or is_recording()) and memory is None:
-        native = find_native(cell, inputs, state)
-    if native is not None:
-        outputs, final = _scan_native(native, cell, inputs, state, mask, bool(training), go_backwards, return_sequences)
+
+    def loop() -> tuple[tf.Tensor, tuple]:
+        return _scan_loop(cell, inputs, state, mask, training, go_backwards, return_sequences, memory, truncate, unroll)
+
+    if use_cudnn and memory is None and cudnn.is_allowed():
+        problem = cudnn.find_problem(cell, training, truncate, unroll)
+        if problem and use_cudnn is True:
+            raise ValueError(f"use_cudnn=True, and cuDNN cannot run this layer: {problem}")
     else:
-        slices = [BatchSlice()] if portable else split_batch(inputs, _weights_per_step(cell))
-        x, consts, steps_mask = _prepare_loop(cell, inputs, mask, training, go_backwards, memory)
-        cell, x = record(cell, x, state, consts, steps_mask, go_backwards)
-        outputs, final, output_state = run_cell(
-            cell, x, state, consts, steps_mask, bool(training), return_sequences, truncate, slices, portable
-        )
-        outputs = _masked_outputs(outputs, final, output_state, steps_mask, return_sequences)
+        problem = "not asked for"
+    if problem:
+        outputs, final = loop()
+    else:
+
+        def prepare() -> tf.Tensor:
+            return _drop_and_mask_inputs(cell, inputs, mask, training)[0]
+
+        fallback = None if use_cudnn is True else loop
+        outputs, final = cudnn.run_or_loop(cell, prepare, state, mask, go_backwards, return_sequences, fallback)
     if zero_output_for_mask and return_sequences and mask is not None:
         outputs = apply_mask(outputs, tf.reverse(mask, [1]) if go_backwards else mask)
     return outputs, final
+
+
+def _scan_loop(
+    cell: Cell,
+    inputs: tf.Tensor,
+    state: tuple,
+    mask: tf.Tensor | None,
+    training: Any,
+    go_backwards: bool,
+    return_sequences: bool,
+    memory: Any,
+    truncate: int | None,
+    unroll: bool,
+) -> tuple[tf.Tensor, tuple]:
+    """Runs a cell by its native kernel, or step by step."""
+    portable = needs_portable_loop(unroll, training)
+    if not (portable or truncate or is_recording()) and memory is None:
+        native = find_native(cell, inputs, state)
+        if native is not None:
+            return _scan_native(native, cell, inputs, state, mask, bool(training), go_backwards, return_sequences)
+    slices = [BatchSlice()] if portable else split_batch(inputs, _weights_per_step(cell))
+    x, consts, steps_mask = _prepare_loop(cell, inputs, mask, training, go_backwards, memory)
+    cell, x = record(cell, x, state, consts, steps_mask, go_backwards)
+    outputs, final, output_state = run_cell(
+        cell, x, state, consts, steps_mask, bool(training), return_sequences, truncate, slices, portable
+    )
+    return mask_outputs(outputs, final, output_state, steps_mask, return_sequences), final
 
 
 def _weights_per_step(cell: Any) -> int:
@@ -76,21 +115,13 @@ def _scan_native(
     return_sequences: bool,
 ) -> tuple[tf.Tensor, tuple]:
     """Runs the native kernel of a cell; dropout masks are those of the graph engine."""
-    inputs = tf.cast(inputs, cell.compute_dtype)
-    if mask is not None:
-        inputs = tf.where(tf.expand_dims(mask, -1), inputs, 0.0)
-    drop = None
-    if training and cell.is_stochastic():
-        first_step = _swap_batch_and_time(inputs[:, :1])
-        drop = next(iter(cell.constants(first_step, training=training)), None)
-        if cell.dropout:
-            inputs *= _swap_batch_and_time(cell.apply_dropout(tf.ones_like(first_step), training))
+    inputs, drop = _drop_and_mask_inputs(cell, inputs, mask, training)
 
     def graph_loop(inputs: tf.Tensor, state: tuple, drop: Any, mask: Any) -> tuple[tf.Tensor, tuple]:
         x, _, steps_mask = _prepare_loop(cell, inputs, mask, False, go_backwards, None)
         consts = () if drop is None else (drop,)
         outputs, final, output_state = run_cell(cell, x, state, consts, steps_mask, training, return_sequences)
-        return _masked_outputs(outputs, final, output_state, steps_mask, return_sequences), final
+        return mask_outputs(outputs, final, output_state, steps_mask, return_sequences), final
 
     library, kernel = native
     layer = NativeLayer(library, kernel, cell, graph_loop, drop, mask, training, go_backwards, return_sequences)
@@ -100,6 +131,20 @@ def _scan_native(
     return outputs, final
 
 
+def _drop_and_mask_inputs(cell: Any, inputs: tf.Tensor, mask: tf.Tensor | None, training: Any) -> tuple:
+    """Returns the inputs with dropout, zero at padding, and the mask of recurrent dropout or None."""
+    inputs = tf.cast(inputs, cell.compute_dtype)
+    if mask is not None:
+        inputs = tf.where(tf.expand_dims(mask, -1), inputs, tf.zeros([], inputs.dtype))
+    if not (training and cell.is_stochastic()):
+        return inputs, None
+    first_step = swap_batch_and_time(inputs[:, :1])
+    drop = next(iter(cell.constants(first_step, training=training)), None)
+    if cell.dropout:
+        inputs *= swap_batch_and_time(cell.apply_dropout(tf.ones_like(first_step), training))
+    return inputs, drop
+
+
 def compute_gates(
     cell: Any, inputs: tf.Tensor, initial_state: Any, mask: tf.Tensor | None, go_backwards: bool, memory: Any
 ) -> dict:
@@ -107,14 +152,14 @@ def compute_gates(
     mask = None if mask is None else tf.cast(mask, tf.bool)
     x, consts, mask = _prepare_loop(cell, inputs, mask, False, go_backwards, memory)
     r, prev_state, _ = step_values(cell, x, tuple(initial_state), consts, mask)
-    return {name: _swap_batch_and_time(value) for name, value in cell.gates(x, r, prev_state, consts).items()}
+    return {name: swap_batch_and_time(value) for name, value in cell.gates(x, r, prev_state, consts).items()}
 
 
 def _prepare_loop(cell: Cell, inputs: Any, mask: Any, training: Any, go_backwards: bool, memory: Any) -> tuple:
     """Computes `(x, consts, mask)`, time first and in the order of reading."""
 
     def in_reading_order(t: tf.Tensor) -> tf.Tensor:
-        return tf.reverse(_swap_batch_and_time(t), [0]) if go_backwards else _swap_batch_and_time(t)
+        return tf.reverse(swap_batch_and_time(t), [0]) if go_backwards else swap_batch_and_time(t)
 
     if mask is not None:
         inputs = apply_mask(inputs, mask)
@@ -139,38 +184,3 @@ def _cache_unfriendly_weights(cell: Cell) -> dict[int, tf.Tensor]:
     size = tf.as_dtype(cell.compute_dtype).size
     unfriendly = [v for v in matrices if v.shape[1] * size % CACHE_STRIDE == 0]
     return {id(v): transpose_copy(weight(v, cell.compute_dtype)) for v in unfriendly}
-
-
-def _masked_outputs(outputs: Any, final: tuple, output_state: int | None, mask: Any, sequence: bool) -> tf.Tensor:
-    """Returns outputs, batch first; a masked step repeats the output of the last valid one, or is zero."""
-    if mask is None:
-        if sequence:
-            return _swap_batch_and_time(outputs)
-        return outputs[-1] if output_state is None else final[output_state]
-    valid = _swap_batch_and_time(tf.cast(mask, tf.int32))  # [batch, time]
-    num_valid = tf.cumsum(valid, 1) if sequence else tf.reduce_sum(valid, 1, keepdims=True)
-    if output_state is None:
-        time = tf.range(tf.shape(valid)[1])
-        steps = tf.sort(time + (1 - valid) * tf.size(time), 1) % tf.size(time)  # the valid steps first
-        last = tf.gather(steps, tf.maximum(num_valid - 1, 0), batch_dims=1)
-        outputs = tf.gather(_swap_batch_and_time(outputs), last, batch_dims=1)
-    else:
-        outputs = _swap_batch_and_time(outputs) if sequence else final[output_state][:, None]
-    outputs = tf.where(tf.expand_dims(num_valid > 0, -1), outputs, tf.zeros([], outputs.dtype))
-    return outputs if sequence else outputs[:, 0]
-
-
-def apply_mask(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Sets masked steps of `values [batch, time, ...]` to zero, so that their contents have no effect.
-
-    Integers are returned unchanged, and so are embeddings whose table is multiplied instead (`EmbeddingLookup`).
-    """
-    lookup = get_lookup(values)
-    if not values.dtype.is_floating or (lookup is not None and lookup.is_cheaper()):
-        return values
-    valid = tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (values.shape.rank - 2)], 0))
-    return tf.where(valid, values, tf.zeros([], values.dtype))
-
-
-def _swap_batch_and_time(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])

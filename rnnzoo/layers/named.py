@@ -8,7 +8,7 @@ from rnnzoo.cells import Cell
 from rnnzoo.layers.rnn import RNN
 from rnnzoo.serialization import constructor_parameters, create_signature, set_constructor
 
-IGNORED = ("use_cudnn", "implementation")  # they select an implementation in Keras and change no result
+NOT_OF_CELLS = ("use_cudnn", "implementation")  # they select an implementation and change no result
 
 
 class NamedRNN(RNN):
@@ -31,12 +31,14 @@ class NamedRNN(RNN):
             arguments = signature.bind(*args, **kwargs).arguments
             arguments.update(arguments.pop("kwargs", {}))
             use_cudnn = arguments.get("use_cudnn", "auto")
-            arguments = {name: value for name, value in arguments.items() if name not in IGNORED}
+            arguments = {name: value for name, value in arguments.items() if name not in NOT_OF_CELLS}
             shared = {name: arguments[name] for name in ("dtype", "trainable") if name in arguments}
             for_layer = {
                 name: arguments.pop(name) for name in list(arguments) if name not in constructor_parameters(cell_class)
             }
             super(cls, self).__init__(cell_class(**arguments, **shared), **for_layer)
+            if use_cudnn not in ("auto", True, False):
+                raise ValueError(f'use_cudnn must be "auto", True or False, got {use_cudnn!r}')
             if "use_cudnn" in signature.parameters:
                 self.use_cudnn = use_cudnn
 

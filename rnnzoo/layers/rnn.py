@@ -10,6 +10,7 @@ from keras import tree
 from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.cells.input_checks import CheckedInputs, check_states, flatten_states, prepare_mask, sequence_input_spec
 from rnnzoo.cells.ops import in_xla
+from rnnzoo.engine import cudnn
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
 from rnnzoo.engine.modes import in_export_mode
 from rnnzoo.engine.scan import compute_gates, scan
@@ -51,6 +52,8 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
     (TensorShape([2, 7, 4]), TensorShape([2, 4]))
     """
 
+    use_cudnn: Any = "auto"  # whether cuDNN runs the layer on a GPU: "auto", True (or an error) or False
+
     def __init__(
         self,
         cell: Any,
@@ -82,6 +85,8 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
     def build(self, sequences_shape: Any, initial_state_shape: Any = None, **others: Any) -> None:
         super().build(sequences_shape, initial_state_shape)
         self.input_spec = sequence_input_spec(sequences_shape)
+        if self.use_cudnn and not cudnn.find_problem(self.cell, True, self.truncate, self.unroll):
+            self.supports_jit = False  # so that Keras does not choose XLA, which has no cuDNN
 
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False, memory: Any = None
@@ -101,6 +106,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             memory=memory,
             truncate=self.truncate,
             unroll=self.unroll,
+            use_cudnn=self.use_cudnn,
         )
         output = tf.cast(output, self.compute_dtype) if output.dtype.is_floating else output
         if self.stateful:
@@ -137,6 +143,11 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
 
     def _check_batch(self, sequences: Any) -> list:
         expected, got = self._expected_batch_size, sequences.shape[0]
+        if self.stateful and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError(
+                f"{self.name} is stateful, which is for one device: with a tf.distribute strategy over several, return "
+                "the states with return_state and give them as initial_state"
+            )
         if not self.stateful or expected is None:
             return []
         problem = f"{self.name} is stateful: its batch size is fixed at {int(expected)}"

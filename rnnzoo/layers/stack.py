@@ -6,8 +6,9 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.input_checks import sequence_input_spec
+from rnnzoo.cells.noise import Dropout
 from rnnzoo.cells.ops import rearrange
-from rnnzoo.engine.scan import apply_mask
+from rnnzoo.engine.masking import apply_mask
 from rnnzoo.layers.wrapper import RecurrentWrapper, is_recurrent_layer, override_attributes, select_last_output
 
 
@@ -70,7 +71,7 @@ class Stack(RecurrentWrapper):
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
         self.residual = residual
         # `.keras` files name groups after attributes that hold layers, so this one keeps its name
-        self.between = keras.layers.Dropout(dropout, dtype=self.dtype_policy) if dropout else None
+        self.between = Dropout(dropout, dtype=self.dtype_policy) if dropout else None
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.zero_output_for_mask = go_backwards, zero_output_for_mask
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import tree
 
+from rnnzoo.cells.noise import sample_rows
 from rnnzoo.models.sampling import Sampler, forbidden_mask
 from rnnzoo.spec import BOS, EOS, PAD
 
@@ -158,7 +159,9 @@ def mix_samples(
 
     def body(t: Any, state: list, mixed: tf.Tensor) -> tuple:
         logits, state = step(mixed[t], state)
-        uniform = tf.random.stateless_uniform(tf.shape(previous)[:1], seed + tf.stack([t, 0]))
+        uniform = sample_rows(
+            lambda rows: tf.random.stateless_uniform(rows, seed + tf.stack([t, 0])), tf.shape(previous)[:1]
+        )
         token = tf.where(replace[:, t + 1], sampler(logits, uniform), columns[t + 1])
         return t + 1, state, tf.tensor_scatter_nd_update(mixed, [[t + 1]], token[None])
 

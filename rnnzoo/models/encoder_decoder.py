@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.noise import Dropout, sample_rows
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.layers import Bridge, Decoder
 from rnnzoo.models import decoding
@@ -71,7 +72,7 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         self.bridge = Bridge(decoder.state_sizes, name="bridge")
         self.context = keras.layers.Dense(context_units, "tanh", name="context") if context_units else None
         self._make_head(embedding)
-        self.dropout = keras.layers.Dropout(dropout) if dropout else None
+        self.dropout = Dropout(dropout) if dropout else None
         self.scheduled_sampling, self.scheduled_sampling_steps = scheduled_sampling, scheduled_sampling_steps
         if scheduled_sampling:
             self.seed_generator = keras.random.SeedGenerator()
@@ -187,7 +188,7 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         """
         self.trained.assign_add(1)
         progress = tf.minimum(1.0, tf.cast(self.trained, tf.float32) / max(1, self.scheduled_sampling_steps))
-        uniform = keras.random.uniform(tf.shape(previous), seed=self.seed_generator)
+        uniform = sample_rows(lambda shape: keras.random.uniform(shape, seed=self.seed_generator), tf.shape(previous))
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         step, state, _ = self._start_decoding(source)
         sampler = Sampler(self.spec.output_size, forbidden=NEVER_GENERATED)

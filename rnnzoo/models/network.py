@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.noise import Dropout
 from rnnzoo.errors import UserError
 from rnnzoo.layers import CRF
 from rnnzoo.models.base import ZooModel
@@ -56,7 +57,7 @@ class Network(ZooModel):
             raise UserError("--crf applies to tasks with a class for every step, such as tag")
         self.core = core
         core.return_sequences, core.return_state = spec.per_step, True
-        self.dropout = keras.layers.Dropout(dropout) if dropout else None
+        self.dropout = Dropout(dropout) if dropout else None
         self.embedding = embedding
         transformed = spec.difference != "none" or spec.normalize == "window" or spec.quantiles
         self._forecast = ForecastTransform(spec) if spec.is_forecast and transformed else None

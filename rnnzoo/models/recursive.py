@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.noise import Dropout
 from rnnzoo.compositions import Composition
 from rnnzoo.config import option
 from rnnzoo.errors import UserError
@@ -59,8 +60,8 @@ class TreeNetwork(ZooModel):
         size = options.embedding or options.units
         self.embedding = make_table(spec.input_size, size, LEAF_DEVIATION, name="embedding")
         # `.keras` files name groups after attributes that hold layers, so this one keeps its name
-        self.hide = keras.layers.Dropout(options.dropout)
-        self.dropout = keras.layers.Dropout(options.output_dropout)
+        self.hide = Dropout(options.dropout)
+        self.dropout = Dropout(options.output_dropout)
         # logits and predictions in float32, whatever the policy
         self.head = keras.layers.Dense(spec.output_size, dtype="float32", name="head")
         self(self.example_inputs())

@@ -1,8 +1,8 @@
-"""The engine that computes a run: native kernels, XLA, or the plain graph."""
+"""The engine that computes a run: native kernels, cuDNN, XLA, or the plain graph."""
 
 from typing import Any
 
-from rnnzoo.engine import native
+from rnnzoo.engine import cudnn, native
 from rnnzoo.errors import UserError
 from rnnzoo.layers import RNN
 
@@ -12,17 +12,20 @@ Engine = dict[str, Any]  # as in `config.json`: its name, and of native kernels 
 def choose_engine(model: Any, jit_compile: Any = "auto") -> Engine:
     """Returns the engine of a model.
 
-    By default XLA compiles a model unless native kernels run all its recurrent layers: the kernels are then faster, and
-    nothing has to be compiled when a run starts (docs/results.md).
+    By default XLA compiles a model unless native kernels, or cuDNN on a GPU, run all its recurrent layers: the kernels
+    are then faster, and nothing has to be compiled when a run starts (docs/results.md).
     """
     if jit_compile is True and model.supports_xla:
         return {"name": "xla"}
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, RNN)]
+    by_cudnn = [not cudnn.find_problem(layer.cell, True, layer.truncate) for layer in layers]
     by_kernels = [layer.truncate is None and native.serves(layer.cell) for layer in layers]
     if jit_compile == "auto":
-        jit_compile = not (by_kernels and all(by_kernels))
+        jit_compile = not layers or not (all(by_cudnn) or all(by_kernels))
     if jit_compile and model.supports_xla:
         return {"name": "xla"}
+    if any(by_cudnn):
+        return {"name": "cudnn"}
     if not any(by_kernels):
         return {"name": "graph"}
     status = native.status()
@@ -33,7 +36,7 @@ def describe_engine(engine: Engine) -> str:
     """Returns the name of an engine and what its results depend on."""
     if engine["name"] == "native":
         return f"native kernels {engine.get('kernel', '')} ({engine.get('vector_bits', 0)}-bit vectors)"
-    return {"xla": "XLA", "graph": "the plain graph"}.get(engine["name"], str(engine["name"]))
+    return {"xla": "XLA", "graph": "the plain graph", "cudnn": "cuDNN"}.get(engine["name"], str(engine["name"]))
 
 
 def describe_choice(engine: Engine) -> str:
@@ -65,6 +68,7 @@ def check_engine(config: dict[str, Any], now: Engine, deterministic: bool) -> st
     remedies = {
         "xla": "give --jit_compile=true",
         "graph": f"give --jit_compile=false and set the environment variable {native.SWITCH}=0",
+        "cudnn": "give --jit_compile=false, on a GPU",
         "native": "give --jit_compile=false, with the TensorFlow, C compiler and processor that the run began with",
     }
     remedy = remedies.get(before["name"], "start a new run")
