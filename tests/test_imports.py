@@ -26,7 +26,7 @@ ORDER = [
     {"api"},
     {"zoo"},
     {"run"},
-    {"evaluate"},
+    {"evaluate", "launch"},
     {"conversion"},
     {"convert"},
 ]

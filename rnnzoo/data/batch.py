@@ -33,6 +33,11 @@ class Batch(NamedTuple):
     references: Any = None
     reference_texts: Any = None
 
+    def remove_references(self, for_metrics: bool = False) -> "Batch":
+        """Returns the batch without the fields that are not arrays, and without those for metrics unless asked for."""
+        batch = self._replace(references=None, reference_texts=None)
+        return batch if for_metrics else batch._replace(accuracy_weights=None, allowed_outputs=None)
+
 
 def make_generator(seed: int, step: int, split: str) -> np.random.Generator:
     """Creates a random generator from seed, step and split."""

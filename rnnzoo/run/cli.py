@@ -1,5 +1,6 @@
 """The command line `python train.py`, also installed as `rnnzoo-train`."""
 
+import os
 import signal
 import sys
 import threading
@@ -24,7 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 0, 2 for bad input, 1 for a failure, 130 for Ctrl-C."""
     argv = list(sys.argv if argv is None else argv)
     verbose = "--verbosity=2" in argv
-    return command_line.run_command(lambda: _main(argv, verbose), verbose)
+    status = command_line.run_command(lambda: _main(argv, verbose), verbose)
+    if status and "rnnzoo.run.devices" in sys.modules and sys.modules["rnnzoo.run.devices"].is_joined():
+        sys.stdout.flush()
+        os._exit(status)  # the other processes of the run notice an end without a farewell
+    return status
 
 
 def _main(argv: list[str], verbose: bool) -> int:
@@ -61,8 +66,8 @@ def train(options: dict[str, Any], verbose: bool = False) -> int:
     with startup.suppress_import_messages(not verbose):
         from rnnzoo import api  # noqa: F401  (registers everything)
         from rnnzoo.run.console import ConsoleLogger
+        from rnnzoo.run.execution import execute
         from rnnzoo.run.settings import make_settings
-        from rnnzoo.run.stages import execute
         from rnnzoo.training import Interrupted
 
     settings = make_settings(options)

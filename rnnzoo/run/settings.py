@@ -33,6 +33,16 @@ class RunOptions:
     init_from: str | None = option(
         None, "begin with the weights of this pretrained model, export or run, and inherit its options"
     )
+    distribute: str = option(
+        "auto",
+        "divide batches over the GPUs of this machine (mirrored) or over processes (multi_worker); auto: where "
+        "TF_CONFIG describes several processes, or several GPUs are there",
+        choices=("auto", "none", "mirrored", "multi_worker"),
+    )
+    devices: int | None = option(
+        None, "number of GPUs, or without a GPU of virtual CPU devices, of --distribute=mirrored", minimum=1
+    )
+    worker_timeout: int = option(300, "seconds to wait for the other processes of multi_worker", minimum=1)
     resume: bool = option(False, "continue the run in run_dir, or the newest run of this model and task")
     inspect: bool = option(False, "at the end, write figures of gradients, gates, states ... to inspect/ in run_dir")
     overwrite: bool = option(False, "use run_dir and export_dir even if they are not empty")

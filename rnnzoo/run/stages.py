@@ -2,71 +2,28 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-import keras
-import tensorflow as tf
+import numpy as np
 
 from rnnzoo import inspect
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.file_recorder import record_files
-from rnnzoo.errors import RunError, UserError, name_file_in_errors
+from rnnzoo.errors import UserError, name_file_in_errors
 from rnnzoo.export import export_saved_model
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.run import events
 from rnnzoo.run.data_check import check_data
-from rnnzoo.run.directory import RunDirectory
-from rnnzoo.run.events import Logger, LoggerList
 from rnnzoo.run.file_loggers import JSONLinesLogger, TensorBoardLogger
 from rnnzoo.run.initialization import initialize_weights
 from rnnzoo.run.plots import draw_loss_curve
 from rnnzoo.run.samples import draw_outputs, sample_outputs
-from rnnzoo.run.settings import RunSettings
 from rnnzoo.run.state import Run
 from rnnzoo.training import Interrupted, Session, StepResult, Trainer, checkpoint, compute_details, compute_metrics
 from rnnzoo.training.baselines import compare_with_baselines
 from rnnzoo.training.engine import check_engine, describe_choice
 from rnnzoo.training.metrics import NO_GOAL
 from rnnzoo.utils.json_files import write_json
-from rnnzoo.utils.memory import check_run_fits, check_sizes_fit
-
-
-class RunLost(RunError):
-    """The folder of a run was deleted, so that nothing of it could be kept."""
-
-
-def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """Runs all stages of a training run.
-
-    Args:
-        settings: the settings of the run.
-        logger: consumes the events.
-        stop: returns True when the run is asked to stop.
-
-    Returns:
-        The contents of `result.json`.
-
-    Raises:
-        UserError: bad input.
-        Interrupted: `stop` returned True; a checkpoint is written.
-        NotFiniteError: the loss is not finite.
-    """
-    started = time.monotonic()
-    if settings.training.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(settings.training.seed)
-    check_sizes_fit(settings.model, settings.task)
-    with RunDirectory(settings) as directory:
-        run = Run(settings, directory, LoggerList(logger), stop, started)
-        try:
-            for name, stage in STAGES:
-                run.logger.log(events.StageStarted(name))
-                stage(run)
-        except OSError as error:
-            if directory.claimed and not directory.run_dir.is_dir():
-                raise RunLost(f"{directory.run_dir} was deleted while the run was going on: nothing is left") from error
-            raise
-    return run.result
+from rnnzoo.utils.memory import check_run_fits
 
 
 def read_data(run: Run) -> None:
@@ -90,14 +47,16 @@ def build_model(run: Run) -> None:
     """Builds the model and the training session."""
     settings, task = run.settings, run.task
     check_run_fits(settings.model, settings.task, task)
-    model = MODELS[settings.run.model](task.spec, settings.model)
+    with run.distribution.scope():
+        model = MODELS[settings.run.model](task.spec, settings.model)
     if message := initialize_weights(model, settings, task, run.directory.has_checkpoint()):
         run.logger.message(message)
     if model.crf is not None and settings.training.label_smoothing:
         raise UserError("--label_smoothing and --crf exclude each other: give one")
     run.directory.claim()
-    trainer = Trainer(model, task, settings.training)
-    run.session = Session(trainer, run.directory.run_dir, run.stop, run.logger.message)
+    with run.distribution.scope():
+        trainer = Trainer(model, task, settings.training, run.distribution)
+    run.session = Session(trainer, run.directory.run_dir, run.distribution.should_stop, run.logger.message)
 
 
 def restore(run: Run) -> None:
@@ -129,12 +88,19 @@ def train(run: Run) -> None:
 
 
 def evaluate(run: Run) -> None:
-    """Evaluates the best model on all splits, draws its outputs and saves it as `model.keras`."""
-    draw_outputs(run.directory.run_dir, run.model, run.task)
+    """Evaluates the best model on all splits."""
     trainer, spec = run.session.trainer, run.task.spec
     totals = {split: trainer.count_totals(split) for split in SPLITS}
     run.metrics = {split: compute_metrics(spec, part) for split, part in totals.items()}
     run.details = compute_details(spec, totals["test"])
+
+
+def save_model(run: Run) -> None:
+    """Draws outputs of the best model, and saves it as `model.keras`."""
+    if run.distribution.strategy is not None:
+        run.trained = MODELS[run.settings.run.model](run.task.spec, run.settings.model)
+        run.trained.set_weights([np.asarray(weight) for weight in run.session.trainer.model.weights])
+    draw_outputs(run.directory.run_dir, run.model, run.task)
     path = run.directory.run_dir / "model.keras"
     with name_file_in_errors(path):
         run.model.save(path)
@@ -157,7 +123,7 @@ def inspect_model(run: Run) -> None:
 
 def export(run: Run) -> None:
     """Exports the model as a SavedModel."""
-    if run.stop():
+    if run.distribution.should_stop():
         raise Interrupted("stopped before the export; all steps are done: export with --resume")
     directory = run.directory
     directory.check_export()
@@ -194,7 +160,9 @@ STAGES: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("restore", restore),
     ("train", train),
     ("evaluate", evaluate),
+    ("save model", save_model),
     ("inspect", inspect_model),
     ("export", export),
     ("write result", write_result),
 )
+CHIEF_STAGES = ("save model", "inspect", "export", "write result")  # run by the chief alone

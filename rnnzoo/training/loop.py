@@ -14,6 +14,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.tasks.base.task import Task
 from rnnzoo.training import checkpoint, metrics
 from rnnzoo.training.class_weights import balance_classes
+from rnnzoo.training.distribution import Distribution
 from rnnzoo.training.engine import choose_engine
 from rnnzoo.training.options import TrainingOptions
 
@@ -48,13 +49,15 @@ class Trainer:
     ['accuracy', 'loss', 'mse']
     """
 
-    def __init__(self, model: Any, task: Task, options: TrainingOptions):
+    def __init__(self, model: Any, task: Task, options: TrainingOptions, distribution: Distribution | None = None):
         self.model, self.task, self.options = model, task, options
+        self.distribution = distribution or Distribution()
         rate: Any = options.learning_rate
         if options.schedule == "cosine":
             rate = keras.optimizers.schedules.CosineDecay(rate, options.steps)
         self.optimizer = keras.optimizers.get({"class_name": options.optimizer, "config": {"learning_rate": rate}})
         self.optimizer.build(model.trainable_variables)
+        self.distribution.adapt_optimizer(self.optimizer)
         self.step = 0
         self.tokens_per_step = 0
         self.norms: Any = None  # gradient norm of each trainable variable in the last step, before clipping
@@ -63,18 +66,18 @@ class Trainer:
         self.engine = choose_engine(model, options.jit_compile)
         jit = self.engine["name"] == "xla"
         compiled = {"jit_compile": jit, "reduce_retracing": not jit}
-        self._train = tf.function(self._train_step, **compiled)
-        self._evaluate = tf.function(self._evaluation_step, **compiled)
+        self._train = self.distribution.compile(self._train_step, **compiled)
+        self._evaluate = self.distribution.compile(self._evaluation_step, **compiled)
 
     def run(self) -> Iterator[StepResult]:
         """Yields the result of each step up to `options.steps`. Raises `NotFiniteError`."""
         while self.step < self.options.steps:
             batch = self.task.batch(self.options.seed, self.step)
             if self.state is None or not self.options.stateful:
-                self.state = self.model.initial_state(len(batch.targets))
+                self.state = self._initial_state(batch)
             self.tokens_per_step = sum(array.shape[0] * array.shape[1] for array in tree.flatten(batch.inputs))
             prev_state = self.state
-            loss, norm, self.norms, self.state = self._train(_to_tensors(batch), prev_state)
+            (loss, norm, self.norms), _, self.state = self._train(batch.remove_references(), prev_state)
             self.step += 1
             result = StepResult(self.step, float(loss), float(norm))
             if not math.isfinite(result.loss) or not math.isfinite(result.gradient_norm):
@@ -91,8 +94,9 @@ class Trainer:
         totals: dict[str, Any] = {}
         state = None
         for batch in self.task.evaluation(split):
-            state = state or self.model.initial_state(len(batch.targets))
-            batch_totals, state = self._evaluate(_to_tensors(batch, True), state)
+            state = state or self._initial_state(batch)
+            sums, rows, state = self._evaluate(batch.remove_references(for_metrics=True), state)
+            batch_totals = {**sums, **rows}
             for name, value in metrics.complete_totals(self.task.spec, batch_totals, batch).items():
                 totals[name] = totals[name] + value if name in totals else value
         return totals
@@ -110,7 +114,7 @@ class Trainer:
         return {
             "model": list(self.model.variables),
             "optimizer": list(self.optimizer.variables),
-            "state": list(self.state or []),
+            "state": self.distribution.gather(self.state or []),
         }
 
     def restore(self, groups: dict[str, list], step: int) -> None:
@@ -124,8 +128,11 @@ class Trainer:
             groups["state"] = [tf.cast(s, initial.dtype) for s, initial in zip(groups["state"], like, strict=True)]
         for name in ("model", "optimizer"):
             checkpoint.assign(self.variables()[name], groups[name])
-        self.state = groups.get("state")
+        self.state = self.distribution.divide(groups["state"]) if "state" in groups else None
         self.step = step
+
+    def _initial_state(self, batch: Batch) -> list:
+        return self.distribution.divide(self.model.initial_state(len(batch.targets)))
 
     def _reset_states(self, restart: Any, state: list) -> list:
         """Returns the states, with the rows that restart set to the initial state."""
@@ -145,10 +152,12 @@ class Trainer:
             if self.class_weights is not None:
                 of_targets = tf.gather(self.class_weights, batch.targets)
                 weights = of_targets if weights is None else weights * of_targets
-            loss = metrics.weighted_mean(losses, weights)
-            total = tf.add_n([loss, *self.model.losses])
+            loss = self.distribution.share_of_mean(losses, weights)
+            penalties = [penalty / self.distribution.num_replicas for penalty in self.model.losses]
+            total = tf.add_n([loss, *penalties])
         gradients = tape.gradient(total, [v.value for v in self.model.trainable_variables])
-        return loss, state, [tf.convert_to_tensor(g) for g in gradients]
+        loss, *gradients = self.distribution.sum([loss, *map(tf.convert_to_tensor, gradients)])
+        return loss, state, gradients
 
     def _losses(self, outputs: tf.Tensor, batch: Batch, smoothing: float = 0.0) -> tf.Tensor:
         """Returns the loss of each target."""
@@ -165,14 +174,16 @@ class Trainer:
         is_finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
         gradients = [tf.where(is_finite, g, tf.zeros_like(g)) for g in gradients]
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        return loss, norm, norms, state
+        return (loss, norm, norms), (), state
 
     def _evaluation_step(self, batch: Batch, state: list) -> tuple:
         outputs, state = self.model.run(batch.inputs, self._reset_states(batch.restart, state), mask=batch.mask)
         hypotheses = self.model.greedy(batch.inputs[0])[0] if self.task.spec.generates_text else None
         losses = self._losses(outputs, batch)
         labels = self.model.predict_labels(outputs, batch.mask) if self.task.spec.outputs == "class" else None
-        return metrics.compute_totals(self.task.spec, outputs, batch, losses, labels, hypotheses), state
+        totals = metrics.compute_totals(self.task.spec, outputs, batch, losses, labels, hypotheses)
+        rows = {name: totals.pop(name) for name in metrics.OF_ROWS if name in totals}
+        return dict(zip(totals, self.distribution.sum(list(totals.values())), strict=True)), rows, state
 
     def _find_non_finite(self, batch: Batch, state: list) -> str:
         """Describes which weight, or which weight's gradient, is not finite."""
@@ -180,15 +191,9 @@ class Trainer:
         for variable in variables:
             if not np.isfinite(variable).all():
                 return f"{variable.path} holds values that are not finite"
-        *_, gradients = self._gradients(_to_tensors(batch), state)
+        find = self.distribution.compile(lambda batch, state: (self._gradients(batch, state)[2], (), ()))
+        gradients, *_ = find(batch.remove_references(), state)
         for variable, gradient in zip(variables, gradients, strict=True):
             if not np.isfinite(gradient).all():
                 return f"the gradient of {variable.path} is not finite; try a lower --learning_rate"
         return "the data may hold values that are not finite"
-
-
-def _to_tensors(batch: Batch, for_metrics: bool = False) -> Batch:
-    """Converts a batch to tensors, without the fields for metrics unless `for_metrics`."""
-    batch = batch._replace(references=None, reference_texts=None)
-    batch = batch if for_metrics else batch._replace(accuracy_weights=None, allowed_outputs=None)
-    return Batch(*(None if value is None else tree.map_structure(tf.convert_to_tensor, value) for value in batch))

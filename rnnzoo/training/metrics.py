@@ -15,6 +15,8 @@ MAX_ERROR = 0.04  # of each component of a correct vector (Hochreiter & Schmidhu
 HIGHER_IS_BETTER = {"accuracy", "token_accuracy", "f1", "macro_f1", "exact_match", "bleu", "chrf"}
 NO_GOAL = {"coverage"}  # neither higher nor lower is better
 
+OF_ROWS = ("predicted", "hypotheses")  # totals that are no sums yet, with a row for each row of the batch
+
 Totals = dict[str, Any]
 
 
@@ -92,8 +94,7 @@ def compute_totals(
 
 def complete_totals(spec: TaskSpec, tensors: Totals, batch: Batch) -> Totals:
     """Converts the totals of `compute_totals` to NumPy, and counts spans and correct hypotheses."""
-    arrays = ("predicted", "hypotheses")
-    totals: Totals = {name: np.asarray(value, "float64") for name, value in tensors.items() if name not in arrays}
+    totals: Totals = {name: np.asarray(value, "float64") for name, value in tensors.items() if name not in OF_ROWS}
     valid: Any = np.asarray(np.ones(batch.targets.shape) if batch.weights is None else batch.weights) > 0
     if "hypotheses" in tensors:
         hypotheses, targets = tensors["hypotheses"].numpy(), np.asarray(batch.targets)

@@ -9,14 +9,14 @@ import pytest
 
 import rnnzoo
 from rnnzoo.export import saved_model
-from rnnzoo.run import events, stages
+from rnnzoo.run import events, execution, stages
 from rnnzoo.run.console import ConsoleLogger
 from rnnzoo.run.events import Logger, LoggerList
 from rnnzoo.run.settings import changed_options, make_settings
 from rnnzoo.training.baselines import compare_with_baselines
 from rnnzoo.training.metrics import score
 
-NAMES = ["read data", "build model", "restore", "train", "evaluate", "inspect", "export", "write result"]
+NAMES = ["read data", "build model", "restore", "train", "evaluate", "save model", "inspect", "export", "write result"]
 
 
 class EventRecorder(Logger):
@@ -38,7 +38,7 @@ def finished(tmp_path_factory):
     recorder, console = EventRecorder(), ConsoleLogger(2, io.StringIO())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved_model, "_verify", lambda *_: None)  # has tests of its own
-        result = stages.execute(make_settings({**options, **folders}), LoggerList(console, recorder))
+        result = execution.execute(make_settings({**options, **folders}), LoggerList(console, recorder))
     return folder, recorder.events, result, console.stream.getvalue()
 
 
