@@ -33,7 +33,7 @@ MAKE = {
 
 
 VARIANTS = [(False, False), (True, True)]  # without a mask the last output, with one the sequence
-KINDS = ("characters", "stacked class of steps", "forecast", "pairs with attention", "vector to vectors")
+KINDS = ("characters", "pairs with attention")  # tests/test_convert.py converts all of them
 
 
 def needed(name):
@@ -68,13 +68,12 @@ def test_onnx(name, sequences, masked, tmp_path):
         np.testing.assert_allclose(got, model(x), atol=1e-4)
 
 
-LITERT = [(name, (None, None, 3), {}) for name in MAKE]  # of any batch and time, and of one
-LITERT += [(name, (3, 7, 3), {"unroll": True}) for name in MAKE if name != "Stack"]
+LITERT = [(name, *variant, (None, None, 3), {}) for name in MAKE for variant in VARIANTS]  # of any batch and time
+LITERT += [(name, True, True, (3, 7, 3), {"unroll": True}) for name in MAKE if name != "Stack"]  # and of one
 
 
-@pytest.mark.parametrize(("masked", "sequences"), VARIANTS)
-@pytest.mark.parametrize(("name", "shape", "options"), LITERT)
-def test_litert(name, sequences, masked, shape, options, tmp_path):
+@pytest.mark.parametrize(("name", "masked", "sequences", "shape", "options"), LITERT)
+def test_litert(name, masked, sequences, shape, options, tmp_path):
     runtime = needed("ai_edge_litert.interpreter")
     model, data = model_and_data(name, sequences, masked, shape, **options)
     model.export(tmp_path / "m.tflite", format="litert", verbose=False)
