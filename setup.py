@@ -8,6 +8,7 @@ version = re.search(r'__version__ = "(.*?)"', (here / "rnnzoo" / "__init__.py").
 
 # packages that the tests need, so that none is skipped
 test = ["pytest", "pytest-xdist", "hypothesis", "matplotlib", "scipy", "mido", "safetensors", "sacrebleu", "tokenizers"]
+test += ["zstandard"]
 
 # optional dependencies, by extra
 optional = {
@@ -18,6 +19,7 @@ optional = {
     "music": ["scipy", "mido"],
     "mnist1d": ["mnist1d"],
     "safetensors": ["safetensors"],
+    "zstd": ["zstandard"],
     "tensorboard": ["tensorboard"],
     "onnx": ["tf2onnx", "onnx", "onnxruntime"],
     "litert": ["ai-edge-litert"],

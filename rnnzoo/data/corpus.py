@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from rnnzoo.data.compression import plain_suffix
 from rnnzoo.data.files import (
     check_encoding,
     check_file,
@@ -156,7 +157,7 @@ def _paths(names: str) -> list[Path]:
 def _matches(name: str, path: Path) -> list[Path] | None:
     """Returns the text files in a folder, or the matches of a glob; None for the name of a file."""
     if path.is_dir():
-        return sorted(p for p in path.rglob("*.txt") if p.is_file())
+        return sorted(p for p in path.rglob("*.txt*") if plain_suffix(p) == ".txt" and p.is_file())
     if path.exists() or not any(sign in name for sign in "*?["):
         return None
     base = Path(path.anchor or ".")

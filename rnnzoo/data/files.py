@@ -1,13 +1,19 @@
 """Input files: checks before they are read, and their encodings."""
 
+import atexit
 import codecs
+import functools
 import io
 import os
 import re
+import shutil
 import stat
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from rnnzoo.data.compression import decompress
 from rnnzoo.data.file_recorder import current_recorder
 from rnnzoo.errors import UserError
 
@@ -20,6 +26,7 @@ BOMS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 SURROGATES = re.compile("[\ud800-\udfff]")
+STDIN = "-"  # name of standard input
 WIDE = ("utf-16", "utf-32")
 
 
@@ -44,7 +51,7 @@ def check_file(name: str, flag: str = "data", passes: int = 1) -> Path:
     if stat.S_ISDIR(status.st_mode):
         raise UserError(f"--{flag}: {path} is a folder; name a file")
     if not stat.S_ISREG(status.st_mode):
-        raise UserError(f"--{flag}: {path} is a pipe or a device, not a file; write its contents to a file first")
+        raise UserError(f"--{flag}: {path} is a pipe or a device, not a file; send it to standard input: --{flag}=-")
     if not status.st_size:
         raise UserError(f"--{flag}: {path} is empty")
     record_file(path, flag, passes)
@@ -67,11 +74,25 @@ def expand_path(name: str, flag: str) -> Path:
     """Returns a path with `~` expanded. Raises `UserError`."""
     if not name.strip():
         raise UserError(f"--{flag} names no file")
+    if name == STDIN:
+        return copy_standard_input()
     try:
         return Path(name).expanduser()
     except RuntimeError:
         user = name.partition("/")[0]
         raise UserError(f"--{flag}={name}: there is no home folder {user}") from None
+
+
+@functools.cache
+def copy_standard_input() -> Path:
+    """Copies standard input, which can be read once only, to a temporary file, and returns its path."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError("the data are to be read from standard input (-), and nothing is sent there")
+    folder = Path(tempfile.mkdtemp(prefix="rnnzoo-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with (folder / "stdin").open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, BUFFER_BYTES)
+    return folder / "stdin"
 
 
 def check_encoding(name: str, flag: str = "encoding") -> str:
@@ -86,8 +107,8 @@ def check_encoding(name: str, flag: str = "encoding") -> str:
 
 
 def open_binary(path: Path) -> io.BufferedReader:
-    """Opens a file for reading; the bytes read count as progress."""
-    return io.BufferedReader(_CountingFile(path), BUFFER_BYTES)
+    """Opens a file for reading, decompressed if it is compressed; the bytes read count as progress."""
+    return decompress(path, io.BufferedReader(_CountingFile(path), BUFFER_BYTES))
 
 
 def open_text(path: Path, encoding: str, newline: str | None = None) -> io.TextIOWrapper:
@@ -128,7 +149,7 @@ def decoding_error(path: Path, encoding: str, where: str = "") -> UserError:
 
 def guess_encoding(path: Path) -> str:
     """Guesses the encoding of a file from its byte-order mark, or from the positions of the high bytes of UTF-16."""
-    with path.open("rb") as file:
+    with decompress(path, path.open("rb")) as file:
         head = file.read(HEAD_BYTES)
     for mark, name in BOMS.items():
         if head.startswith(mark):

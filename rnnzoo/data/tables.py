@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from rnnzoo.data.compression import plain_suffix
 from rnnzoo.data.files import decoding_error, open_text, refuse_surrogates
 from rnnzoo.errors import UserError
 
@@ -44,7 +45,7 @@ def read_table(path: Path, encoding: str = "utf-8", exclude: str = "") -> list[l
         raise UserError(f"{path} is empty")
     separator = (
         "\t"
-        if path.suffix == ".tsv"
+        if plain_suffix(path) == ".tsv"
         else max(SEPARATORS, key=lambda mark: (mark not in exclude and mark in first, first.count(mark)))
     )
     rows: list[list[str]] = []
