@@ -17,6 +17,7 @@ from rnnzoo.run.settings import RunSettings
 from rnnzoo.training.distribution import Distribution
 
 TF_CONFIG, SLURM = "TF_CONFIG", "SLURM_STEP_NUM_TASKS"
+MAX_TASKS = 1024  # processes on a node
 _JOINED = threading.Event()  # set once this process belongs to a cluster
 TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
@@ -48,7 +49,7 @@ def create_distribution(settings: RunSettings, stop: Callable[[], bool]) -> tupl
             f"--distribute=multi_worker needs the environment variable {TF_CONFIG}, or Slurm's srun; on this machine: "
             "python -m rnnzoo.launch --workers=2 train.py ..."
         )
-    strategy = _create_multi_worker(addresses, worker, run.worker_timeout)
+    strategy = _create_multi_worker(addresses, worker, run.worker_timeout, gpus)
     line = f"training in {len(addresses)} processes, of which this is worker {worker}: {', '.join(addresses)}"
     return Distribution(strategy, worker, addresses, stop), line
 
@@ -88,8 +89,15 @@ def _create_mirrored(count: int | None, gpus: list) -> tuple[Any, list[str]]:
     return tf.distribute.MirroredStrategy([f"/{name}" for name in names], cross_device_ops=reduction), names
 
 
-def _create_multi_worker(addresses: list[str], worker: int, timeout: int) -> Any:
-    resolver = None if TF_CONFIG in os.environ else _slurm_resolver()
+def _create_multi_worker(addresses: list[str], worker: int, timeout: int, gpus: list) -> Any:
+    cluster, kind, index = _find_cluster()
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(cluster),
+        task_type=kind,
+        task_id=index,
+        num_accelerators={"GPU": len(gpus)},
+        rpc_layer="grpc",
+    )
     with _needs_new_process(), _limit_waiting(addresses, worker, timeout):
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     _JOINED.set()
@@ -101,24 +109,30 @@ def is_joined() -> bool:
     return _JOINED.is_set()
 
 
-def _slurm_resolver() -> Any:
-    return tf.distribute.cluster_resolver.SlurmClusterResolver()
+def _find_cluster() -> tuple[dict[str, list[str]], str, int]:
+    """Returns the addresses by the kind of process, the kind of this one, and its number among its kind."""
+    if TF_CONFIG in os.environ:
+        config = json.loads(os.environ[TF_CONFIG])
+        task = config.get("task", {})
+        return config.get("cluster", {}), task.get("type", "worker"), int(task.get("index", 0))
+    if SLURM not in os.environ:
+        return {}, "worker", 0
+    create = tf.distribute.cluster_resolver.SlurmClusterResolver
+    try:
+        resolver = create()
+        cluster = resolver.cluster_spec().as_dict()
+    except (RuntimeError, ValueError, OSError):  # it fails without GPUs, so it is told of one for each process
+        resolver = create(gpus_per_node=MAX_TASKS, gpus_per_task=1, auto_set_gpu=False)
+        cluster = resolver.cluster_spec().as_dict()
+    return cluster, *resolver.get_task_info()
 
 
 def _read_cluster(distribute: str) -> tuple[list[str], int]:
     """Returns the addresses of all processes, the chief first, and the number of this one; no addresses: no cluster."""
-    if distribute not in ("auto", "multi_worker"):
+    if distribute not in ("auto", "multi_worker") or (distribute == "auto" and TF_CONFIG not in os.environ):
         return [], 0
     try:
-        if TF_CONFIG in os.environ:
-            config = json.loads(os.environ[TF_CONFIG])
-            cluster, task = config.get("cluster", {}), config.get("task", {})
-            kind, index = task.get("type", "worker"), int(task.get("index", 0))
-        elif distribute == "multi_worker" and SLURM in os.environ:
-            resolver = _slurm_resolver()
-            cluster, (kind, index) = resolver.cluster_spec().as_dict(), resolver.get_task_info()
-        else:
-            return [], 0
+        cluster, kind, index = _find_cluster()
         if others := sorted(set(cluster) - {"chief", "worker"}):
             raise ValueError(f"there are tasks of type {', '.join(others)}, and only chief and worker are used")
         chiefs = list(cluster.get("chief", []))
@@ -126,7 +140,7 @@ def _read_cluster(distribute: str) -> tuple[list[str], int]:
         worker = index + (len(chiefs) if kind == "worker" else 0)
         if addresses and not (kind in cluster and 0 <= index < len(cluster[kind])):
             raise ValueError(f"it lists no task {index} of type {kind}")
-    except (ValueError, AttributeError, TypeError, KeyError, RuntimeError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError, RuntimeError, AssertionError) as error:
         origin = TF_CONFIG if TF_CONFIG in os.environ else "Slurm's environment"
         raise UserError(f"{origin} does not describe a cluster: {first_line(error)}") from None
     return [str(address) for address in addresses], worker

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 import rnnzoo
 from rnnzoo.run import cli
@@ -197,9 +198,36 @@ def test_what_cannot_be_distributed_is_refused(arguments, config, message, tmp_p
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if config is not None:
         monkeypatch.setenv("TF_CONFIG", config)
+    tf.constant(0)  # so that TensorFlow has begun
     assert cli.main(["train.py", "--task=adding", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+SLURM = {"SLURM_STEP_NUM_TASKS": "3", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "2,1"}
+
+
+def test_the_addresses_are_those_of_slurm(monkeypatch):
+    from rnnzoo.run import devices
+
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    for name, value in {**SLURM, "SLURM_PROCID": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert devices._read_cluster("multi_worker") == (["n1:8888", "n1:8889", "n2:8888"], 2)
+    assert devices._read_cluster("auto") == devices._read_cluster("mirrored") == ([], 0)
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1,1")
+    with pytest.raises(rnnzoo.UserError, match="Slurm's environment does not describe a cluster: Requested 3 tasks"):
+        devices._read_cluster("multi_worker")
+
+
+@pytest.mark.slow
+def test_two_processes_of_slurm(undisturbed, tmp_path):
+    slurm = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_TASKS_PER_NODE": "2"}
+    flag = "--distribute=multi_worker"
+    workers = [start(tmp_path / str(i), flag, **slurm, SLURM_PROCID=str(i)) for i in range(2)]
+    for worker in workers:
+        finish(worker)
+    assert result(tmp_path / "0")["weights_sha256"] == result(undisturbed)["weights_sha256"]
 
 
 def test_a_cluster_of_one_is_not_distributed(tmp_path, monkeypatch):
