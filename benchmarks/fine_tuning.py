@@ -35,7 +35,7 @@ def bits(data, steps, flags):
 def main():
     import rnnzoo
 
-    data, name = sys.argv[1], (sys.argv[2:] or ["lstm-char_lm-shakespeare"])[0]
+    data, name = sys.argv[1], (sys.argv[2:] or ["lstm-char_lm-python"])[0]
     options = rnnzoo.load_pretrained(name).get_config()["options"]
     print(f"| | {' | '.join(f'{steps} steps' for steps in STEPS)} |")
     print("|---" * (len(STEPS) + 1) + "|")
