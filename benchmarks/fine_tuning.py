@@ -26,7 +26,7 @@ def bits(data, steps, flags):
     """Bits per character of the test after a run of so many steps, with its own schedule of the learning rate."""
     with tempfile.TemporaryDirectory() as folder:
         folders = [f"--run_dir={folder}/run", f"--export_dir={folder}/export"]
-        options = [f"--data={data}", f"--steps={steps}", "--learning_rate=2e-3", "--verbosity=0"]
+        options = [f"--data={data}", f"--steps={steps}", "--eval_every=100", "--learning_rate=2e-3", "--verbosity=0"]
         if train(["train.py", "--task=char_lm", *flags, *options, *folders]):
             sys.exit("a run failed")
         return json.loads(Path(folder, "run", "result.json").read_text())["metrics"]["test"]["bits_per_char"]

@@ -18,6 +18,13 @@ from rnnzoo.training.distribution import Distribution
 
 TF_CONFIG, SLURM = "TF_CONFIG", "SLURM_STEP_NUM_TASKS"
 MAX_TASKS = 1024  # processes on a node
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
 _JOINED = threading.Event()  # set once this process belongs to a cluster
 TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
@@ -60,7 +67,7 @@ def name_lost_workers(distribution: Distribution) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if distribution.num_workers == 1 or isinstance(error, tf.errors.ResourceExhaustedError):
+        if distribution.num_workers == 1 or not isinstance(error, LOST):
             raise
         lost = {f"{job} {number}" for job, number in TASK.findall(str(error).partition("unhealthy")[2])}
         if not lost:  # as when worker 0 ended, to which all others report
@@ -142,7 +149,8 @@ def _read_cluster(distribute: str) -> tuple[list[str], int]:
             raise ValueError(f"it lists no task {index} of type {kind}")
     except (ValueError, AttributeError, TypeError, KeyError, RuntimeError, AssertionError) as error:
         origin = TF_CONFIG if TF_CONFIG in os.environ else "Slurm's environment"
-        raise UserError(f"{origin} does not describe a cluster: {first_line(error)}") from None
+        problem = f"{origin} does not describe a cluster: {first_line(error)}"
+        raise UserError(f"{problem}; to train in this process alone, give --distribute=none") from None
     return [str(address) for address in addresses], worker
 
 

@@ -123,7 +123,7 @@ def inspect_model(run: Run) -> None:
 
 def export(run: Run) -> None:
     """Exports the model as a SavedModel."""
-    if run.distribution.should_stop():
+    if run.distribution.is_asked_to_stop():
         raise Interrupted("stopped before the export; all steps are done: export with --resume")
     directory = run.directory
     directory.check_export()

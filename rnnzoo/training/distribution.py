@@ -47,8 +47,12 @@ class Distribution:
         """Whether this process writes the files of the run."""
         return self.worker == 0
 
+    def is_asked_to_stop(self) -> bool:
+        """Returns whether this process was asked to stop."""
+        return self._stop()
+
     def should_stop(self) -> bool:
-        """Returns whether a process was asked to stop, the same in all processes after the same step."""
+        """Returns whether any process was asked to stop: the same in all processes after the same step."""
         return self._stop() if self.num_workers == 1 else self._stop_agreed
 
     def scope(self) -> Any:
