@@ -97,3 +97,18 @@ class StackedCells(Cell):
 def _output_size(cell: Any) -> int:
     size = getattr(cell, "output_size", None)
     return keras.tree.flatten(cell.state_size)[0] if size is None else size
+
+
+def as_single_cell(cell: Any) -> Cell:
+    """Returns a cell, or a list of cells as one. Raises `ValueError` for anything else."""
+    cells = cell.cells if isinstance(cell, keras.layers.StackedRNNCells) else cell
+    if isinstance(cells, (list, tuple)) and cells and all(isinstance(c, Cell) for c in cells):
+        return StackedCells(list(cells))
+    if isinstance(cell, Cell):
+        return cell
+    hint = "for other cells use keras.layers.RNN"
+    if isinstance(cell, keras.layers.RNN):
+        hint = f"it is a layer already: use it directly, or use its cell, {cell.name}.cell"
+    if isinstance(cells, (list, tuple)):
+        hint = "a list must contain cells only; to stack layers use rnnzoo.layers.Stack"
+    raise ValueError(f"rnnzoo.layers.RNN needs a cell of rnnzoo.cells, got {cell!r:.200}; {hint}")

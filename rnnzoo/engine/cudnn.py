@@ -19,9 +19,14 @@ from rnnzoo.engine.recorder import is_recording
 KERNELS = ("lstm", "gru")  # native kernels of the same equations as cuDNN's
 
 
-def is_allowed() -> bool:
-    """Returns whether the graph that is traced may hold an operation of cuDNN."""
-    return not (in_xla() or in_export_mode() or is_recording())
+def is_chosen(use_cudnn: Any, cell: Cell, training: Any, truncate: int | None, unroll: bool) -> bool:
+    """Returns whether cuDNN is to run a layer. Raises `ValueError` if it must, and cannot."""
+    if not use_cudnn or in_xla() or in_export_mode() or is_recording():
+        return False
+    problem = find_problem(cell, training, truncate, unroll)
+    if problem and use_cudnn is True:
+        raise ValueError(f"use_cudnn=True, and cuDNN cannot run this layer: {problem}")
+    return not problem
 
 
 def find_problem(cell: Cell, training: Any = False, truncate: int | None = None, unroll: bool = False) -> str:
@@ -44,7 +49,7 @@ def find_problem(cell: Cell, training: Any = False, truncate: int | None = None,
 
 def run_or_loop(
     cell: Cell,
-    prepare: Callable[[], tf.Tensor],
+    prepare: Callable[[], tuple],
     state: tuple,
     mask: tf.Tensor | None,
     go_backwards: bool,
@@ -55,7 +60,7 @@ def run_or_loop(
 
     Args:
         cell: a cell without a problem, see `find_problem`.
-        prepare: returns the inputs `[batch, time, features]`, with dropout, and zero at padding.
+        prepare: returns a tuple that begins with the inputs `[batch, time, features]`, with dropout, zero at padding.
         state: the initial state.
         mask: `[batch, time]`, or None.
         go_backwards: whether to read from the last step to the first.
@@ -67,7 +72,7 @@ def run_or_loop(
     """
 
     def run() -> tuple[tf.Tensor, tuple]:
-        return _run(cell, prepare(), state, mask, go_backwards, return_sequences)
+        return _run(cell, prepare()[0], state, mask, go_backwards, return_sequences)
 
     if loop is None:
         try:

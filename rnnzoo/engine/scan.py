@@ -1,5 +1,6 @@
 """The loop over time of all layers: direction, masks, initial and final states."""
 
+import functools
 import math
 from typing import Any
 
@@ -48,24 +49,14 @@ def scan(
     state = tuple(initial_state)
     mask = None if mask is None else tf.cast(mask, tf.bool)
 
-    def loop() -> tuple[tf.Tensor, tuple]:
-        return _scan_loop(cell, inputs, state, mask, training, go_backwards, return_sequences, memory, truncate, unroll)
-
-    if use_cudnn and memory is None and cudnn.is_allowed():
-        problem = cudnn.find_problem(cell, training, truncate, unroll)
-        if problem and use_cudnn is True:
-            raise ValueError(f"use_cudnn=True, and cuDNN cannot run this layer: {problem}")
-    else:
-        problem = "not asked for"
-    if problem:
-        outputs, final = loop()
-    else:
-
-        def prepare() -> tf.Tensor:
-            return _drop_and_mask_inputs(cell, inputs, mask, training)[0]
-
+    arguments = (cell, inputs, state, mask, training, go_backwards, return_sequences, memory, truncate, unroll)
+    loop = functools.partial(_scan_loop, *arguments)
+    if memory is None and cudnn.is_chosen(use_cudnn, cell, training, truncate, unroll):
+        prepare = functools.partial(prepare_inputs, cell, inputs, mask, training)
         fallback = None if use_cudnn is True else loop
         outputs, final = cudnn.run_or_loop(cell, prepare, state, mask, go_backwards, return_sequences, fallback)
+    else:
+        outputs, final = loop()
     if zero_output_for_mask and return_sequences and mask is not None:
         outputs = apply_mask(outputs, tf.reverse(mask, [1]) if go_backwards else mask)
     return outputs, final
@@ -115,7 +106,7 @@ def _scan_native(
     return_sequences: bool,
 ) -> tuple[tf.Tensor, tuple]:
     """Runs the native kernel of a cell; dropout masks are those of the graph engine."""
-    inputs, drop = _drop_and_mask_inputs(cell, inputs, mask, training)
+    inputs, drop = prepare_inputs(cell, inputs, mask, training)
 
     def graph_loop(inputs: tf.Tensor, state: tuple, drop: Any, mask: Any) -> tuple[tf.Tensor, tuple]:
         x, _, steps_mask = _prepare_loop(cell, inputs, mask, False, go_backwards, None)
@@ -131,7 +122,7 @@ def _scan_native(
     return outputs, final
 
 
-def _drop_and_mask_inputs(cell: Any, inputs: tf.Tensor, mask: tf.Tensor | None, training: Any) -> tuple:
+def prepare_inputs(cell: Any, inputs: tf.Tensor, mask: tf.Tensor | None, training: Any) -> tuple:
     """Returns the inputs with dropout, zero at padding, and the mask of recurrent dropout or None."""
     inputs = tf.cast(inputs, cell.compute_dtype)
     if mask is not None:

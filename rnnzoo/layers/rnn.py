@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 from keras import tree
 
-from rnnzoo.cells import Cell, StackedCells
 from rnnzoo.cells.input_checks import CheckedInputs, check_states, flatten_states, prepare_mask, sequence_input_spec
 from rnnzoo.cells.ops import in_xla
+from rnnzoo.cells.stacked import as_single_cell
 from rnnzoo.engine import cudnn
 from rnnzoo.engine.cell_trace import bind_weights, cast_weights
 from rnnzoo.engine.modes import in_export_mode
@@ -70,7 +70,7 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
             raise ValueError(f"truncate must be at least 1 or None, got {truncate!r}")
         kwargs.setdefault("autocast", False)  # states of higher precision must not be cast
         super().__init__(
-            _as_single_cell(cell),
+            as_single_cell(cell),
             return_sequences,
             return_state,
             go_backwards,
@@ -191,18 +191,3 @@ class RNN(CheckedInputs, SignatureConfig, keras.layers.RNN):
 
 def _to_list(state_size: Any) -> list:
     return list(state_size) if isinstance(state_size, (list, tuple)) else [state_size]
-
-
-def _as_single_cell(cell: Any) -> Cell:
-    """Returns a cell, or a list of cells as one. Raises `ValueError` for anything else."""
-    cells = cell.cells if isinstance(cell, keras.layers.StackedRNNCells) else cell
-    if isinstance(cells, (list, tuple)) and cells and all(isinstance(c, Cell) for c in cells):
-        return StackedCells(list(cells))
-    if isinstance(cell, Cell):
-        return cell
-    hint = "for other cells use keras.layers.RNN"
-    if isinstance(cell, keras.layers.RNN):
-        hint = f"it is a layer already: use it directly, or use its cell, {cell.name}.cell"
-    if isinstance(cells, (list, tuple)):
-        hint = "a list must contain cells only; to stack layers use rnnzoo.layers.Stack"
-    raise ValueError(f"rnnzoo.layers.RNN needs a cell of rnnzoo.cells, got {cell!r:.200}; {hint}")

@@ -182,10 +182,7 @@ class EncoderDecoder(GenerationMixin, ZooModel):
         return dot(y, tf.transpose(weights)) + weight(self.head_bias, y.dtype)
 
     def _schedule_sampling(self, source: tf.Tensor, previous: tf.Tensor) -> tf.Tensor:
-        """Replaces input tokens of the decoder by sampled ones with a probability that rises in training.
-
-        They are sampled in a loop of their own, without dropout and without gradient.
-        """
+        """Replaces input tokens by tokens sampled without dropout or gradient; their number rises in training."""
         self.trained.assign_add(1)
         progress = tf.minimum(1.0, tf.cast(self.trained, tf.float32) / max(1, self.scheduled_sampling_steps))
         uniform = sample_rows(lambda shape: keras.random.uniform(shape, seed=self.seed_generator), tf.shape(previous))

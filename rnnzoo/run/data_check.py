@@ -1,12 +1,22 @@
 """Comparison of the data of a resumed run with those it began with."""
 
+import json
+import zlib
 from pathlib import Path
 from typing import Any
 
 from rnnzoo.data.file_recorder import describe_changes
 from rnnzoo.errors import UserError
 from rnnzoo.run.directory import RunDirectory
+from rnnzoo.run.settings import RunSettings
 from rnnzoo.utils.json_files import DATA, check_schema
+
+
+def compute_checksum(settings: RunSettings, data: dict[str, Any]) -> int:
+    """Returns a checksum, of 31 bits, of the options and the data, which must be equal in all processes of a run."""
+    options = settings.to_json(with_paths=False)
+    options["task_options"] = {key: value for key, value in options["task_options"].items() if "data" not in key}
+    return zlib.crc32(json.dumps([options, data["digest"], data["vocabulary"]], sort_keys=True).encode()) >> 1
 
 
 def check_data(directory: RunDirectory, data: dict[str, Any], files: list[Path]) -> str:

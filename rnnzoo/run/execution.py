@@ -3,11 +3,9 @@
 import contextlib
 import dataclasses
 import io
-import json
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +34,7 @@ class RunLost(RunError):
 def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = lambda: False) -> dict[str, Any]:
     """Runs all stages of a training run.
 
-    Of several processes the chief writes the files of the run; the others write to a temporary folder, and do not run
-    the stages after the training.
+    Of several processes the chief writes the files of the run; the others write to a temporary folder.
 
     Args:
         settings: the settings of the run.
@@ -63,15 +60,12 @@ def execute(settings: RunSettings, logger: Logger, stop: Callable[[], bool] = la
     if line:
         loggers.message(line)
     with name_lost_workers(distribution), _open_directory(settings, distribution) as directory:
-        settings = dataclasses.replace(settings, run=directory.run)
-        run = Run(settings, directory, loggers, distribution, started)
+        run = Run(dataclasses.replace(settings, run=directory.run), directory, loggers, distribution, started)
         try:
             for name, stage in STAGES:
                 if distribution.is_chief or name not in CHIEF_STAGES:
                     run.logger.log(events.StageStarted(name))
                     stage(run)
-                    if name == "read data":
-                        distribution.check_equal("options or data", _compute_checksum(run))
         except OSError as error:
             if directory.claimed and not directory.run_dir.is_dir():
                 raise RunLost(f"{directory.run_dir} was deleted while the run was going on: nothing is left") from error
@@ -105,11 +99,3 @@ def _pack(directory: RunDirectory) -> bytes:
             for path in directory.run_dir.glob(pattern):
                 files.write(path, path.relative_to(directory.run_dir))
     return archive.getvalue()
-
-
-def _compute_checksum(run: Run) -> int:
-    """Returns a checksum of the options and the data, which must be equal in all processes."""
-    options = run.settings.to_json(with_paths=False)
-    options["task_options"] = {key: value for key, value in options["task_options"].items() if "data" not in key}
-    described = json.dumps([options, run.data["digest"], run.data["vocabulary"]], sort_keys=True)
-    return zlib.crc32(described.encode()) >> 1

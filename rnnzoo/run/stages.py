@@ -12,7 +12,7 @@ from rnnzoo.errors import UserError, name_file_in_errors
 from rnnzoo.export import export_saved_model
 from rnnzoo.registry import MODELS, TASKS
 from rnnzoo.run import events
-from rnnzoo.run.data_check import check_data
+from rnnzoo.run.data_check import check_data, compute_checksum
 from rnnzoo.run.file_loggers import JSONLinesLogger, TensorBoardLogger
 from rnnzoo.run.initialization import initialize_weights
 from rnnzoo.run.plots import draw_loss_curve
@@ -41,6 +41,7 @@ def read_data(run: Run) -> None:
     if settings.training.label_smoothing and run.task.spec.loss != "cross_entropy":
         raise UserError(f"--label_smoothing applies to classes, which task '{settings.run.task}' does not have")
     run.settings = settings.resolve_epochs(run.task)
+    run.distribution.check_equal("options or data", compute_checksum(run.settings, run.data))
 
 
 def build_model(run: Run) -> None:

@@ -30,6 +30,7 @@ def run(tmp_path, *flags, name="run"):
     return tmp_path / name, tmp_path / f"{name}-export"
 
 
+@pytest.mark.slow
 def test_tagger_with_features_characters_and_crf_is_served_and_predicts(tmp_path, capfd):
     data = write(tmp_path, "chunks.txt", CONLL)
     flags = ["--task=tag", "--model=bidirectional", f"--data={data}", "--features=pos", "--char_embedding", "--crf"]
@@ -218,6 +219,7 @@ def test_bad_features(tmp_path, features):
         rnnzoo.create_task("tag", data=write(tmp_path, "chunks.txt", CONLL), features=features)
 
 
+@pytest.mark.slow
 def test_pieces_without_a_merge_are_exported(tmp_path):
     data = write(tmp_path, "p.tsv", "".join(f"{a}{b}\t{b}{a}\n" for a in "abcdef" for b in "uvwxyz"))
     run(tmp_path, "--task=pairs", "--model=seq2seq", f"--data={data}", "--level=bpe", "--bpe_size=2")
