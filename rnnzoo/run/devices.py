@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -107,6 +108,8 @@ def _create_multi_worker(addresses: list[str], worker: int, timeout: int, gpus: 
     )
     with _needs_new_process(), _limit_waiting(addresses, worker, timeout):
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow has put its own handler there
     _JOINED.set()
     return strategy
 

@@ -33,10 +33,24 @@ def environment(**values):
     return {**known, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **values}
 
 
+started: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers():
+    """Ends the processes of a test that failed."""
+    yield
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    started.clear()
+
+
 def start(folder, *arguments, **values):
     folder.mkdir(exist_ok=True)
     command = [sys.executable, str(ROOT / "train.py"), *OPTIONS, "--run_dir=run", "--export_dir=export"]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command, f"--steps={STEPS}", *arguments],
         cwd=folder,
         env=environment(**values),
@@ -44,6 +58,8 @@ def start(folder, *arguments, **values):
         stderr=subprocess.PIPE,
         text=True,
     )
+    started.append(process)
+    return process
 
 
 def finish(process, status=0):
