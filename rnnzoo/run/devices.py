@@ -1,12 +1,11 @@
 """The devices and processes of a run: `--distribute`, `--devices` and the environment of a cluster."""
 
 import contextlib
+import faulthandler
 import json
 import os
 import re
 import signal
-import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnzoo.errors import RunError, UserError, first_line
+from rnnzoo.run.rendezvous import answers, wait_for_all
 from rnnzoo.run.settings import RunSettings
 from rnnzoo.training.distribution import Distribution
 
@@ -57,7 +57,7 @@ def create_distribution(settings: RunSettings, stop: Callable[[], bool]) -> tupl
             f"--distribute=multi_worker needs the environment variable {TF_CONFIG}, or Slurm's srun; on this machine: "
             "python -m rnnzoo.launch --workers=2 train.py ..."
         )
-    strategy = _create_multi_worker(addresses, worker, run.worker_timeout, gpus)
+    strategy = _create_multi_worker(addresses, worker, run.worker_timeout, gpus, stop)
     line = f"training in {len(addresses)} processes, of which this is worker {worker}: {', '.join(addresses)}"
     return Distribution(strategy, worker, addresses, stop), line
 
@@ -72,7 +72,7 @@ def name_lost_workers(distribution: Distribution) -> Iterator[None]:
             raise
         lost = {f"{job} {number}" for job, number in TASK.findall(str(error).partition("unhealthy")[2])}
         if not lost:  # as when worker 0 ended, to which all others report
-            lost = {f"worker {i}" for i, address in enumerate(distribution.addresses) if not _answers(address)}
+            lost = {f"worker {i}" for i, address in enumerate(distribution.addresses) if not answers(address)}
         who = " and ".join(sorted(lost)) or "another worker"
         raise RunError(
             f"{who} ended or does not answer, so that this one ends too ({type(error).__name__}); see its own "
@@ -97,7 +97,7 @@ def _create_mirrored(count: int | None, gpus: list) -> tuple[Any, list[str]]:
     return tf.distribute.MirroredStrategy([f"/{name}" for name in names], cross_device_ops=reduction), names
 
 
-def _create_multi_worker(addresses: list[str], worker: int, timeout: int, gpus: list) -> Any:
+def _create_multi_worker(addresses: list[str], worker: int, timeout: int, gpus: list, stop: Callable[[], bool]) -> Any:
     cluster, kind, index = _find_cluster()
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(cluster),
@@ -106,8 +106,11 @@ def _create_multi_worker(addresses: list[str], worker: int, timeout: int, gpus: 
         num_accelerators={"GPU": len(gpus)},
         rpc_layer="grpc",
     )
-    with _needs_new_process(), _limit_waiting(addresses, worker, timeout):
+    wait_for_all(addresses, worker, timeout, stop)
+    faulthandler.dump_traceback_later(timeout, exit=True)  # should one end just now
+    with _needs_new_process():
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    faulthandler.cancel_dump_traceback_later()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow has put its own handler there
     _JOINED.set()
@@ -166,32 +169,3 @@ def _needs_new_process() -> Iterator[None]:
         raise UserError(
             f"--distribute needs a process of its own, as `python train.py` is ({first_line(error)})"
         ) from None
-
-
-@contextlib.contextmanager
-def _limit_waiting(addresses: list[str], worker: int, timeout: int) -> Iterator[None]:
-    """Context that ends the process, which nothing else could, if the other processes do not come."""
-    arrived = threading.Event()
-
-    def watch() -> None:
-        if not arrived.wait(timeout):
-            others = [(i, address) for i, address in enumerate(addresses) if i != worker]
-            missing = [f"worker {i} at {address}" for i, address in others if not _answers(address)]
-            who = " and ".join(missing) or "the other workers, which answer but do not begin"
-            print(f"error: waited {timeout} s (--worker_timeout) for {who}", file=sys.stderr, flush=True)
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        arrived.set()
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=2):
-            return True
-    except (OSError, ValueError):
-        return False
