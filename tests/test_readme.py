@@ -21,8 +21,7 @@ def test_quick_start_is_two_lines():
     (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     first, second = block.splitlines()
     assert first == "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python train.py"
-    install = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]'"
-    assert second == f"{install} && .venv/bin/python -m pytest -q -n 2 --dist worksteal"
+    assert second == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest -q"
     assert TEXT.count("\n") <= 150
 
 
