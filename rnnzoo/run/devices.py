@@ -108,9 +108,11 @@ def _create_multi_worker(addresses: list[str], worker: int, timeout: int, gpus: 
     )
     wait_for_all(addresses, worker, timeout, stop)
     faulthandler.dump_traceback_later(timeout, exit=True)  # should one end just now
-    with _needs_new_process():
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    faulthandler.cancel_dump_traceback_later()
+    try:
+        with _needs_new_process():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow has put its own handler there
     _JOINED.set()
