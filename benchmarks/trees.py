@@ -22,8 +22,8 @@ import tensorflow as tf
 from layers import geometric_mean, measure
 
 import rnnzoo
+from rnnzoo.data import listops
 from rnnzoo.data.trees import tree_structure
-from rnnzoo.tasks import listops
 
 BATCHES = (25, 256)
 KINDS = {"sentences": 150, "listops": 48}  # units of the published networks

@@ -9,20 +9,22 @@ Sennrich, Haddow & Birch (2016), Neural machine translation of rare words with s
 import importlib.util
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rnnzoo.data.joiner import JOINER
 from rnnzoo.errors import UserError
 
 MIN_COUNT = 2  # of a pair that is merged
+MAX_COPIES = 10_000  # of a word that are counted at a time
 MAX_CACHED_WORDS = 1_000_000
 
 
-def learn_merges(texts: Iterable[Sequence[str]], size: int) -> tuple[str, ...]:
-    """Learns the merges of a vocabulary of pieces with the package tokenizers.
+def learn_merges(words: Sequence[str], counts: Sequence[int], size: int) -> tuple[str, ...]:
+    """Learns the merges of a vocabulary of pieces with the package tokenizers; the same for the same words.
 
     Args:
-        texts: texts as sequences of tokens.
+        words: different words; those with a joiner mark are left out.
+        counts: how often each of them occurs.
         size: number of pieces, single characters included.
 
     Returns:
@@ -37,12 +39,29 @@ def learn_merges(texts: Iterable[Sequence[str]], size: int) -> tuple[str, ...]:
 
     tokenizer = Tokenizer(models.BPE(continuing_subword_prefix=JOINER))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    first, later = set[str](), set[str]()
+    for word, _ in _present(words, counts):
+        first.add(word[0])
+        later.update(word[1:])
     trainer = trainers.BpeTrainer(
-        vocab_size=size, min_frequency=MIN_COUNT, continuing_subword_prefix=JOINER, show_progress=False
+        vocab_size=size,
+        min_frequency=MIN_COUNT,
+        continuing_subword_prefix=JOINER,
+        show_progress=False,
+        # in this order: it decides between pairs that are equally frequent, and would else be another one each time
+        special_tokens=[*sorted(first | later), *(JOINER + char for char in sorted(later))],
     )
-    words = (" ".join(token for token in tokens if JOINER not in token) for tokens in texts)
-    tokenizer.train_from_iterator(words, trainer)
+    copies = (
+        " ".join([word] * min(MAX_COPIES, count - done))
+        for word, count in _present(words, counts)
+        for done in range(0, count, MAX_COPIES)
+    )
+    tokenizer.train_from_iterator(copies, trainer)
     return tuple(" ".join(pair) for pair in _read_merges(tokenizer.to_str()))
+
+
+def _present(words: Iterable[str], counts: Iterable[int]) -> Iterator[tuple[str, int]]:
+    return ((word, count) for word, count in zip(words, counts, strict=True) if count and JOINER not in word)
 
 
 def _read_merges(text: str) -> list[list[str]]:

@@ -26,18 +26,26 @@ class Buckets:
     """
 
     def __init__(self, lengths: Mapping[str, np.ndarray], batch_size: int):
-        all_lengths = np.concatenate(list(lengths.values()))
-        self.padded_lengths = np.unique(np.quantile(all_lengths, QUANTILES, method="higher"))
+        longest = max(int(part.max()) for part in lengths.values())
+        counts = sum(np.bincount(part, minlength=longest + 1) for part in lengths.values())
+        totals = np.cumsum(counts)
+        ranks = np.ceil((totals[-1] - 1) * np.array(QUANTILES))
+        self.padded_lengths = np.unique(np.searchsorted(totals, ranks, "right"))
         self.batch_size = batch_size
+        self._buckets = np.searchsorted(self.padded_lengths, np.arange(longest + 1)).astype("uint8")
 
     def assign(self, lengths: np.ndarray) -> np.ndarray:
         """Returns the index in `padded_lengths` of the bucket of each length."""
-        return np.searchsorted(self.padded_lengths, lengths)
+        return self._buckets[lengths]
+
+    def count_batches(self, lengths: np.ndarray) -> int:
+        """Returns the number of batches of `make_batches`."""
+        return int(np.sum(-(-np.bincount(self.assign(lengths)) // self.batch_size)))
 
     def make_batches(self, lengths: np.ndarray, order: np.ndarray) -> list[tuple[np.ndarray, int]]:
         """Divides examples, in the given order, into batches: `[(indices of examples, padded length), ...]`."""
         batches = []
-        buckets = self.assign(lengths[order])
+        buckets = self.assign(lengths)[order]
         for bucket, padded_length in enumerate(self.padded_lengths):
             members = order[buckets == bucket]
             for i in range(0, len(members), self.batch_size):

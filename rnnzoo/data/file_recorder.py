@@ -33,14 +33,10 @@ class Recorder:
             return
         size = path.stat().st_size
         self.total_bytes += size * (passes + 1)
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                content.update(chunk)
-                self.advance(len(chunk))
+        digest = compute_digest(path, self.advance)
         if any(file["name"] == name for file in self.files.values()):
             name = f"{path.absolute().parent.name}/{name}"  # two folders may have files of one name
-        self.files[path.absolute()] = {"name": name, "size": size, "sha256": content.hexdigest()}
+        self.files[path.absolute()] = {"name": name, "size": size, "sha256": digest}
 
     def advance(self, count: int) -> None:
         """Adds to the number of bytes read."""
@@ -69,6 +65,29 @@ _recorder: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar("rec
 def current_recorder() -> Recorder | None:
     """Returns the recorder of the enclosing `record_files()`, or None."""
     return _recorder.get()
+
+
+def compute_digest(path: Path, advance: Callable[[int], None] = lambda count: None) -> str:
+    """Returns the digest of a file's contents; `advance` is called with the number of bytes of each piece."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            content.update(chunk)
+            advance(len(chunk))
+    return content.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Returns the digest of a file's contents, which the recorder may know."""
+    recorder = current_recorder()
+    known = recorder.files.get(path.absolute()) if recorder is not None else None
+    return known["sha256"] if known else compute_digest(path)
+
+
+def skip_file(path: Path) -> None:
+    """Counts a recorded file as read, because its arrays are in the cache."""
+    if (recorder := current_recorder()) is not None:
+        recorder.advance(path.stat().st_size)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """References of forecasts: the last value, or the values of the last season."""
 
+from typing import Any
+
 import numpy as np
 
 MAX_WINDOWS = 2000  # that are compared
@@ -22,7 +24,9 @@ def naive_forecast(windows: np.ndarray, horizon: int, season: int) -> np.ndarray
     return windows[:, windows.shape[1] - season + np.arange(horizon) % season]
 
 
-def choose_difference(series: np.ndarray, window: int, horizon: int, season: int, normalize: str = "train") -> str:
+def choose_difference(
+    series: Any, window: int, horizon: int, season: int, normalize: str = "train", num_targets: int | None = None
+) -> str:
     """Returns the reference to which forecasts of a series are best added: "none", "last" or "season".
 
     The first three quarters of the windows forecast the last quarter, by the mean of the nearest windows, without a
@@ -30,18 +34,21 @@ def choose_difference(series: np.ndarray, window: int, horizon: int, season: int
     must lower the error by a fifth.
 
     Args:
-        series: `[time, columns]`, standardized.
+        series: `[time, columns]`, standardized: an array, or what is read by numbers of steps.
         window: time steps that a forecast is made from.
         horizon: time steps of a forecast.
         season: time steps of a season; "season" is no choice if it is 1 or does not fit into the window.
         normalize: "window" if each window is standardized.
+        num_targets: number of the first columns that are forecast. None: all.
     """
     starts = np.arange(window, len(series) - horizon + 1)
-    starts = starts[:: -(-len(starts) * series.shape[1] // MAX_WINDOWS)]
+    starts = starts[:: -(-len(starts) * (num_targets or series.shape[1]) // MAX_WINDOWS)]
     cut = len(starts) * 3 // 4
     if cut < NEIGHBOURS or len(starts) - cut < 1:
         return "none"
-    inputs, targets = (series[starts[:, None] + np.arange(*span)] for span in ((-window, 0), (0, horizon)))
+    inputs, targets = (
+        series[starts[:, None] + np.arange(*span)][..., :num_targets] for span in ((-window, 0), (0, horizon))
+    )
     seasons = {"none": 0, "last": 1} | ({"season": season} if 1 < season <= window else {})
     errors = {name: _neighbour_error(inputs, targets, cut, s, normalize) for name, s in seasons.items()}
     errors["none"] *= MARGIN

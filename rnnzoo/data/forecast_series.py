@@ -1,31 +1,95 @@
 """The series of a forecasting task: read from CSV files, and divided into splits in the order of time."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from rnnzoo.data import signals
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.files import check_file
+from rnnzoo.data.mapped import BLOCK_VALUES
 from rnnzoo.data.number_format import NumberFormat
-from rnnzoo.data.numeric_table import ColumnChoice, NumericTable, read_numeric_table
+from rnnzoo.data.numeric_table import ColumnChoice, NumericTable
 from rnnzoo.data.splits import FILE_OPTIONS, check_fractions
 from rnnzoo.errors import UserError
 
 
+class Rows(Protocol):
+    """The rows of a table."""
+
+    names: tuple[str, ...]
+    time_name: str
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: Any) -> np.ndarray:
+        """Returns some rows, `[..., columns]`."""
+
+    def select(self, names: Sequence[str]) -> None:
+        """Keeps columns, in this order. Raises `UserError` if there is no such column."""
+
+
+class RowsInMemory:
+    """Rows `[time, columns]` in memory."""
+
+    time_name = ""
+
+    def __init__(self, values: np.ndarray, names: tuple[str, ...]):
+        self._values, self.names = values, names
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def read(self, rows: Any) -> np.ndarray:
+        """Returns some rows, `[..., columns]`."""
+        return self._values[rows]
+
+    def select(self, names: Sequence[str]) -> None:
+        """Keeps columns, in this order."""
+        self._values = self._values[:, [self.names.index(name) for name in names]]
+        self.names = tuple(names)
+
+
+class StandardizedSeries:
+    """The first rows of a table as a series `[time, columns]`, standardized where they are read.
+
+    Attributes:
+        shape: numbers of time steps and columns.
+    """
+
+    def __init__(self, rows: Rows, mean: np.ndarray, deviation: np.ndarray, origin: str, length: int | None = None):
+        self._rows, self._mean, self._deviation, self._origin = rows, mean, deviation, origin
+        self.shape = (len(rows) if length is None else length, len(rows.names))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, steps: Any) -> np.ndarray:
+        if isinstance(steps, slice):
+            steps = np.arange(*steps.indices(len(self)))
+        return signals.standardize(self._rows.read(steps), self._mean, self._deviation, self._origin)
+
+
+def read_blocks(rows: Rows, length: int | None = None) -> Iterator[np.ndarray]:
+    """Yields the first rows, many at a time."""
+    size = max(1, BLOCK_VALUES // len(rows.names))
+    length = len(rows) if length is None else length
+    return (rows.read(slice(first, min(first + size, length))) for first in range(0, length, size))
+
+
 class SplitSeries(NamedTuple):
-    """The series of a split, and the time steps at which its forecasts begin, `first` to `end - 1`.
+    """The rows of a split, and the time steps at which its forecasts begin, `first` to `end - 1`.
 
     The windows of the first forecasts may be part of the previous split.
     """
 
-    values: np.ndarray
+    rows: Rows
     first: int
     end: int
 
 
-def read_tables(options: Any) -> dict[str, NumericTable]:
+def read_tables(options: Any) -> dict[str, Rows]:
     """Reads the file of each split that has one.
 
     Raises:
@@ -35,40 +99,31 @@ def read_tables(options: Any) -> dict[str, NumericTable]:
     if options.decimal == options.thousands:
         raise UserError(f"--decimal and --thousands are both '{options.decimal}'; give different marks")
     choice = ColumnChoice(options.columns, options.exogenous, options.time_column)
-    tables = {"train": read_numeric_table(check_file(options.data), options.encoding, number_format, choice)}
-    for split in SPLITS[1:]:
+    tables: dict[str, Any] = {}
+    for split in SPLITS:
         if name := getattr(options, FILE_OPTIONS[split]):
             path = check_file(name, FILE_OPTIONS[split])
-            table = read_numeric_table(path, options.encoding, number_format, choice)
-            names = tables["train"].names
-            tables[split] = NumericTable(names, select_columns(table, names, path), table.time_name, table.times)
+            tables[split] = NumericTable(path, options.encoding, number_format, choice, options.cache_dir)
+            tables[split].select(tables["train"].names)
     return tables
 
 
-def select_columns(table: NumericTable, names: Sequence[str], path: Path) -> np.ndarray:
-    """Returns columns of a table by their names. Raises `UserError` if it lacks one."""
-    for name in names:
-        if name not in table.names:
-            raise UserError(f"{path} has no column '{name}'; it has: {', '.join(table.names)}")
-    return table.values[:, [table.names.index(name) for name in names]]
-
-
-def split_series(series: dict[str, np.ndarray], options: Any) -> dict[str, SplitSeries]:
-    """Divides series into splits; a split without a series of its own is the end of that of "train".
+def split_series(tables: dict[str, Rows], options: Any) -> dict[str, SplitSeries]:
+    """Divides tables into splits; a split without a table of its own is the end of that of "train".
 
     Raises:
         UserError: a split is too short for a window and a forecast.
     """
     fractions = {"validation": options.validation_fraction, "test": options.test_fraction}
-    fractions = {split: fraction for split, fraction in fractions.items() if split not in series}
+    fractions = {split: fraction for split, fraction in fractions.items() if split not in tables}
     check_fractions(fractions)
-    values = series["train"]
-    sizes = {split: max(1, int(len(values) * fraction)) for split, fraction in fractions.items()}
-    cuts = [0, len(values) - sum(sizes.values()), len(values) - sizes.get("test", 0), len(values)]
+    train = tables["train"]
+    sizes = {split: max(1, int(len(train) * fraction)) for split, fraction in fractions.items()}
+    cuts = [0, len(train) - sum(sizes.values()), len(train) - sizes.get("test", 0), len(train)]
     splits = {}
     for split, begin, end in zip(SPLITS, cuts, cuts[1:], strict=False):
-        own = series[split] if split != "train" and split in series else None
-        part, begin, end = (values, begin, end) if own is None else (own, 0, len(own))
+        own = tables[split] if split != "train" and split in tables else None
+        part, begin, end = (train, begin, end) if own is None else (own, 0, len(own))
         splits[split] = SplitSeries(part, max(begin, options.window), end - options.horizon + 1)
         if splits[split].first >= splits[split].end:
             raise UserError(

@@ -1,8 +1,12 @@
 """Formats of numbers in text files: decimal marks, marks between thousands, missing values."""
 
+import contextlib
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
+
+import numpy as np
 
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-", "inf", "-inf")
 SPACES = re.compile("[\u00a0\u2009\u202f]")  # that do not break a line, as between thousands
@@ -35,6 +39,21 @@ class NumberFormat:
         except ValueError:
             return None
         return value if math.isfinite(value) else None
+
+    def parse_all(self, cells: Sequence[str]) -> np.ndarray:
+        """Returns the numbers in cells, NaN where there is none."""
+        text = "\0".join(cells)
+        plain = "_" not in text and not (self.thousands and self.thousands in text)
+        if self.decimal != ".":
+            plain = plain and "." not in text
+            text = text.replace(self.decimal, ".")
+        if plain:
+            with contextlib.suppress(ValueError):
+                numbers = np.array(list(map(float, text.split("\0"))))
+                if np.isfinite(numbers).all():
+                    return numbers
+        parsed = map(self.parse, cells)
+        return np.array([math.nan if number is None else number for number in parsed])
 
     def explain(self, cell: str) -> str:
         """Returns what is wrong with a cell that is not a number, and what to do."""

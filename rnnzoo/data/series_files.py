@@ -1,6 +1,9 @@
 """Readers of labelled numeric series: `.ts` files of sktime and aeon, and `.npz` files."""
 
 import math
+import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +13,24 @@ from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.tables import read_lines
 from rnnzoo.errors import UserError
 
+BLOCK_BYTES = 1 << 22  # of an array that are read at a time
+MAX_TAG = 40  # characters of a line that may be a tag
 MAX_CLASSES = 20  # that are stored as floats
 LabelledSeries = tuple[np.ndarray, str | float]  # series [time, dimensions]; its label, or for a regression its value
 
 
-def read_series(path: Path, encoding: str) -> list[LabelledSeries]:
-    """Reads a `.ts` or `.npz` file. Raises `UserError`."""
+def read_series(path: Path, encoding: str) -> Iterator[LabelledSeries]:
+    """Yields the series of a `.ts` or `.npz` file. Raises `UserError`."""
     if path.suffix not in (".ts", ".npz"):
         raise UserError(f"--data: {path} is neither a .ts nor an .npz file")
     return _read_ts(path, encoding) if path.suffix == ".ts" else _read_npz(path)
 
 
-def _read_ts(path: Path, encoding: str) -> list[LabelledSeries]:
-    examples: list[LabelledSeries] = []
-    in_data = is_regression = False
+def _read_ts(path: Path, encoding: str) -> Iterator[LabelledSeries]:
+    found = in_data = is_regression = False
     for number, line in read_lines(path, encoding):
         line = line.strip()
-        lower = line.lower()
+        lower = line[:MAX_TAG].lower()
         if not line or line.startswith(("#", "%")):
             continue
         is_regression = is_regression or lower.startswith("@targetlabel true")
@@ -40,10 +44,10 @@ def _read_ts(path: Path, encoding: str) -> list[LabelledSeries]:
         if not in_data:
             raise UserError(f"{path}, line {number}: values before @data: this is not a .ts file")
         series, label = _parse_ts_row(path, number, line)
-        examples.append((series, _parse_target(path, number, label) if is_regression else label))
-    if not examples:
+        found = True
+        yield series, _parse_target(path, number, label) if is_regression else label
+    if not found:
         raise UserError(f"{path} holds no series")
-    return examples
 
 
 def _parse_target(path: Path, number: int, label: str) -> float:
@@ -71,23 +75,70 @@ def _parse_ts_row(path: Path, number: int, line: str) -> tuple[np.ndarray, str]:
     return series, label.strip()
 
 
-def _read_npz(path: Path) -> list[LabelledSeries]:
+def _read_npz(path: Path) -> Iterator[LabelledSeries]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            X, y = stored["X"], stored["y"]
+            y = stored["y"]
             lengths = stored["lengths"] if "lengths" in stored.files else None
-        if X.dtype.kind not in "fiub":
-            raise ValueError(f"X is of type {X.dtype}, not numeric")
-        with np.errstate(all="ignore"):
-            X = np.asarray(X, "float64")
+        shape, blocks = _open_member(path, "X.npy")
     except Exception as error:
         raise UserError(f"{path} does not hold arrays X and y: {str(error)[:200]}") from None
-    X = X[:, :, None] if X.ndim == 2 else X
-    if X.ndim != 3 or y.shape != (len(X),) or (lengths is not None and lengths.shape != y.shape):
-        raise UserError(f"{path}: X is {X.shape} and y {y.shape}; expected [series, time, dimensions] and [series]")
-    lengths = np.full(len(X), X.shape[1]) if lengths is None else lengths
-    if lengths.dtype.kind not in "iu" or not ((lengths >= 1) & (lengths <= X.shape[1])).all() or not X.shape[2]:
-        raise UserError(f"{path}: lengths must be whole numbers from 1 to {X.shape[1]}, and there must be a dimension")
+    full = (*shape, 1) if len(shape) == 2 else shape
+    if len(full) != 3 or y.shape != full[:1] or (lengths is not None and lengths.shape != y.shape):
+        raise UserError(f"{path}: X is {full} and y {y.shape}; expected [series, time, dimensions] and [series]")
+    lengths = np.full(full[0], full[1]) if lengths is None else lengths
+    if lengths.dtype.kind not in "iu" or not ((lengths >= 1) & (lengths <= full[1])).all() or not full[2]:
+        raise UserError(f"{path}: lengths must be whole numbers from 1 to {full[1]}, and there must be a dimension")
+    labels = _read_labels(path, y)
+    position = 0
+    for block in blocks:
+        for series in block.reshape(-1, *full[1:]):
+            values = series[: lengths[position]]
+            if not np.isfinite(values).all():
+                raise UserError(f"{path} holds values that are not finite")
+            yield values, labels[position]
+            position += 1
+
+
+def _open_member(path: Path, name: str) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+    """Returns the shape of an array in an `.npz` file, and its rows as float64, many at a time.
+
+    Raises:
+        Exception: the file holds no such array of numbers.
+    """
+    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, is_fortran, dtype = read_header(file)
+    if dtype.kind not in "fiub":
+        raise ValueError(f"X is of type {dtype}, not numeric")
+    if is_fortran or not shape:
+        with np.load(path, allow_pickle=False) as stored:
+            return shape, iter([_to_float64(stored[name.removesuffix(".npy")])])
+    return shape, _read_rows(path, name, shape, dtype)
+
+
+def _read_rows(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
+    row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+    rows = max(1, BLOCK_BYTES // max(1, row_bytes))
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+            file.read(archive.getinfo(name).file_size - shape[0] * row_bytes)  # the header
+            for first in range(0, shape[0], rows):
+                count = min(rows, shape[0] - first)
+                data = file.read(count * row_bytes)
+                yield _to_float64(np.frombuffer(data, dtype).reshape(count, *shape[1:]))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is damaged: {str(error)[:200]}") from None
+
+
+def _to_float64(values: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.asarray(values, "float64")
+
+
+def _read_labels(path: Path, y: np.ndarray) -> list[Any]:
+    """Returns class names, or the values of a regression. Raises `UserError`."""
     labels: list[Any]
     try:
         labels = (
@@ -102,9 +153,4 @@ def _read_npz(path: Path) -> list[LabelledSeries]:
         labels = [str(int(label)) for label in labels]  # classes that are stored as floats
     if any(isinstance(label, float) and not math.isfinite(label) for label in labels):
         raise UserError(f"{path}: y holds values that are missing or infinite")
-    examples: list[LabelledSeries] = [
-        (series[:length], label) for series, length, label in zip(X, lengths, labels, strict=True)
-    ]
-    if not all(np.isfinite(series).all() for series, _ in examples):
-        raise UserError(f"{path} holds values that are not finite")
-    return examples
+    return labels

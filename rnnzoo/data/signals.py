@@ -1,14 +1,35 @@
 """Numeric series: standardization, seasonal period, and the Mackey-Glass equation."""
 
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
 import numpy as np
 
 from rnnzoo.errors import UserError
 
+SEASON_STEPS = 4000  # the last ones, in which a season is looked for
 
-def compute_moments(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and standard deviation of each column; not finite where the values are too large."""
+
+class Moments(NamedTuple):
+    """Mean, standard deviation, least and greatest value of each column; not finite where values are too large."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    least: np.ndarray
+    greatest: np.ndarray
+
+
+def compute_moments(read: Callable[[], Iterable[np.ndarray]]) -> Moments:
+    """Computes the moments of rows `[n, columns]` that `read` yields; it is called twice."""
     with np.errstate(all="ignore"):
-        return series.mean(0), series.std(0)
+        count, total = 0, np.zeros(1)
+        least, greatest = np.full(1, np.inf), np.full(1, -np.inf)
+        for rows in read():
+            count, total = count + len(rows), total + rows.sum(0)
+            least, greatest = np.minimum(least, rows.min(0)), np.maximum(greatest, rows.max(0))
+        mean = total / count
+        squares = sum(np.square(rows - mean).sum(0) for rows in read())
+        return Moments(mean, np.sqrt(squares / count), least, greatest)
 
 
 def standardize(series: np.ndarray, mean: np.ndarray, deviation: np.ndarray, origin: str) -> np.ndarray:
@@ -29,8 +50,9 @@ def find_seasonal_period(series: np.ndarray) -> int:
 
     A linear trend is subtracted first.
     """
-    steps = np.arange(len(series))[-4000:]
-    centred = series[-4000:] - np.polyval(np.polyfit(steps, series[-4000:], min(1, len(steps) - 1)), steps)
+    steps = np.arange(len(series))[-SEASON_STEPS:]
+    series = series[-SEASON_STEPS:]
+    centred = series - np.polyval(np.polyfit(steps, series, min(1, len(steps) - 1)), steps)
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(centred))) ** 2
     correlation = np.fft.irfft(spectrum)[: len(centred) // 2]
     below = np.flatnonzero(correlation < 0)

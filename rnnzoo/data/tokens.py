@@ -22,7 +22,7 @@ class CharTokens:
         total = np.zeros(CODE_POINTS, "int64")
         for document in documents:
             for piece in document.pieces():
-                total += np.bincount(_code_points(piece), minlength=len(total))
+                total += np.bincount(code_points(piece), minlength=len(total))
         return collections.Counter({chr(point): int(total[point]) for point in np.flatnonzero(total)})
 
     def encode(self, document: Document, vocabulary: tuple[str, ...]) -> Iterator[np.ndarray]:
@@ -30,7 +30,7 @@ class CharTokens:
         table = np.full(CODE_POINTS, UNKNOWN, "int32")
         first = len(SPECIAL_TOKENS)
         table[[ord(token) for token in vocabulary[first:]]] = np.arange(first, len(vocabulary))
-        return (table[_code_points(piece)] for piece in document.pieces())
+        return (table[code_points(piece)] for piece in document.pieces())
 
 
 class WordTokens:
@@ -126,5 +126,6 @@ class EncodedCorpus:
         return ids, positions <= last[:, None], windows == self.first_windows[document]
 
 
-def _code_points(text: str) -> np.ndarray:
+def code_points(text: str) -> np.ndarray:
+    """Returns the Unicode code points of a text."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "uint32")

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnnzoo.data.number_format import NumberFormat
-from rnnzoo.data.numeric_table import ColumnChoice, read_numeric_table
+from rnnzoo.data.numeric_table import ColumnChoice, NumericTable
 from rnnzoo.errors import UserError
 from rnnzoo.inference.predict_options import PredictOptions
 from rnnzoo.spec import TaskSpec
@@ -32,11 +32,10 @@ def forecast_table(signatures: Any, spec: TaskSpec, path: Path, options: Predict
     """
     number_format = NumberFormat(options.decimal, options.thousands)
     choice = ColumnChoice(spec.feature_names, time_column=options.time_column)
-    table = read_numeric_table(path, options.encoding, number_format, choice)
-    values = table.values
-    if len(values) < spec.window:
-        raise UserError(f"{path} has {len(values)} rows, and the model reads a window of {spec.window}")
-    features = tf.constant(values[None, -spec.window :], tf.float32)
+    table = NumericTable(path, options.encoding, number_format, choice)
+    if len(table) < spec.window:
+        raise UserError(f"{path} has {len(table)} rows, and the model reads a window of {spec.window}")
+    features = tf.constant(table.read(slice(-spec.window, None))[None], tf.float32)
     forecasts = signatures["serving_default"](features=features)["predictions"].numpy()[0]
     header = [f"{name} {q:g}" for name in spec.labels for q in spec.quantiles] or list(spec.labels)
     rows = forecasts.reshape(len(forecasts), len(header))

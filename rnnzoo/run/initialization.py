@@ -12,7 +12,13 @@ from rnnzoo.renames import apply_renames, apply_value_rename
 from rnnzoo.tasks import Task
 from rnnzoo.utils.json_files import RUN_CONFIG, read_json
 
-DATA_OPTIONS = ("data", "validation_data", "test_data", "vectors")  # options that name files of a run's own
+DATA_OPTIONS = (
+    "data",
+    "validation_data",
+    "test_data",
+    "vectors",
+    "cache_dir",
+)  # files of a run's own
 TRAINED_CONFIG = {"model": str, "options?": dict, **{f"{key}?": RUN_CONFIG[key] for key in ("task", "training")}}
 TRAINED_CONFIG |= {"model_options?": dict, "task_options?": dict}
 

@@ -18,7 +18,7 @@ from rnnzoo.training import TrainingOptions
 REMOVED = object()
 SAME = {("columns", "0,-1", "")}  # of `tag`: the former default, and the present one
 BEFORE_IT_EXISTED = {"difference": "none", "unknown_dropout": 0.0}  # what earlier versions did, if not the default
-MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience")
+MAY_CHANGE = ("rnnzoo", "steps", "epochs", "eval_every", "checkpoint_every", "early_stopping_patience", "cache_dir")
 COMPARED_AS_ENGINE = ("jit_compile", "deterministic")  # see `rnnzoo.training.engine.check_engine`
 
 
@@ -62,12 +62,15 @@ class RunSettings:
     training: TrainingOptions
 
     def to_json(self, with_paths: bool = True) -> dict[str, Any]:
-        """Returns the settings as stored in `config.json`, and in an export without the path of `--init_from`."""
+        """Returns the settings as stored in `config.json`; an export has no path of `--init_from`, `--cache_dir`."""
         parts = {"model_options": self.model, "task_options": self.task, "training": self.training}
-        names = {"model": self.run.model, "task": self.run.task, "rnnzoo": rnnzoo.__version__}
+        names: dict[str, Any] = {"model": self.run.model, "task": self.run.task, "rnnzoo": rnnzoo.__version__}
         source = self.run.init_from or ""
         names["init_from"] = source if with_paths else Path(source).name
-        return {**names, **{name: dataclasses.asdict(part) for name, part in parts.items()}}
+        settings = {**names, **{name: dataclasses.asdict(part) for name, part in parts.items()}}
+        if not with_paths:
+            settings["task_options"].pop("cache_dir", None)
+        return settings
 
     def resolve_epochs(self, task: Task) -> "RunSettings":
         """Returns the settings with `--epochs` converted to steps. Raises `UserError` for data without end."""

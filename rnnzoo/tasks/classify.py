@@ -1,30 +1,24 @@
 """The task `classify`: text classification."""
 
-import collections
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data import python_source
-from rnnzoo.data.batch import SPLITS
-from rnnzoo.data.bucketing import Example
+from rnnzoo.data.cache import encode_file
+from rnnzoo.data.labelled_texts import TextFormat, TextReader
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.number_format import NumberFormat
-from rnnzoo.data.splits import FileOptions, check_data_given, read_splits
-from rnnzoo.data.tables import find_column, is_column_number, read_table
-from rnnzoo.data.tokens import split_words_and_punctuation
-from rnnzoo.data.vocabulary import build_vocabulary, check_vocabulary, encode
+from rnnzoo.data.splits import FileOptions, Part, check_data_given, read_parts, whole_parts
+from rnnzoo.data.stored import open_examples
+from rnnzoo.data.vocabulary import check_vocabulary, choose_vocabulary, map_symbols, sum_by_id
 from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import ClassificationTask, classification_spec
+from rnnzoo.tasks.base.bucketed import UNKNOWN_DROPOUT_HELP
 from rnnzoo.tasks.base.classification import check_known_labels
-from rnnzoo.tasks.base.in_memory import UNKNOWN_DROPOUT_HELP
 
-LabelledText = tuple[str, str]
 MAX_NUMERIC_CLASSES = 20
 
 
@@ -60,37 +54,23 @@ class Classify(ClassificationTask):
         check_data_given(options, "text_column", "label_column")
         self.origin = options.data or "snippets of the Python standard library"
         self.dropped = 0
-        texts = (
-            read_splits(options, lambda path: self._read(path, options))
-            if options.data
-            else python_source.read_snippets()
-        )
-        split: Callable[[str], list[str]] = list if options.level == "char" else split_words_and_punctuation
-        tokens = {s: [split(text)[: options.seq_length] for text, _ in texts[s]] for s in SPLITS}
-        labels = sorted({label for s in SPLITS for _, label in texts[s]})
+        level = "char" if options.level == "char" else "token"
+        form = TextFormat(options.encoding, options.text_column, options.label_column, level, options.seq_length)
+        parts, files = _read(options, form)
+        self.dropped = sum(arrays.facts["dropped"] for arrays in files)
+        labels = sorted({label for arrays in files for label in arrays.strings("labels.symbols")})
+        symbols = parts["train"].arrays.strings("tokens.symbols")
+        counts = parts["train"].count("tokens", len(symbols))
         given = spec is not None
-        spec = spec or _make_spec(options, tokens["train"], labels)
+        spec = spec or _make_spec(
+            options, choose_vocabulary(counts, symbols, options.vocabulary_size, options.min_count), labels
+        )
         check_known_labels(spec, labels, self.origin)
-        ids = {label: np.int32(i) for i, label in enumerate(spec.labels)}
-        examples = {
-            s: [
-                Example(encode(text_tokens, spec.vocabulary), ids[label])
-                for text_tokens, (_, label) in zip(tokens[s], texts[s], strict=True)
-                if text_tokens
-            ]
-            for s in SPLITS
-        }
-        counts = collections.Counter(token for text_tokens in tokens["train"] for token in text_tokens)
-        self.token_counts = np.array([counts[token] for token in spec.vocabulary])
+        self.token_counts = sum_by_id(map_symbols(symbols, spec.vocabulary), counts, spec.input_size)
         self.word_vectors = (
             read_word_vectors(options.vectors, spec.vocabulary) if options.vectors and not given else None
         )
-        super().__init__(options, examples, spec)
-
-    def _read(self, path: Path, options: ClassifyOptions) -> list[LabelledText]:
-        texts, dropped = _read_texts(path, options)
-        self.dropped += dropped
-        return texts
+        super().__init__(options, open_examples(parts, lambda arrays: TextReader(arrays, spec), "tokens"), spec)
 
     def summary(self) -> str:
         dropped = f"; {self.dropped:,} rows without a text or a label left out" if self.dropped else ""
@@ -102,8 +82,16 @@ def _is_number(label: str) -> bool:
     return any(NumberFormat(decimal).parse(label) is not None for decimal in ".,")
 
 
-def _make_spec(options: ClassifyOptions, train: list[list[str]], labels: list[str]) -> TaskSpec:
-    vocabulary = build_vocabulary(train, options.vocabulary_size, options.min_count)
+def _read(options: ClassifyOptions, form: TextFormat) -> tuple[dict[str, Part], list[ArrayFolder]]:
+    if options.data is None:
+        snippets = python_source.read_snippets()
+        return whole_parts(lambda split, writer: form.write([snippets[split]], "the standard library", writer))
+    return read_parts(
+        options, lambda path: encode_file(path, ["classify", *form], form.writer(path), options.cache_dir)
+    )
+
+
+def _make_spec(options: ClassifyOptions, vocabulary: tuple[str, ...], labels: list[str]) -> TaskSpec:
     check_vocabulary(vocabulary, options.min_count)
     if len(labels) < 2:
         raise UserError(f"--data: all texts have the label '{labels[0]}': there is nothing to classify")
@@ -120,18 +108,3 @@ def _make_spec(options: ClassifyOptions, train: list[list[str]], labels: list[st
         vocabulary=vocabulary,
         level="char" if options.level == "char" else "token",
     )
-
-
-def _read_texts(path: Path, options: ClassifyOptions) -> tuple[list[LabelledText], int]:
-    """Returns the texts with their labels, and the number of rows without one of them."""
-    rows = read_table(path, options.encoding)
-    columns = {"text_column": options.text_column, "label_column": options.label_column}
-    text, label = (find_column(rows[0], name, flag, path) for flag, name in columns.items())
-    has_header = not all(map(is_column_number, columns.values()))
-    if not has_header and len(rows) > 2 and rows[0][label] not in {row[label] for row in rows[1:]}:
-        raise UserError(f"{path}: the first line looks like a header; give the columns by their names")
-    texts = [(row[text], row[label].strip()) for row in rows[1 if has_header else 0 :]]
-    complete = [(words, name) for words, name in texts if words.strip() and name]
-    if not complete:
-        raise UserError(f"{path} holds no text with a label")
-    return complete, len(texts) - len(complete)

@@ -1,14 +1,23 @@
 """The task `forecast`: forecast the next values of numeric series."""
 
+import collections
+import functools
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from rnnzoo.data import signals
 from rnnzoo.data.batch import Batch, make_generator
 from rnnzoo.data.forecast_reference import naive_forecast
-from rnnzoo.data.forecast_series import SplitSeries, read_tables, select_columns, split_series
+from rnnzoo.data.forecast_series import (
+    Rows,
+    RowsInMemory,
+    StandardizedSeries,
+    read_blocks,
+    read_tables,
+    split_series,
+)
+from rnnzoo.data.mapped import BLOCK_VALUES
 from rnnzoo.data.splits import check_data_given
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
@@ -17,7 +26,7 @@ from rnnzoo.tasks.base.forecasting import (
     FILE_ONLY,
     ForecastOptions,
     check_options_of_model,
-    compute_moments,
+    compute_scale,
     forecast_spec,
 )
 
@@ -49,28 +58,34 @@ class Forecast(Task):
     def __init__(self, options: ForecastOptions, spec: TaskSpec | None = None):
         check_data_given(options, *FILE_ONLY)
         self.options, self.origin = options, options.data or "Mackey-Glass equation, tau = 17"
-        names: tuple[str, ...] = ("x",)
-        series, self.time_name = {"train": signals.mackey_glass(5000)[:, None]} if options.data is None else {}, ""
+        tables: dict[str, Rows]
         if options.data:
             tables = read_tables(options)
-            names, self.time_name = tables["train"].names, tables["train"].time_name
-            series = {split: table.values for split, table in tables.items()}
             if spec is not None and spec.feature_names:
                 check_options_of_model(options, spec)
-                names = spec.feature_names
-                series = {s: select_columns(table, names, Path(options.data)) for s, table in tables.items()}
-        splits = split_series(series, options)
-        train = series["train"][: splits["train"].end + options.horizon - 1]
-        mean, deviation = compute_moments(train, names) if spec is None else map(np.array, spec.input_scale)
-        self.names, self.series = names, signals.standardize(series["train"], mean, deviation, self.origin)
-        self.splits = {
-            name: split._replace(values=signals.standardize(split.values, mean, deviation, self.origin))
-            for name, split in splits.items()
+                for table in tables.values():
+                    table.select(spec.feature_names)
+        else:
+            tables = {"train": RowsInMemory(signals.mackey_glass(5000)[:, None], ("x",))}
+        self.table = tables["train"]
+        splits = split_series(tables, options)
+        train_length = splits["train"].end + options.horizon - 1
+        read_train = functools.partial(read_blocks, self.table, train_length)
+        mean, deviation = (
+            compute_scale(read_train, self.table.names) if spec is None else map(np.array, spec.input_scale)
+        )
+        for table in {id(table): table for table in tables.values()}.values():
+            moments = signals.compute_moments(functools.partial(read_blocks, table))
+            signals.standardize(np.stack([moments.least, moments.greatest]), mean, deviation, self.origin)
+        self.splits = splits
+        self.series = {
+            split: StandardizedSeries(part.rows, mean, deviation, self.origin) for split, part in splits.items()
         }
-        train = self.series[: len(train)]
+        train = StandardizedSeries(self.table, mean, deviation, self.origin, train_length)
         period = options.seasonal_period or (spec.seasonal_period if spec else 0)
-        self.seasonal_period = period or signals.find_seasonal_period(train[:, 0])
-        self.spec = spec or forecast_spec(options, names, mean, deviation, train, self.seasonal_period)
+        self.seasonal_period = period or signals.find_seasonal_period(train[-signals.SEASON_STEPS :][:, 0])
+        self.spec = spec or forecast_spec(options, self.table.names, mean, deviation, train, self.seasonal_period)
+        self._order: tuple[tuple[int, int], np.ndarray] | None = None
 
     def steps_per_epoch(self) -> int:
         train = self.splits["train"]
@@ -79,9 +94,11 @@ class Forecast(Task):
     def batch(self, seed: int, step: int) -> Batch:
         epoch, number = divmod(step, self.steps_per_epoch())
         train, rows = self.splits["train"], self.options.batch_size
-        order = make_generator(seed, epoch, "train").permutation(np.arange(train.first, train.end))
-        starts = np.resize(order, self.steps_per_epoch() * rows)[number * rows : (number + 1) * rows]
-        return self._window_batch(train, starts)
+        if self._order is None or self._order[0] != (seed, epoch):
+            starts = np.arange(train.first, train.end, dtype="int32")
+            self._order = (seed, epoch), make_generator(seed, epoch, "train").permutation(starts)
+        order = self._order[1]
+        return self._window_batch("train", order[np.arange(number * rows, (number + 1) * rows) % len(order)])
 
     def evaluation(self, split: str) -> Iterator[Batch]:
         starts = self._starts(split)
@@ -89,29 +106,37 @@ class Forecast(Task):
         for i in range(0, len(starts), rows):
             part = starts[i : i + rows]
             weights = (np.arange(rows) < len(part)).astype("float32")
-            yield self._window_batch(self.splits[split], np.resize(part, rows))._replace(weights=weights)
+            yield self._window_batch(split, np.resize(part, rows))._replace(weights=weights)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Returns the errors of repeating the last value, and of repeating the values of the last seasonal period."""
-        test, starts, horizon = self.splits["test"], self._starts("test"), self.options.horizon
-        targets = test.values[starts[:, None] + np.arange(horizon), : self.spec.num_targets]
         names = {"last value": 1, f"last season ({self.seasonal_period})": self.seasonal_period}
-        baselines = {}
-        for name, season in names.items():
-            history = np.maximum(starts[:, None] + np.arange(-season, 0), 0)
-            errors = targets - naive_forecast(test.values[history, : self.spec.num_targets], horizon, season)
-            metrics = {"mse": float(np.mean(errors**2)), "mae": float(np.mean(np.abs(errors)))}
+        return {name: self._naive_errors(season) for name, season in names.items()}
+
+    def _naive_errors(self, season: int) -> dict[str, float]:
+        """Returns the test errors of repeating the last values."""
+        test, horizon, columns = self.series["test"], self.options.horizon, self.spec.num_targets
+        starts = self._starts("test")
+        rows = max(1, BLOCK_VALUES // (max(horizon, season) * test.shape[1]))
+        sums: dict[str, float] = collections.defaultdict(float)
+        for i in range(0, len(starts), rows):
+            steps = starts[i : i + rows, None]
+            targets = test[steps + np.arange(horizon)][..., :columns]
+            history = test[np.maximum(steps + np.arange(-season, 0), 0)][..., :columns]
+            errors = targets - naive_forecast(history, horizon, season)
+            sums["mse"] += float(np.mean(errors**2)) * len(steps)
+            sums["mae"] += float(np.mean(np.abs(errors))) * len(steps)
             losses = [np.mean(np.maximum(q * errors, (q - 1) * errors)) for q in self.spec.quantiles]
             if losses:
-                metrics["pinball"] = float(np.mean(losses))
-            baselines[name] = {"loss": metrics.get("pinball", metrics["mse"]), **metrics}
-        return baselines
+                sums["pinball"] += float(np.mean(losses)) * len(steps)
+        metrics = {name: total / len(starts) for name, total in sums.items()}
+        return {"loss": metrics.get("pinball", metrics["mse"]), **metrics}
 
     def summary(self) -> str:
         names = ", ".join(self.spec.labels[:5]) + (" ..." if self.spec.num_targets > 5 else "")
         spec, options = self.spec, self.options
-        text = f"{self.origin}: {len(self.series):,} steps of {names}"
-        text += f" (time: {self.time_name})" if self.time_name else ""
+        text = f"{self.origin}: {len(self.table):,} steps of {names}"
+        text += f" (time: {self.table.time_name})" if self.table.time_name else ""
         text += f"; {options.horizon} forecast from {options.window}"
         others = spec.input_size - spec.num_targets
         text += f" and {others} other column{'s' * (others > 1)}" if others else ""
@@ -125,7 +150,8 @@ class Forecast(Task):
             first = max(first, end - (self.splits["validation"].end - self.splits["validation"].first))
         return np.arange(first, end)
 
-    def _window_batch(self, part: SplitSeries, starts: np.ndarray) -> Batch:
-        inputs = part.values[starts[:, None] + np.arange(-self.options.window, 0)]
-        targets = part.values[starts[:, None] + np.arange(self.options.horizon), : self.spec.num_targets]
+    def _window_batch(self, split: str, starts: np.ndarray) -> Batch:
+        series, steps = self.series[split], starts[:, None]
+        inputs = series[steps + np.arange(-self.options.window, 0)]
+        targets = series[steps + np.arange(self.options.horizon)][..., : self.spec.num_targets]
         return Batch(inputs, targets.reshape(len(starts), -1))

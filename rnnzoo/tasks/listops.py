@@ -1,33 +1,25 @@
 """The task `listops`: evaluate nested list operations (Nangia & Bowman 2018)."""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.bucketing import Example
+from rnnzoo.data.cache import encode_file, write_arrays
 from rnnzoo.data.files import check_file
-from rnnzoo.data.splits import FILE_OPTIONS, FileOptions, hold_out_splits
-from rnnzoo.data.tables import read_lines
-from rnnzoo.data.trees import Tree, parse_tree, tree_to_example
-from rnnzoo.errors import UserError
+from rnnzoo.data.listops import DIGITS, SYMBOLS, generate_expressions, read_expressions, write_expressions
+from rnnzoo.data.mapped import ArrayFolder
+from rnnzoo.data.splits import FILE_OPTIONS, FileOptions, Part, read_parts
+from rnnzoo.data.stored import open_examples
+from rnnzoo.data.tree_files import TreeReader
 from rnnzoo.registry import TASKS
-from rnnzoo.spec import SPECIAL_TOKENS
+from rnnzoo.spec import PAD
 from rnnzoo.tasks.base import ClassificationTask, classification_spec
-
-DIGITS = tuple("0123456789")
-OPERATORS: dict[str, Callable[[list[int]], int]] = {
-    "[MAX": max,
-    "[MIN": min,
-    "[MED": lambda values: int(np.median(values)),
-    "[SM": lambda values: sum(values) % 10,
-}
-END = "]"
-SYMBOLS = (*SPECIAL_TOKENS, *DIGITS, *OPERATORS, END)
-NESTING_PROBABILITY, NUM_ELEMENTS, MAX_DEPTH = 0.25, (2, 5), 19
-MAX_REJECTED = 10_000  # samples in a row that are duplicates or too long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +49,7 @@ class ListOps(ClassificationTask):
     training_defaults = {"steps": 3000, "learning_rate": 3e-3}
 
     def __init__(self, options: ListOpsOptions):
-        data = _read_all(options)
+        parts = _read_all(options)
         spec = classification_spec(
             DIGITS,
             inputs="tokens" if options.flat else "tree",
@@ -66,10 +58,8 @@ class ListOps(ClassificationTask):
             level="word",
             arity=0 if options.flat else 2,
         )
-        examples = {
-            s: [tree_to_example(tree, SYMBOLS, np.int32(result), options.flat) for tree, result in data[s].values()]
-            for s in SPLITS
-        }
+        lengths = "lengths" if options.flat else "tokens"
+        examples = open_examples(parts, lambda arrays: _Expressions(arrays, options.flat), lengths)
         super().__init__(options, examples, spec)
         self.origin = f"ListOps, {options.data or 'generated'}"
 
@@ -77,122 +67,53 @@ class ListOps(ClassificationTask):
         return f"{super().summary()}; up to {self.max_length:,} {'symbols' if self.options.flat else 'nodes'}"
 
 
-Expressions = dict[str, tuple[Tree, int]]  # by their text: tree and value
+class _Expressions:
+    """The expressions of a file as examples."""
+
+    def __init__(self, arrays: ArrayFolder, flat: bool):
+        self._trees, self._results, self._flat = TreeReader(arrays, SYMBOLS), arrays.array("results"), flat
+
+    def __call__(self, i: int) -> Example:
+        result = self._results[i]
+        if not self._flat:
+            return Example(self._trees.nodes(i), result)
+        tokens = self._trees.tokens(i)
+        return Example(tokens[tokens != PAD], result)
+
+    def targets(self, part: Part) -> Iterator[np.ndarray]:
+        yield self._results[:][part.index]
 
 
-def _read_all(options: ListOpsOptions) -> dict[str, Expressions]:
+def _read_all(options: ListOpsOptions) -> dict[str, Part]:
     """Reads or generates the expressions of each split; none is in two splits."""
-    expressions = {
-        s: _read(check_file(path, name), options.encoding)
-        for s, name in FILE_OPTIONS.items()
-        if (path := getattr(options, name))
-    }
+    parts: dict[str, Part] = {}
+    if options.data:
+        parts, _ = read_parts(options, functools.partial(_encode, options))
+        parts = {s: Part(part.arrays, part.arrays.array("kept")[:][part.index]) for s, part in parts.items()}
     rng = np.random.default_rng(0)
-    if "train" in expressions:
-        listed = {s: list(part.items()) for s, part in expressions.items()}
-        listed = hold_out_splits(listed, options.validation_fraction, options.test_fraction)
-        expressions = {s: dict(part) for s, part in listed.items()}
-    known: set[str] = set()
-    for split in SPLITS[::-1]:  # the test split first: its expressions are removed from the other splits
+    known = np.zeros(0, "int64")  # digests: those of the test split first, which are removed from the other splits
+    for split in SPLITS[::-1]:
+        if split not in parts:
+            parts[split] = _find_part(options, rng, split, known)
+        part = parts[split]
+        digests = part.arrays.array("digests")[:][part.index]
+        parts[split] = Part(part.arrays, part.index[~np.isin(digests, known)])
+        known = np.concatenate([known, digests])
+    return {split: parts[split] for split in SPLITS}
+
+
+def _find_part(options: ListOpsOptions, rng: np.random.Generator, split: str, known: np.ndarray) -> Part:
+    """Returns the expressions of a split's own file, or generates them."""
+    if name := getattr(options, FILE_OPTIONS[split]):
+        arrays = _encode(options, check_file(name, FILE_OPTIONS[split]))
+    else:
         size = options.train_size if split == "train" else options.eval_size
-        part = (
-            expressions[split] if split in expressions else generate_expressions(rng, size, options.max_length, known)
-        )
-        expressions[split] = {text: value for text, value in part.items() if text not in known}
-        known |= set(part)
-    return expressions
+        expressions = generate_expressions(rng, size, options.max_length, set(known.tolist()))
+        rows = ((text, tree, result) for text, (tree, result) in expressions.items())
+        arrays = write_arrays(functools.partial(write_expressions, rows))
+    return Part(arrays, arrays.array("kept")[:])
 
 
-def generate_expressions(rng: np.random.Generator, size: int, max_length: int, known: set[str]) -> Expressions:
-    """Generates expressions that are not in `known`, of at most `max_length` symbols.
-
-    Raises:
-        UserError: there are too few different expressions of that length.
-    """
-    expressions: Expressions = {}
-    failed = 0
-    while len(expressions) < size:
-        text = _sample(rng, max_length)
-        if text and text not in known and text not in expressions:
-            tree = parse_tree(text)
-            expressions[text] = tree, evaluate_expression(tree)
-            failed = 0
-        elif (failed := failed + 1) > MAX_REJECTED:
-            raise UserError(
-                f"--max_length={max_length} leaves too few different expressions: {len(expressions):,} of {size:,}; "
-                "give a larger --max_length, or a smaller --train_size and --eval_size"
-            )
-    return expressions
-
-
-def _sample(rng: np.random.Generator, max_length: int) -> str:
-    """Samples an expression in the parentheses of the published files; empty if it is too long."""
-    operators = list(OPERATORS)
-    lists: list[list[str]] = []  # open lists: their text so far
-    remaining: list[int] = []  # elements to come in each open list
-    symbols, begin = 0, True
-    while True:
-        if begin:
-            lists.append([operators[rng.integers(len(operators))]])
-            remaining.append(int(rng.integers(NUM_ELEMENTS[0], NUM_ELEMENTS[1] + 1)))
-            symbols, begin = symbols + 2, False
-        if symbols > max_length:
-            return ""
-        if remaining[-1]:
-            remaining[-1] -= 1
-            begin = len(lists) < MAX_DEPTH and rng.random() < NESTING_PROBABILITY
-            if not begin:
-                lists[-1].append(DIGITS[rng.integers(10)])
-                symbols += 1
-            continue
-        parts, _ = [*lists.pop(), END], remaining.pop()
-        text = "( " * (len(parts) - 1) + parts[0] + "".join(f" {part} )" for part in parts[1:])
-        if not lists:
-            return text
-        lists[-1].append(text)
-
-
-def evaluate_expression(tree: Tree) -> int:
-    """Evaluates an expression. Raises `UserError` if it is invalid."""
-    lists: list[list] = []
-    result = None
-    for token in filter(None, tree.tokens):
-        if token in OPERATORS:
-            lists.append([token])
-            continue
-        if token == END and lists and len(lists[-1]) > 1:
-            operator, *values = lists.pop()
-            token = str(OPERATORS[operator](values))
-        if token not in DIGITS or (result is not None and not lists):
-            raise UserError(f"'{token}' is out of place: a list is [OPERATOR, then digits or lists, then ]")
-        if lists:
-            lists[-1].append(int(token))
-        else:
-            result = int(token)
-    if result is None or lists:
-        raise UserError("a list is not closed by ]")
-    return result
-
-
-def _read(path: Path, encoding: str) -> Expressions:
-    """Reads a TSV file of results and expressions."""
-    expressions: Expressions = {}
-    for number, line in read_lines(path, encoding):
-        if not line.strip():
-            continue
-        result, tab, text = line.partition("\t")
-        if not tab or result.strip() not in DIGITS:
-            raise UserError(f"{path}, line {number}: expected a digit, a tab and an expression")
-        try:
-            tree = parse_tree(text)
-        except UserError as error:
-            raise UserError(f"{path}, line {number}, {error}") from None
-        unknown = next((t for t in tree.tokens if t and t not in SYMBOLS), None)
-        if unknown or max(map(len, tree.children)) > 2:
-            raise UserError(
-                f"{path}, line {number}: {unknown or 'a node with more than two children'} is not allowed in ListOps"
-            )
-        expressions[" ".join(text.split())] = tree, int(result)
-    if not expressions:
-        raise UserError(f"{path} holds no expression")
-    return expressions
+def _encode(options: ListOpsOptions, path: Path) -> ArrayFolder:
+    write = functools.partial(write_expressions, read_expressions(path, options.encoding))
+    return encode_file(path, ["listops", options.encoding], write, options.cache_dir)

@@ -15,7 +15,7 @@ from rnnzoo.data.splits import check_not_empty
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import InMemoryTask
+from rnnzoo.tasks.base import BucketedTask
 
 NOTES = 88
 EXPECTED = {
@@ -38,7 +38,7 @@ class MusicOptions:
 
 
 @TASKS.register("music")
-class Music(InMemoryTask):
+class Music(BucketedTask):
     """Polyphonic music: predict which of 88 notes sound in the next frame.
 
     `nll` is the negative log-likelihood of a frame in nats, summed over its notes, over all frames from the second on

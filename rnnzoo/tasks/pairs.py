@@ -1,6 +1,7 @@
 """The task `pairs`: sequence-to-sequence learning on pairs of texts from files."""
 
 import dataclasses
+import functools
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,18 @@ from typing import Any
 from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.bpe import PieceSplitter, all_pieces, learn_merges
-from rnnzoo.data.splits import FileOptions, read_splits
-from rnnzoo.data.tables import read_lines
-from rnnzoo.data.vocabulary import build_vocabulary, check_vocabulary
+from rnnzoo.data.cache import encode_file
+from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.pair_files import SIDES, PairFormat, add_counts, count_pieces, read_tsv
+from rnnzoo.data.splits import FileOptions, Part, read_parts
+from rnnzoo.data.vocabulary import check_vocabulary, choose_vocabulary
 from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import Level, TaskSpec
-from rnnzoo.tasks.base import Seq2SeqTask, SequencePair, seq2seq_spec
-from rnnzoo.tasks.base.seq2seq import METRICS, SPLITTERS
+from rnnzoo.tasks.base import Seq2SeqTask, seq2seq_spec
+from rnnzoo.tasks.base.encoded_pairs import open_pairs
+from rnnzoo.tasks.base.seq2seq import METRICS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,47 +68,25 @@ class Pairs(Seq2SeqTask):
         names: dict[str, Any] = {"token": "joiner"}
         source_level = options.source_level or options.level
         levels = names.get(source_level, source_level), names.get(options.level, options.level)
-        self.dropped = 0
-        pairs = read_splits(options, lambda path: self._read(path, options, levels))
-        pairs, merges = _divide_words(pairs, levels, options, spec)
-        sides = [[pair.source for pair in pairs["train"]], [pair.target for pair in pairs["train"]]]
-        if options.shared_vocabulary:
-            sides = [sides[0] + sides[1]] * 2
-        vocabularies = [build_vocabulary(side, options.vocabulary_size, options.min_count) for side in sides]
-        for i, vocabulary in enumerate(vocabularies if spec is None else ()):
-            check_vocabulary(vocabulary, options.min_count)
-            vocabularies[i] += tuple(piece for piece in all_pieces(merges[i]) if piece not in set(vocabulary))
-        max_length = max(len(pair.target) for split in SPLITS for pair in pairs[split])
-        metrics = (*(("bleu", "chrf") if options.bleu else ()), *METRICS)
+        max_lengths = options.max_source_length, options.max_target_length
+        form = PairFormat(levels, options.lowercase, max_lengths, options.bleu)
+        parts, files = read_parts(options, functools.partial(_encode, options, form))
+        self.dropped = sum(arrays.facts["dropped"] for arrays in files)
         given = spec is not None
+        vocabularies, merges = (
+            ([spec.source_vocabulary, spec.vocabulary], (spec.source_merges, spec.merges))
+            if spec
+            else _make_vocabularies(parts["train"], levels, options)
+        )
+        splitters = [PieceSplitter(merges[i]) if levels[i] == "bpe" else None for i in (0, 1)]
+        pairs = open_pairs(parts, vocabularies, splitters)
+        max_length = max(int(pairs.target_lengths[split].max()) for split in SPLITS)
+        metrics = (*(("bleu", "chrf") if options.bleu else ()), *METRICS)
         spec = spec or seq2seq_spec(vocabularies, levels, max_length, metrics, options.lowercase, merges)
         self.word_vectors = (
             read_word_vectors(options.vectors, spec.source_vocabulary) if options.vectors and not given else None
         )
         super().__init__(options, pairs, spec)
-
-    def _read(self, path: Path, options: PairsOptions, levels: tuple[Level, Level]) -> list[SequencePair]:
-        pairs, dropped = [], 0
-        for number, line in read_lines(path, options.encoding):
-            cells = line.rstrip("\r").split("\t")
-            if not line.strip():
-                continue
-            if len(cells) < 2 or not cells[0].strip() or not cells[1].strip():
-                raise UserError(f"{path}, line {number}: expected a source, a tab and a target")
-            texts = [cell.lower() if options.lowercase else cell for cell in cells[:2]]
-            source, target = (SPLITTERS[level](text.strip()) for level, text in zip(levels, texts, strict=True))
-            pair = SequencePair(source, target, text=texts[1].strip())
-            if len(pair.source) > options.max_source_length or len(pair.target) > options.max_target_length:
-                dropped += 1
-            else:
-                pairs.append(pair)
-        if not pairs:
-            reason = (
-                f"all {dropped} are longer than --max_source_length, --max_target_length" if dropped else "it is empty"
-            )
-            raise UserError(f"{path} holds no pair to train on: {reason}")
-        self.dropped += dropped
-        return pairs
 
     def summary(self) -> str:
         dropped = (
@@ -113,27 +95,35 @@ class Pairs(Seq2SeqTask):
         return f"{self.options.data}: {super().summary()}{dropped}"
 
 
-def _divide_words(
-    pairs: dict[str, list[SequencePair]], levels: tuple[Level, Level], options: PairsOptions, spec: TaskSpec | None
-) -> tuple:
-    """Divides the words of sides of the level "bpe" into pieces: the pairs, and the merges of both sides."""
-    merges: list[tuple[str, ...]] = [(), ()]
-    sides = [side for side in (0, 1) if levels[side] == "bpe"]
-    texts = [[pair.source for pair in pairs["train"]], [pair.target for pair in pairs["train"]]]
-    if spec is not None:
-        merges = [spec.source_merges, spec.merges]
-    elif options.shared_vocabulary and len(sides) == 2:
-        merges = [learn_merges(texts[0] + texts[1], options.bpe_size)] * 2
-    else:
-        for side in sides:
-            merges[side] = learn_merges(texts[side], options.bpe_size)
+def _encode(options: PairsOptions, form: PairFormat, path: Path) -> ArrayFolder:
+    def write(writer: ArrayWriter) -> dict[str, Any]:
+        return form.write(read_tsv(path, options.encoding), path, writer)
 
-    def keep(tokens: list[str]) -> list[str]:
-        return tokens
+    return encode_file(path, ["pairs", options.encoding, *form], write, options.cache_dir)
 
-    split_source, split_target = (PieceSplitter(merges[i]).split if i in sides else keep for i in (0, 1))
-    divided = {
-        split: [pair._replace(source=split_source(pair.source), target=split_target(pair.target)) for pair in part]
-        for split, part in pairs.items()
-    }
-    return divided, (merges[0], merges[1])
+
+def _make_vocabularies(
+    train: Part, levels: tuple[Level, Level], options: PairsOptions
+) -> tuple[list[tuple[str, ...]], tuple]:
+    """Builds the vocabularies of both sides and, of sides of the level "bpe", the merges."""
+    symbols = train.arrays.strings("symbols")
+    counts = [train.count(side, len(symbols)) for side in SIDES]
+    both = options.shared_vocabulary and levels == ("bpe", "bpe")
+    words = [counts[0] + counts[1]] if both else counts
+    merges = [
+        learn_merges(symbols, n.tolist(), options.bpe_size) if level == "bpe" else ()
+        for n, level in zip(words, levels, strict=not both)
+    ] * (2 if both else 1)
+    tokens = [
+        count_pieces(symbols, n, side_merges) if level == "bpe" else (n, symbols)
+        for n, side_merges, level in zip(counts, merges, levels, strict=True)
+    ]
+    if options.shared_vocabulary:
+        tokens = [add_counts(*tokens)] * 2
+    vocabularies = []
+    for (token_counts, side_tokens), side_merges in zip(tokens, merges, strict=True):
+        vocabulary = choose_vocabulary(token_counts, side_tokens, options.vocabulary_size, options.min_count)
+        check_vocabulary(vocabulary, options.min_count)
+        known = set(vocabulary)
+        vocabularies.append(vocabulary + tuple(piece for piece in all_pieces(side_merges) if piece not in known))
+    return vocabularies, tuple(merges)

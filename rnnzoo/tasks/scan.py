@@ -2,23 +2,29 @@
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS
-from rnnzoo.data.splits import FileOptions, check_data_given, hold_out_splits, read_splits
-from rnnzoo.data.tables import read_lines
-from rnnzoo.data.vocabulary import build_vocabulary
+from rnnzoo.data.cache import encode_file
+from rnnzoo.data.mapped import ArrayFolder
+from rnnzoo.data.pair_files import SIDES, PairFormat
+from rnnzoo.data.splits import FileOptions, Part, check_data_given, hold_out_splits, read_parts, whole_parts
+from rnnzoo.data.tables import read_blocks
+from rnnzoo.data.vocabulary import choose_vocabulary
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import Seq2SeqTask, SequencePair, seq2seq_spec
+from rnnzoo.tasks.base.encoded_pairs import open_pairs
 
 ACTIONS = ("walk", "look", "run", "jump")
 MAX_TRAIN_ACTIONS = 22  # in the split `length`
 VALIDATION_FRACTION = 0.05
+FORM = re.compile("IN: (.+) OUT: (.+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +54,13 @@ class Scan(Seq2SeqTask):
         check_data_given(options)
         if options.data and options.split != "simple":
             raise UserError("--split applies to the generated pairs; with --data give --test_data")
-        pairs = (
-            read_splits(options, lambda path: _read(path, options)) if options.data else generate_splits(options.split)
-        )
-        vocabularies = [build_vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
-        max_length = max(len(pair.target) for part in SPLITS for pair in pairs[part])
-        super().__init__(options, pairs, spec or seq2seq_spec(vocabularies, ("word", "word"), max_length))
+        parts = _read_parts(options)
+        symbols = parts["train"].arrays.strings("symbols")
+        vocabularies = [choose_vocabulary(parts["train"].count(side, len(symbols)), symbols) for side in SIDES]
+        max_length = max(int(part.lengths("target").max()) for part in parts.values())
+        spec = spec or seq2seq_spec(vocabularies, ("word", "word"), max_length)
+        pairs = open_pairs(parts, [spec.source_vocabulary, spec.vocabulary], [None, None])
+        super().__init__(options, pairs, spec)
 
     def summary(self) -> str:
         return f"SCAN, {self.options.data or 'split ' + self.options.split}: {super().summary()}"
@@ -105,15 +112,25 @@ def generate_splits(name: str) -> dict[str, list[SequencePair]]:
     return splits
 
 
-def _read(path: Path, options: ScanOptions) -> list[SequencePair]:
-    pairs = []
-    for number, line in read_lines(path, options.encoding):
-        if not line.strip():
-            continue
-        match = re.fullmatch(r"IN: (.+) OUT: (.+)", line.strip())
-        if not match:
-            raise UserError(f"{path}, line {number}: expected the form 'IN: command OUT: actions'")
-        pairs.append(SequencePair(match[1].split(), match[2].split()))
-    if not pairs:
-        raise UserError(f"{path} is empty")
-    return pairs
+def _read_parts(options: ScanOptions) -> dict[str, Part]:
+    form = PairFormat(("word", "word"))
+    if not options.data:
+        pairs = generate_splits(options.split)
+        texts = {s: ([" ".join(p.source) for p in pairs[s]], [" ".join(p.target) for p in pairs[s]]) for s in SPLITS}
+        return whole_parts(lambda split, writer: form.write([texts[split]], "SCAN", writer))[0]
+
+    def encode(path: Path) -> ArrayFolder:
+        blocks = _read(path, options.encoding)
+        return encode_file(path, ["scan", options.encoding], lambda w: form.write(blocks, path, w), options.cache_dir)
+
+    return read_parts(options, encode)[0]
+
+
+def _read(path: Path, encoding: str) -> Iterator[tuple[list[str], list[str]]]:
+    for number, lines in read_blocks(path, encoding):
+        matches = [FORM.fullmatch(line.strip()) for line in lines if not line.isspace()]
+        if not all(matches):
+            i = next(i for i, line in enumerate(lines, number) if line.strip() and not FORM.fullmatch(line.strip()))
+            raise UserError(f"{path}, line {i}: expected the form 'IN: command OUT: actions'")
+        pairs = [(" ".join(match[1].split()), " ".join(match[2].split())) for match in matches if match]
+        yield [source for source, _ in pairs], [target for _, target in pairs]

@@ -2,16 +2,19 @@
 
 import dataclasses
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data import signals
-from rnnzoo.data.batch import SPLITS
-from rnnzoo.data.bucketing import Example
+from rnnzoo.data.cache import encode_file
+from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.series_arrays import SeriesReader, read_in_blocks, write_series
 from rnnzoo.data.series_files import LabelledSeries, read_series
-from rnnzoo.data.splits import FileOptions, check_data_given, check_not_empty, hold_out_splits, read_splits
+from rnnzoo.data.splits import FileOptions, Part, check_data_given, hold_out_splits, read_parts, whole_parts
+from rnnzoo.data.stored import iterate_targets, open_examples
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
@@ -50,45 +53,32 @@ class Series(ClassificationTask):
     def __init__(self, options: SeriesOptions, spec: TaskSpec | None = None):
         check_data_given(options)
         self.origin = options.data or "cylinder, bell, funnel"
-        data = _generate() if options.data is None else _read_data(options)
-        check_not_empty(data, self.origin)
-        widths = {series.shape[1] for s in SPLITS for series, _ in data[s]}
+        parts, files = _read_parts(options)
+        widths = {arrays.facts["width"] for arrays in files}
         if len(widths) > 1:
             raise UserError(f"--data: series have different numbers of dimensions: {sorted(widths)}")
-        kinds = {isinstance(label, float) for s in SPLITS for _, label in data[s]}
+        kinds = {arrays.facts["regression"] for arrays in files}
         if len(kinds) > 1:
             raise UserError(f"{self.origin}: some series have a class and others a value; give them the same kind")
-        spec = spec or _make_spec(data)
+        labels = sorted({label for arrays in files for label in arrays.strings("targets.symbols")})
+        spec = spec or _make_spec(parts["train"], labels)
         if kinds != {spec.regression}:
             kind = "a value" if spec.regression else "a class"
             raise UserError(
                 f"{self.origin}: the model predicts {kind} of each series, and the labels are of another kind"
             )
-        if spec.outputs == "class":
-            check_known_labels(spec, {str(label) for s in SPLITS for _, label in data[s]}, self.origin)
-        mean, deviation = (np.array(values) for values in spec.input_scale)
+        check_known_labels(spec, labels, self.origin)
         if widths != {spec.input_size}:
             raise UserError(
                 f"{self.origin}: series have {widths.pop()} dimensions, and the model reads {spec.input_size}"
             )
-        ids = {label: np.int32(i) for i, label in enumerate(spec.labels)}
-
-        def target(label: str | float) -> Any:
-            if spec.outputs == "class":
-                return ids[str(label)]
-            (centre,), (scale,) = spec.output_scale
-            return np.array([(float(label) - centre) / scale], "float32")
-
-        examples = {
-            s: [Example(signals.standardize(x, mean, deviation, self.origin), target(label)) for x, label in data[s]]
-            for s in SPLITS
-        }
+        examples = open_examples(parts, lambda arrays: SeriesReader(arrays, spec, self.origin), "values")
         super().__init__(options, examples, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         if self.spec.outputs == "class":
             return super().baselines()
-        targets = {s: np.array([e.targets for e in self.examples[s]]) for s in ("train", "test")}
+        targets = {s: np.concatenate(list(iterate_targets(self.examples[s]))) for s in ("train", "test")}
         errors = targets["test"] - targets["train"].mean()
         return {"mean": {"mse": float(np.mean(errors**2)), "mae": float(np.mean(np.abs(errors)))}}
 
@@ -97,20 +87,18 @@ class Series(ClassificationTask):
         return f"{super().summary()}; up to {self.max_length} steps of {self.spec.input_size} numbers; {kind}"
 
 
-def _make_spec(data: dict[str, list[LabelledSeries]]) -> TaskSpec:
-    """Creates the specification of a classification or, for labels that are floats, of a regression."""
-    every = np.concatenate([series for series, _ in data["train"]])
-    mean, deviation = signals.compute_moments(every)
-    deviation = np.where(every.min(0) < every.max(0), deviation, 1)
-    scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
-    labels = [label for s in SPLITS for _, label in data[s]]
-    if isinstance(labels[0], float):
-        values = np.array([float(label) for _, label in data["train"]])
+def _make_spec(train: Part, labels: list[str]) -> TaskSpec:
+    """Creates the specification of a classification or, for labels that are values, of a regression."""
+    moments = signals.compute_moments(lambda: read_in_blocks(train.arrays.sequences("values"), train.index))
+    deviation = np.where(moments.least < moments.greatest, moments.deviation, 1)
+    scale = tuple(tuple(float(v) for v in values) for values in (moments.mean, deviation))
+    if train.arrays.facts["regression"]:
+        values = train.arrays.array("targets")[:][train.index]
         return TaskSpec(
             inputs="features",
             outputs="vector",
             per_step=False,
-            input_size=every.shape[1],
+            input_size=len(deviation),
             output_size=1,
             loss="mse",
             metrics=("mse", "mae"),
@@ -119,20 +107,31 @@ def _make_spec(data: dict[str, list[LabelledSeries]]) -> TaskSpec:
             output_scale=((float(values.mean()),), (float(values.std()) or 1.0,)),
             regression=True,
         )
-    names = tuple(sorted({str(label) for label in labels}))
-    if len(names) < 2:
-        raise UserError(f"--data: all series have the label '{names[0]}': there is nothing to classify")
+    if len(labels) < 2:
+        raise UserError(f"--data: all series have the label '{labels[0]}': there is nothing to classify")
     return classification_spec(
-        names, ("accuracy", "macro_f1"), inputs="features", input_size=every.shape[1], input_scale=scale
+        tuple(labels), ("accuracy", "macro_f1"), inputs="features", input_size=len(deviation), input_scale=scale
     )
 
 
-def _read_data(options: SeriesOptions) -> dict[str, list[LabelledSeries]]:
-    if options.data == "mnist1d":
+def _read_parts(options: SeriesOptions) -> tuple[dict[str, Part], list[ArrayFolder]]:
+    if options.data is None or options.data == "mnist1d":
         if options.test_data or options.validation_data:
             raise UserError("--data=mnist1d has its own splits; leave out --test_data and --validation_data")
-        return hold_out_splits(_mnist1d(), options.validation_fraction, options.test_fraction)
-    return read_splits(options, lambda path: read_series(path, options.encoding))
+        data = _generate() if options.data is None else _split_mnist1d(options)
+        return whole_parts(lambda split, writer: write_series(data[split], options.data, writer))
+
+    def encode(path: Path) -> ArrayFolder:
+        def write(writer: ArrayWriter) -> dict[str, Any]:
+            return write_series(read_series(path, options.encoding), path, writer)
+
+        return encode_file(path, ["series", options.encoding], write, options.cache_dir)
+
+    return read_parts(options, encode)
+
+
+def _split_mnist1d(options: SeriesOptions) -> dict[str, list[LabelledSeries]]:
+    return hold_out_splits(_mnist1d(), options.validation_fraction, options.test_fraction)
 
 
 def _mnist1d() -> dict[str, list[LabelledSeries]]:

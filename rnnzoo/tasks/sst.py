@@ -1,23 +1,29 @@
 """The task `sst`: sentiment of parsed sentences, in the format of the Stanford Sentiment Treebank."""
 
-import collections
 import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS, Batch
-from rnnzoo.data.splits import FileOptions, read_splits
+from rnnzoo.data.cache import encode_file
+from rnnzoo.data.mapped import ArrayFolder
+from rnnzoo.data.splits import FileOptions, Part, read_parts
+from rnnzoo.data.stored import open_examples
 from rnnzoo.data.tables import read_lines
-from rnnzoo.data.trees import LEVEL, Tree, parse_tree, tree_to_example
-from rnnzoo.data.vocabulary import build_vocabulary, check_vocabulary
+from rnnzoo.data.tree_files import LabelledTreeReader, TreeWriter, find_roots
+from rnnzoo.data.trees import LEVEL, Tree, parse_tree
+from rnnzoo.data.vocabulary import check_vocabulary, choose_vocabulary, map_symbols, sum_by_id
 from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import InMemoryTask, classification_spec
-from rnnzoo.tasks.base.in_memory import UNKNOWN_DROPOUT_HELP
+from rnnzoo.tasks.base import BucketedTask, classification_spec
+from rnnzoo.tasks.base.bucketed import UNKNOWN_DROPOUT_HELP
 
 NEUTRAL, BINARY_LABELS = "2", {"0": "negative", "1": "negative", "3": "positive", "4": "positive"}
 NO_LABEL = -1  # the target of a node without a label
@@ -38,7 +44,7 @@ class SstOptions(FileOptions):
 
 
 @TASKS.register("sst")
-class Sst(InMemoryTask):
+class Sst(BucketedTask):
     """Tree classification: the sentiment of parsed sentences and of their phrases.
 
     A file has one tree on each line, `(3 (2 It) (4 (2 's) (3 good)))`: after an opening parenthesis comes the label
@@ -59,31 +65,32 @@ class Sst(InMemoryTask):
             raise UserError(
                 "--task=sst needs --data, a file of labelled trees, one on each line, such as train.txt of the treebank"
             )
-        trees = read_splits(options, lambda path: _read(path, options))
+        parts, _ = read_parts(options, functools.partial(_encode, options))
         given = spec is not None
-        spec = spec or _make_spec(options, trees)
-        for split in SPLITS:
-            _check_labels(spec, trees[split], split)
-            widest = max((len(children) for tree in trees[split] for children in tree.children), default=0)
+        symbols = parts["train"].arrays.strings("tokens.symbols")
+        counts = parts["train"].count("tokens", len(symbols))
+        counts[0] = 0  # of nodes without a token
+        spec = spec or _make_spec(options, parts, counts)
+        for split, part in parts.items():
+            _check_labels(spec, part, split)
+            widest = part.arrays.facts["arity"]
             if 0 < spec.arity < widest:
                 raise UserError(f"{split}: a node has {widest} children, and the model combines at most {spec.arity}")
-        vocabulary = spec.vocabulary
+        self.token_counts = sum_by_id(map_symbols(symbols, spec.vocabulary), counts, spec.input_size)
+        self.word_vectors = (
+            read_word_vectors(options.vectors, spec.vocabulary) if options.vectors and not given else None
+        )
         classes = {"": NO_LABEL} | {name: i for i, name in enumerate(spec.labels)}
-
-        def to_example(tree: Tree):
-            targets = np.array([classes[label] for label in tree.labels], "int32")
-            return tree_to_example(tree, vocabulary, targets if options.all_nodes else targets[-1])
-
-        counts = collections.Counter(token for tree in trees["train"] for token in tree.tokens if token)
-        self.token_counts = np.array([counts[word] for word in vocabulary])
-        self.word_vectors = read_word_vectors(options.vectors, vocabulary) if options.vectors and not given else None
-        super().__init__(options, {s: [to_example(tree) for tree in trees[s]] for s in SPLITS}, spec)
+        self._roots = {s: find_roots(part, classes) for s, part in parts.items()}
+        examples = open_examples(
+            parts, lambda arrays: LabelledTreeReader(arrays, spec.vocabulary, classes, options.all_nodes), "tokens"
+        )
+        super().__init__(options, examples, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Returns the accuracy of always predicting the most frequent label of the roots in training."""
-        roots = {s: [np.atleast_1d(e.targets)[-1] for e in self.examples[s]] for s in ("train", "test")}
-        prediction = np.bincount(roots["train"]).argmax()
-        return {"most frequent label": {"accuracy": float(np.mean(np.array(roots["test"]) == prediction))}}
+        prediction = np.bincount(self._roots["train"]).argmax()
+        return {"most frequent label": {"accuracy": float(np.mean(self._roots["test"] == prediction))}}
 
     def _pad(self, split: str, members: np.ndarray, padded_length: int) -> Batch:
         """Pads trees; accuracy is that of the roots, and nodes without a label have weight 0."""
@@ -106,11 +113,17 @@ class Sst(InMemoryTask):
         return f"{self.options.data}: trees {sizes}; {self.spec.input_size:,} words{known}; labels {labels}"
 
 
-def _make_spec(options: SstOptions, trees: dict[str, list[Tree]]) -> TaskSpec:
-    words = (filter(None, tree.tokens) for tree in trees["train"])
-    vocabulary = build_vocabulary(words, options.vocabulary_size, options.min_count)
+def _find_labels(part: Part) -> list[str]:
+    """Returns the labels of the nodes of a split."""
+    symbols = part.arrays.strings("labels.symbols")
+    return sorted(filter(None, itertools.compress(symbols, part.count("labels", len(symbols)))))
+
+
+def _make_spec(options: SstOptions, parts: dict[str, Part], counts: np.ndarray) -> TaskSpec:
+    symbols = parts["train"].arrays.strings("tokens.symbols")
+    vocabulary = choose_vocabulary(counts, symbols, options.vocabulary_size, options.min_count)
     check_vocabulary(vocabulary, options.min_count)
-    labels = tuple(sorted({label for tree in trees["train"] for label in tree.labels if label}))
+    labels = tuple(_find_labels(parts["train"]))
     if len(labels) < 2:
         raise UserError(f"--data: at least two labels are needed, got {', '.join(labels) or 'none'}")
     return classification_spec(
@@ -122,21 +135,24 @@ def _make_spec(options: SstOptions, trees: dict[str, list[Tree]]) -> TaskSpec:
         level="word",
         lowercase=options.lowercase,
         syntax="labelled",
-        arity=max(len(children) for s in SPLITS for tree in trees[s] for children in tree.children),
+        arity=max(part.arrays.facts["arity"] for part in parts.values()),
     )
 
 
-def _check_labels(spec: TaskSpec, trees: list[Tree], split: str) -> None:
+def _check_labels(spec: TaskSpec, part: Part, split: str) -> None:
     """Raises `UserError` if trees have labels that the specification lacks."""
-    if unknown := {label for tree in trees for label in tree.labels if label} - set(spec.labels):
+    if unknown := sorted(set(_find_labels(part)) - set(spec.labels)):
         known = ", ".join(spec.labels)
-        raise UserError(
-            f"{split}: the labels {', '.join(sorted(unknown))} are not in the training data, which has {known}"
-        )
+        raise UserError(f"{split}: the labels {', '.join(unknown)} are not in the training data, which has {known}")
 
 
-def _read(path: Path, options: SstOptions) -> list[Tree]:
-    trees = []
+def _encode(options: SstOptions, path: Path) -> ArrayFolder:
+    key = ["sst", options.encoding, options.lowercase, options.binary]
+    return encode_file(path, key, lambda writer: TreeWriter(writer).write(_read(path, options)), options.cache_dir)
+
+
+def _read(path: Path, options: SstOptions) -> Iterator[Tree]:
+    found = False
     for number, line in read_lines(path, options.encoding):
         if not line.strip():
             continue
@@ -152,9 +168,9 @@ def _read(path: Path, options: SstOptions) -> list[Tree]:
                 raise UserError(f"{path}, line {number}: --binary needs labels 0 to 4, got '{invalid}'")
             tree = tree._replace(labels=[BINARY_LABELS.get(label, "") for label in tree.labels])
         if tree.labels[-1]:
-            trees.append(tree)
+            found = True
+            yield tree
         elif not options.binary:
             raise UserError(f"{path}, line {number}: the root has no label")
-    if not trees:
+    if not found:
         raise UserError(f"{path} holds no labelled tree")
-    return trees

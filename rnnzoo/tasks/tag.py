@@ -1,25 +1,30 @@
 """The task `tag`: sequence tagging."""
 
-import collections
 import dataclasses
+import functools
+import itertools
 import re
+from typing import Any
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data import corpus, python_source
 from rnnzoo.data.batch import SPLITS
-from rnnzoo.data.bucketing import Example
-from rnnzoo.data.conll import Sentence, read_conll
-from rnnzoo.data.sentence_encoder import SentenceEncoder
-from rnnzoo.data.splits import FileOptions, check_data_given, read_splits
+from rnnzoo.data.cache import encode_file
+from rnnzoo.data.conll import ConllFormat
+from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.sentences import SentenceReader, SentenceWriter
+from rnnzoo.data.splits import FileOptions, Part, check_data_given, read_parts, whole_parts
+from rnnzoo.data.stored import open_examples
+from rnnzoo.data.vocabulary import choose_vocabulary, find_labels, map_symbols, sum_by_id
 from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
-from rnnzoo.tasks.base import InMemoryTask
+from rnnzoo.tasks.base import BucketedTask
+from rnnzoo.tasks.base.bucketed import UNKNOWN_DROPOUT_HELP
 from rnnzoo.tasks.base.classification import check_known_labels
-from rnnzoo.tasks.base.in_memory import UNKNOWN_DROPOUT_HELP
 
 SPAN_PREFIXES = ("B-", "I-", "S-", "E-")
 MAX_CHARS_PER_FILE = 10_000  # so that a small set has many files
@@ -44,7 +49,7 @@ class TagOptions(FileOptions):
 
 
 @TASKS.register("tag")
-class Tag(InMemoryTask):
+class Tag(BucketedTask):
     """Tagging: a label for each word of a sentence.
 
     Files have the format of the CoNLL shared tasks: a word and its tag on each line, in the columns of `--columns`,
@@ -63,43 +68,40 @@ class Tag(InMemoryTask):
     def __init__(self, options: TagOptions, spec: TaskSpec | None = None):
         check_data_given(options, "columns", "features", "vectors", "min_count", "char_embedding", "word_length")
         self.origin = options.data or "the Python standard library"
-        sentences = _read(options)
+        parts, files = _read(options)
         given = spec is not None
-        counts = collections.Counter(word for sentence in sentences["train"] for word in sentence.words)
-        if spec is None:
-            min_count = options.min_count if options.data else 1
-            known = {word: count for word, count in counts.items() if count >= min_count}
-            if not known:
-                raise UserError(
-                    f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1"
-                )
-            spec = _make_spec(options, known, sentences)
-        for split in SPLITS:
-            check_known_labels(spec, {tag for sentence in sentences[split] for tag in sentence.tags}, self.origin)
+        symbols = parts["train"].arrays.strings("words.symbols")
+        counts = parts["train"].count("words", len(symbols))
+        spec = spec or _make_spec(options, parts, counts)
+        for arrays in files:
+            check_known_labels(spec, arrays.strings("tags.symbols"), self.origin)
         self.word_vectors = (
             read_word_vectors(options.vectors, spec.vocabulary) if options.vectors and not given else None
         )
-        self.token_counts = np.array([counts.get(word, 0) for word in spec.vocabulary])
-        super().__init__(options, {s: list(map(SentenceEncoder(spec), sentences[s])) for s in SPLITS}, spec)
+        self.token_counts = sum_by_id(map_symbols(symbols, spec.vocabulary), counts, spec.input_size)
+        self._parts = parts
+        super().__init__(options, open_examples(parts, lambda arrays: SentenceReader(arrays, spec), "words"), spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Returns the accuracy of the most frequent tag, and of the most frequent tag of each word."""
-        train, test = (
-            (
-                np.concatenate([_word_ids(e) for e in self.examples[s]]),
-                np.concatenate([e.targets for e in self.examples[s]]),
-            )
-            for s in ("train", "test")
-        )
-        counts = np.zeros((self.spec.input_size, self.spec.output_size))
-        np.add.at(counts, train, 1)
-        most_frequent = counts.sum(0).argmax()
-        by_word = np.where(counts.sum(1) > 0, counts.argmax(1), most_frequent)
-        predictions = {
-            "most frequent tag": np.full_like(test[1], most_frequent),
-            "most frequent tag of the word": by_word[test[0]],
+        counts = {s: self._count_tags(s) for s in ("train", "test")}
+        most_frequent = counts["train"].sum(0).argmax()
+        by_word = np.where(counts["train"].sum(1) > 0, counts["train"].argmax(1), most_frequent)
+        right = {
+            "most frequent tag": counts["test"][:, most_frequent].sum(),
+            "most frequent tag of the word": np.take_along_axis(counts["test"], by_word[:, None], 1).sum(),
         }
-        return {name: {"accuracy": float(np.mean(tags == test[1]))} for name, tags in predictions.items()}
+        return {name: {"accuracy": float(count / counts["test"].sum())} for name, count in right.items()}
+
+    def _count_tags(self, split: str) -> np.ndarray:
+        """Returns how often each word of the vocabulary has each tag, `[words, tags]`."""
+        part = self._parts[split]
+        words, labels = (part.arrays.strings(f"{name}.symbols") for name in ("words", "tags"))
+        word_ids, label_ids = map_symbols(words, self.spec.vocabulary), find_labels(labels, self.spec)
+        counts = np.zeros((self.spec.input_size, self.spec.output_size), "int32")
+        for numbers, tags in part.blocks("words", "tags"):
+            np.add.at(counts, (word_ids(numbers), label_ids[tags]), 1)
+        return counts
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {self.lengths[s].sum():,}" for s in SPLITS)
@@ -109,14 +111,22 @@ class Tag(InMemoryTask):
         return f"{text}, {self.spec.output_size} tags"
 
 
-def _make_spec(options: TagOptions, counts: dict[str, int], sentences: dict[str, list[Sentence]]) -> TaskSpec:
-    """Creates the specification from the counts of the known words and the sentences."""
-    vocabulary = (*SPECIAL_TOKENS, *sorted(counts, key=lambda word: (-counts[word], word)))
-    chars = sorted({c for word in counts for c in word}) if options.char_embedding else ()
-    tags = {tag for split in SPLITS for sentence in sentences[split] for tag in sentence.tags}
+def _make_spec(options: TagOptions, parts: dict[str, Part], counts: np.ndarray) -> TaskSpec:
+    """Creates the specification from the splits and the occurrences of the words in training."""
+    train, min_count = parts["train"].arrays, options.min_count if options.data else 1
+    vocabulary = choose_vocabulary(counts, train.strings("words.symbols"), None, min_count)
+    known = vocabulary[len(SPECIAL_TOKENS) :]
+    if not known:
+        raise UserError(f"--data: no word occurs {options.min_count} times in the training data; give --min_count=1")
+    chars = sorted({c for word in known for c in word}) if options.char_embedding else ()
+    tags = {tag for part in parts.values() for tag in part.arrays.strings("tags.symbols")}
     names = [name.strip().lower() for name in options.features.split(",") if name.strip()]
     feature_names = tuple(re.sub(r"\W", "_", name if name[0].isalpha() else f"column_{name}") for name in names)
-    values = [{v for sentence in sentences["train"] for v in sentence.features[i]} for i in range(len(names))]
+    values = []
+    for i in range(len(names)):
+        symbols = train.strings(f"feature_{i}.symbols")
+        present = parts["train"].count(f"feature_{i}", len(symbols)) > 0
+        values.append(sorted(itertools.compress(symbols, present)))
     return TaskSpec(
         inputs="tokens",
         outputs="class",
@@ -129,44 +139,41 @@ def _make_spec(options: TagOptions, counts: dict[str, int], sentences: dict[str,
         level="char" if options.data is None else "word",
         labels=tuple(sorted(tags)),
         feature_names=feature_names,
-        feature_vocabularies=tuple((*SPECIAL_TOKENS, *sorted(v)) for v in values),
+        feature_vocabularies=tuple((*SPECIAL_TOKENS, *v) for v in values),
         char_vocabulary=(*SPECIAL_TOKENS, *chars) if chars else (),
         word_length=options.word_length if chars else 0,
     )
 
 
-def _read(options: TagOptions) -> dict[str, list[Sentence]]:
+def _read(options: TagOptions) -> tuple[dict[str, Part], list[ArrayFolder]]:
     if options.data is None:
-        return _read_source_code(options)
-    return read_splits(
-        options, lambda path: read_conll(path, options.encoding, options.columns, options.features), shuffle=False
+        documents = corpus.read_standard_library(0)
+        return whole_parts(functools.partial(_write_source_code, options, documents))
+    form = ConllFormat(options.encoding, options.columns, options.features)
+    return read_parts(
+        options, lambda path: encode_file(path, ["tag", *form], form.writer(path), options.cache_dir), shuffle=False
     )
 
 
-def _word_ids(example: Example) -> np.ndarray:
-    return example.inputs if example.inputs.ndim == 1 else example.inputs[:, 0]
-
-
-def _read_source_code(options: TagOptions) -> dict[str, list[Sentence]]:
-    """Returns pieces of source files, each character tagged with the kind of its token.
+def _write_source_code(
+    options: TagOptions, documents: corpus.Splits, split: str, writer: ArrayWriter
+) -> dict[str, Any]:
+    """Writes pieces of source files, each character tagged with the kind of its token.
 
     Held-out splits have an eighth of the size.
     """
-    documents = corpus.read_standard_library(0)
-    sentences: dict[str, list[Sentence]] = {s: [] for s in SPLITS}
-    for split in SPLITS:
-        remaining = options.data_size or None
-        remaining = max(1, remaining // 8) if remaining and split != "train" else remaining
-        for document in documents[split]:
-            labelled = python_source.label_characters(document)
-            if labelled is None:
-                continue
-            limit = min(remaining or MAX_CHARS_PER_FILE, MAX_CHARS_PER_FILE)
-            text, labels = labelled[0][:limit], labelled[1][:limit]
-            for i in range(0, len(text), options.seq_length):
-                piece = slice(i, i + options.seq_length)
-                sentences[split].append(Sentence(list(text[piece]), labels[piece]))
-            remaining = None if remaining is None else remaining - len(text)
-            if remaining == 0:
-                break
-    return sentences
+    sentences = SentenceWriter(writer, are_chars=True)
+    remaining = options.data_size or None
+    remaining = max(1, remaining // 8) if remaining and split != "train" else remaining
+    for document in documents[split]:
+        labelled = python_source.label_characters(document)
+        if labelled is None:
+            continue
+        limit = min(remaining or MAX_CHARS_PER_FILE, MAX_CHARS_PER_FILE)
+        text, labels = labelled[0][:limit], labelled[1][:limit]
+        ends = np.minimum(np.arange(0, len(text), options.seq_length) + options.seq_length, len(text))
+        sentences.extend([text, labels], ends)
+        remaining = None if remaining is None else remaining - len(text)
+        if remaining == 0:
+            break
+    return sentences.close()

@@ -146,7 +146,7 @@ def test_values_that_cannot_be_standardized(values, tmp_path):
 def test_large_values_are_standardized(tmp_path):
     (tmp_path / "s.csv").write_text("a\n" + "".join(f"{3e38 + 1e37 * (i % 7)}\n" for i in range(300)))
     task = rnnzoo.create_task("forecast", data=str(tmp_path / "s.csv"))
-    assert np.isfinite(task.series).all() and 0.9 < task.series.std() < 1.1
+    assert np.isfinite(task.series["train"][:]).all() and 0.9 < task.series["train"][:].std() < 1.1
 
 
 def test_too_few_different_expressions():
@@ -168,8 +168,8 @@ def test_vocabulary_is_hashed_once(tmp_path, monkeypatch):
     monkeypatch.setattr(vocabulary, "_tables", {})
     real = vocabulary._id_table
     monkeypatch.setattr(vocabulary, "_id_table", lambda symbols: made.append(len(vocabulary._tables)) or real(symbols))
-    (tmp_path / "p.tsv").write_text("".join(f"a{i} b\tc{i} d\n" for i in range(500)))
-    rnnzoo.create_task("pairs", data=str(tmp_path / "p.tsv"))
+    (tmp_path / "words.dict").write_text("".join(f"word{i} W ER D\n" for i in range(500)))
+    rnnzoo.create_task("g2p", data=str(tmp_path / "words.dict"))
     assert len(made) >= 1000 and max(made) <= 2 and len(vocabulary._tables) == 2
 
 

@@ -1,5 +1,6 @@
 """Words and punctuation with joiner marks, byte-pair encoding, and their equality with graphs and with the library."""
 
+import collections
 import random
 
 import numpy as np
@@ -67,7 +68,9 @@ def test_graph_splits_any_text_as_python(texts):
 
 def test_pieces_equal_the_library_and_the_graph_on_ten_thousand_words(words):
     tokenizers = pytest.importorskip("tokenizers")
-    merges = learn_merges([words], 1500)
+    counts = collections.Counter(words)
+    merges = learn_merges(list(counts), list(counts.values()), 1500)
+    assert merges == learn_merges(list(counts)[::-1], list(counts.values())[::-1], 1500)
     assert len(merges) > 1000
     symbols = dict.fromkeys(all_pieces(merges))
     symbols |= dict.fromkeys(c for word in words for c in (word[0], *(JOINER + c for c in word[1:])))

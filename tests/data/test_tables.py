@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from rnnzoo.data.conll import read_conll
+from rnnzoo.data.cache import write_arrays
+from rnnzoo.data.conll import ConllFormat
 from rnnzoo.data.number_format import NumberFormat
-from rnnzoo.data.numeric_table import ColumnChoice, read_numeric_table
+from rnnzoo.data.numeric_table import ColumnChoice, NumericTable
 from rnnzoo.errors import UserError
 
 POINT, COMMA, GERMAN = NumberFormat(), NumberFormat(","), NumberFormat(",", ".")
@@ -14,7 +15,7 @@ POINT, COMMA, GERMAN = NumberFormat(), NumberFormat(","), NumberFormat(",", ".")
 def read(tmp_path, text, number_format=POINT, **choice):
     path = tmp_path / "table.csv"
     path.write_text(text, encoding="utf-8")
-    return read_numeric_table(path, "utf-8", number_format, ColumnChoice(**choice))
+    return NumericTable(path, "utf-8", number_format, ColumnChoice(**choice))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,6 @@ def read(tmp_path, text, number_format=POINT, **choice):
 def test_dates_and_indices_are_left_out(tmp_path, text, names, time):
     table = read(tmp_path, text)
     assert (list(table.names), table.time_name) == (names, time)
-    assert len(table.times) == (len(table.values) if table.times else 0)
 
 
 def test_named_columns_are_read_even_if_they_are_dates(tmp_path):
@@ -45,7 +45,7 @@ def test_named_columns_are_read_even_if_they_are_dates(tmp_path):
     assert read(tmp_path, text, columns="YEAR,SUN").names == ("YEAR", "SUN")
     table = read(tmp_path, text, exogenous="YEAR")
     assert table.names == ("SUN", "X", "YEAR")
-    np.testing.assert_array_equal(table.values[:, -1], [1700, 1701, 1702])
+    np.testing.assert_array_equal(table.read(slice(None))[:, -1], [1700, 1701, 1702])
     assert read(tmp_path, "t,v\n3,4\n5,1\n90,7\n", time_column="t").names == ("v",)
 
 
@@ -66,7 +66,7 @@ def test_formats_of_numbers(tmp_path, text, number_format, values):
         with pytest.raises(UserError, match=r"'0\.125' is not a number"):
             read(tmp_path, text, number_format)
         return
-    np.testing.assert_allclose(read(tmp_path, text, number_format).values, values)
+    np.testing.assert_allclose(read(tmp_path, text, number_format).read(slice(None)), values)
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,30 @@ def write(tmp_path, text):
     return path
 
 
+def read_conll(path, columns="", features=""):
+    """The words, tags and features of each sentence."""
+    arrays = write_arrays(ConllFormat("utf-8", columns, features).writer(path))
+    names = ["words", "tags", *(f"feature_{i}" for i in range(len(features.split(",")) if features else 0))]
+    return [
+        [[arrays.strings(f"{name}.symbols")[n] for n in arrays.sequences(name)[i]] for name in names]
+        for i in range(arrays.facts["count"])
+    ]
+
+
 def test_conll_u_by_its_rules(tmp_path):
-    (sentence,) = read_conll(write(tmp_path, CONLL_U), "utf-8")
-    assert sentence.words == ["I", "do", "n't", "know", "#"]
-    assert sentence.tags == ["PRON", "AUX", "PART", "VERB", "SYM"]
-    (sentence,) = read_conll(write(tmp_path, CONLL_U), "utf-8", "form,xpos", "upos,-1")
-    assert sentence.tags == ["PRP", "VBP", "RB", "VB", "NN"]
-    assert sentence.features == (["PRON", "AUX", "PART", "VERB", "SYM"], ["_", "_", "_", "SpaceAfter=No", "_"])
+    ((words, tags),) = read_conll(write(tmp_path, CONLL_U))
+    assert words == ["I", "do", "n't", "know", "#"]
+    assert tags == ["PRON", "AUX", "PART", "VERB", "SYM"]
+    ((_, tags, *features),) = read_conll(write(tmp_path, CONLL_U), "form,xpos", "upos,-1")
+    assert tags == ["PRP", "VBP", "RB", "VB", "NN"]
+    assert features == [["PRON", "AUX", "PART", "VERB", "SYM"], ["_", "_", "_", "SpaceAfter=No", "_"]]
 
 
 def test_conll_2000_with_features_and_comments(tmp_path):
     text = "# sent_id = 1\nHe PRP B-NP\n# NN I-NP\n\n-DOCSTART- -X- O\n\n\n# SYM O\n# newdoc id = 3\nruns VBZ B-VP\n"
-    first, second = read_conll(write(tmp_path, text), "utf-8", features="POS")
-    assert (first.words, first.tags, first.features) == (["He", "#"], ["B-NP", "I-NP"], (["PRP", "NN"],))
-    assert (second.words, second.tags) == (["#", "runs"], ["O", "B-VP"])
+    first, second = read_conll(write(tmp_path, text), features="POS")
+    assert first == [["He", "#"], ["B-NP", "I-NP"], ["PRP", "NN"]]
+    assert second[:2] == [["#", "runs"], ["O", "B-VP"]]
 
 
 @pytest.mark.parametrize(
@@ -144,4 +154,4 @@ def test_conll_2000_with_features_and_comments(tmp_path):
 )
 def test_bad_conll_files(tmp_path, text, columns, features, message):
     with pytest.raises(UserError, match=message):
-        read_conll(write(tmp_path, text), "utf-8", columns, features)
+        read_conll(write(tmp_path, text), columns, features)

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 
 import rnnzoo
+from rnnzoo.data import listops
 from rnnzoo.data.python_trees import extract_functions, parse_python
 from rnnzoo.data.trees import parse_tree, tree_structure, tree_to_example
 from rnnzoo.predict import Predictor, predict
 from rnnzoo.run.cli import main
 from rnnzoo.spec import SPECIAL_TOKENS
-from rnnzoo.tasks import listops
 from rnnzoo.training import Trainer, TrainingOptions
 from tests.helpers import assert_close, fresh_python, often
 

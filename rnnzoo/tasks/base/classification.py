@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.stored import iterate_targets
 from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base.in_memory import InMemoryTask
+from rnnzoo.tasks.base.bucketed import BucketedTask
 
 
 def classification_spec(labels: tuple[str, ...], metrics: tuple[str, ...] = ("accuracy",), **fields: Any) -> TaskSpec:
@@ -24,7 +25,7 @@ def check_known_labels(spec: TaskSpec, labels: Iterable[str], origin: str) -> No
         raise UserError(f"{origin}: the model has no label {', '.join(unknown[:5])}; its labels are {known}")
 
 
-class ClassificationTask(InMemoryTask):
+class ClassificationTask(BucketedTask):
     """Base class of tasks with one label for each example.
 
     Attributes:
@@ -37,10 +38,10 @@ class ClassificationTask(InMemoryTask):
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Returns the metrics of always predicting the most frequent class of the training data."""
-        train, test = (np.array([e.targets for e in self.examples[s]]) for s in ("train", "test"))
+        train, test = (np.concatenate(list(iterate_targets(self.examples[s]))) for s in ("train", "test"))
         prediction = np.bincount(train).argmax()
         accuracy = float(np.mean(test == prediction))
-        num_classes = len(set(test.tolist()) | {int(prediction)})
+        num_classes = len({*np.unique(test).tolist(), int(prediction)})
         scores = {"accuracy": accuracy, "macro_f1": 2 * accuracy / (1 + accuracy) / num_classes}
         return {"most frequent class": {name: scores[name] for name in self.spec.metrics if name in scores}}
 

@@ -1,6 +1,7 @@
 """Options and specification of forecasting."""
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.data import signals
 from rnnzoo.data.forecast_reference import choose_difference
+from rnnzoo.data.forecast_series import StandardizedSeries
 from rnnzoo.data.splits import FileOptions
 from rnnzoo.errors import UserError
 from rnnzoo.spec import TaskSpec
@@ -48,13 +50,14 @@ class ForecastOptions(FileOptions):
     batch_size: int = option(64, "windows in a batch", minimum=1, size="batch")
 
 
-def compute_moments(train: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def compute_scale(train: Callable[[], Iterable[np.ndarray]], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and standard deviation of each column. Raises `UserError` if a column is constant."""
-    constant = train.min(0) == train.max(0)
+    moments = signals.compute_moments(train)
+    constant = moments.least == moments.greatest
     if constant.any():
         column = names[int(np.argmax(constant))]
         raise UserError(f"--data: column '{column}' is constant in the training data; leave it out with --columns")
-    return signals.compute_moments(train)
+    return moments.mean, moments.deviation
 
 
 def forecast_spec(
@@ -62,7 +65,7 @@ def forecast_spec(
     names: tuple[str, ...],
     mean: np.ndarray,
     deviation: np.ndarray,
-    train: np.ndarray,
+    train: StandardizedSeries,
     season: int,
 ) -> TaskSpec:
     """Creates the specification for columns of these names (exogenous ones last), means and standard deviations.
@@ -73,7 +76,7 @@ def forecast_spec(
     targets = names[: len(names) - len([name for name in options.exogenous.split(",") if name.strip()])]
     quantiles = parse_quantiles(options.quantiles)
     metrics = ("mse", "mae") if not quantiles else ("pinball", "mse", "mae", "coverage")[: 3 + (len(quantiles) > 1)]
-    difference: Any = _choose_difference(options, train[:, : len(targets)], season)
+    difference: Any = _choose_difference(options, train, len(targets), season)
     normalize: Any = options.normalize
     scale = tuple(tuple(float(v) for v in values) for values in (mean, deviation))
     return TaskSpec(
@@ -104,9 +107,9 @@ def check_options_of_model(options: ForecastOptions, spec: TaskSpec) -> None:
             raise UserError(f"--{name} is {value} in this model, got {getattr(options, name)}; leave it out")
 
 
-def _choose_difference(options: ForecastOptions, train: np.ndarray, season: int) -> str:
+def _choose_difference(options: ForecastOptions, train: StandardizedSeries, num_targets: int, season: int) -> str:
     if options.difference == "auto":
-        return choose_difference(train, options.window, options.horizon, season, options.normalize)
+        return choose_difference(train, options.window, options.horizon, season, options.normalize, num_targets)
     if options.difference == "season" and season > options.window:
         raise UserError(
             f"--difference=season: a season of {season} steps does not fit into --window={options.window}; give a "

@@ -1,36 +1,19 @@
 """Base classes of seq2seq tasks: an output sequence for each source sequence."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from rnnzoo.data.batch import SPLITS, Batch
 from rnnzoo.data.bucketing import Example
-from rnnzoo.data.joiner import split_with_joiners
-from rnnzoo.data.tokens import split_words
 from rnnzoo.data.vocabulary import encode
 from rnnzoo.spec import BOS, EOS, PAD, Level, TaskSpec
-from rnnzoo.tasks.base.in_memory import InMemoryTask
+from rnnzoo.tasks.base.bucketed import BucketedTask
+from rnnzoo.tasks.base.encoded_pairs import EncodedPairs, SequencePair, encode_pairs
 from rnnzoo.tasks.base.task import SyntheticTask
 
-SPLITTERS: dict[str, Callable[[str], list[str]]] = {
-    "char": list,
-    "word": split_words,
-    "joiner": split_with_joiners,
-    "bpe": split_with_joiners,  # before words are divided
-    "line": lambda text: [text],
-}
 METRICS = ("error_rate", "exact_match", "token_accuracy")
-
-
-class SequencePair(NamedTuple):
-    """The tokens of a source and of its target; `alternatives` are further correct targets, `text` is the target's."""
-
-    source: list[str]
-    target: list[str]
-    alternatives: tuple[list[str], ...] = ()
-    text: str = ""
 
 
 def seq2seq_spec(
@@ -98,45 +81,41 @@ def pad_pairs(
     return Batch((source, np.where(previous == PAD, EOS, previous)), target, weights=(target != PAD).astype("float32"))
 
 
-class Seq2SeqTask(InMemoryTask):
-    """Pairs of sequences in memory, in batches of similar target length.
+class Seq2SeqTask(BucketedTask):
+    """Pairs of sequences, in batches of similar target length.
 
     Args:
         options: options with `batch_size`.
-        pairs: the pairs of each split.
+        pairs: the pairs of each split, in a list, or encoded.
         spec: the specification of the task, see `seq2seq_spec`.
     """
 
-    def __init__(self, options: Any, pairs: dict[str, list[SequencePair]], spec: TaskSpec):
-        examples = {
-            s: [Example(encode(p.source, spec.source_vocabulary), encode(p.target, spec.vocabulary)) for p in pairs[s]]
-            for s in SPLITS
-        }
-        self.pairs = pairs
-        super().__init__(options, examples, spec)
-        self.source_lengths = self._source_lengths()
+    def __init__(self, options: Any, pairs: Mapping[str, list[SequencePair]] | EncodedPairs, spec: TaskSpec):
+        if not isinstance(pairs, EncodedPairs):
+            pairs = encode_pairs(pairs, spec)
+        self.pairs = pairs.pairs
+        super().__init__(options, pairs.examples, spec)
+        longest = np.ones(len(self.buckets.padded_lengths), "int32")
+        for split in SPLITS:
+            np.maximum.at(longest, self.buckets.assign(self.lengths[split]), pairs.source_lengths[split])
+        self.source_lengths = dict(zip(self.buckets.padded_lengths.tolist(), longest.tolist(), strict=True))
 
     def example_length(self, example: Example) -> int:
         return len(example.targets) + 1
 
-    def _source_lengths(self) -> dict[int, int]:
-        """Returns the length of the longest source for each padded target length."""
-        longest: dict[int, int] = {}
-        for split in SPLITS:
-            buckets = self.buckets.padded_lengths[self.buckets.assign(self.lengths[split])]
-            for target_length, example in zip(buckets, self.examples[split], strict=True):
-                longest[int(target_length)] = max(longest.get(int(target_length), 1), len(example.inputs))
-        return longest
+    def evaluation(self, split: str) -> Iterator[Batch]:
+        for members, padded_length in self._evaluation_batches(split):
+            pairs = [self.pairs[split][i] for i in members]
+            texts = [[p.text] for p in pairs] if pairs[0].text else None
+            references = [[tuple(p.target), *map(tuple, p.alternatives)] for p in pairs]
+            batch = self._pad(split, members, padded_length)
+            yield batch._replace(references=references, reference_texts=texts)
 
     def _pad(self, split: str, members: np.ndarray, padded_length: int) -> Batch:
         examples = [self.examples[split][i] for i in members]
         sources, targets = [e.inputs for e in examples], [e.targets for e in examples]
         source_length = self.source_lengths[padded_length]
-        batch = pad_pairs(sources, targets, self.options.batch_size, source_length, padded_length)
-        pairs = [self.pairs[split][i] for i in members]
-        texts = [[p.text] for p in pairs] if pairs[0].text else None
-        references = [[tuple(p.target), *map(tuple, p.alternatives)] for p in pairs]
-        return batch._replace(references=references, reference_texts=texts)
+        return pad_pairs(sources, targets, self.options.batch_size, source_length, padded_length)
 
     def summary(self) -> str:
         sizes = ", ".join(f"{s} {len(self.pairs[s]):,}" for s in SPLITS)

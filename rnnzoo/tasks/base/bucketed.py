@@ -1,6 +1,6 @@
-"""Base class of tasks whose examples are held in memory."""
+"""Base class of tasks on a given number of examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,15 @@ import numpy as np
 from rnnzoo.data.batch import SPLITS, Batch, make_generator
 from rnnzoo.data.bucketing import Buckets, Example, pad_batch
 from rnnzoo.data.splits import check_not_empty
+from rnnzoo.data.stored import StoredExamples, iterate_targets
 from rnnzoo.spec import PAD, UNKNOWN, TaskSpec
 from rnnzoo.tasks.base.task import Task
 
 UNKNOWN_DROPOUT_HELP = "a: in training, a word that occurs n times becomes <unk> with probability a / (a + n)"
 
 
-class InMemoryTask(Task):
-    """Examples in memory, in batches of similar length (bucketing), each example once in an epoch.
+class BucketedTask(Task):
+    """Examples in batches of similar length (bucketing), each example once in an epoch.
 
     Examples are padded at the end. Rows that fill up the last batch of a bucket have weight 0. The evaluation of
     "train" uses as many examples as the validation split has.
@@ -24,7 +25,7 @@ class InMemoryTask(Task):
 
     Args:
         options: options with `batch_size`.
-        examples: the examples of each split.
+        examples: the examples of each split, in a list or as `StoredExamples`.
         spec: the specification of the task.
 
     Raises:
@@ -33,10 +34,10 @@ class InMemoryTask(Task):
 
     token_counts: np.ndarray  # occurrences of each id of the vocabulary in the training data
 
-    def __init__(self, options: Any, examples: dict[str, list[Example]], spec: TaskSpec):
-        self.options, self.examples, self.spec = options, examples, spec
+    def __init__(self, options: Any, examples: Mapping[str, Sequence[Example]], spec: TaskSpec):
+        self.options, self.examples, self.spec = options, dict(examples), spec
         check_not_empty(examples, getattr(options, "data", None) or "the data")
-        self.lengths = {s: np.array([self.example_length(e) for e in examples[s]]) for s in SPLITS}
+        self.lengths = {s: self._measure(examples[s]) for s in SPLITS}
         self.buckets = Buckets(self.lengths, options.batch_size)
         self.max_length = int(self.buckets.padded_lengths[-1])
         self._batches_of_epoch: dict[tuple[int, int], list] = {}
@@ -45,16 +46,20 @@ class InMemoryTask(Task):
         """Returns the length by which examples are grouped."""
         return len(example.inputs)
 
+    def _measure(self, examples: Sequence[Example]) -> np.ndarray:
+        if isinstance(examples, StoredExamples):
+            return examples.lengths
+        return np.array([self.example_length(e) for e in examples], "int32")
+
     def steps_per_epoch(self) -> int:
-        lengths = self.lengths["train"]
-        return len(self.buckets.make_batches(lengths, np.arange(len(lengths))))
+        return self.buckets.count_batches(self.lengths["train"])
 
     def batch(self, seed: int, step: int) -> Batch:
         epoch, number = divmod(step, self.steps_per_epoch())
         if (seed, epoch) not in self._batches_of_epoch:
             rng = make_generator(seed, epoch, "train")
             lengths = self.lengths["train"]
-            batches = self.buckets.make_batches(lengths, rng.permutation(len(lengths)))
+            batches = self.buckets.make_batches(lengths, rng.permutation(np.arange(len(lengths), dtype="int32")))
             self._batches_of_epoch = {(seed, epoch): [batches[i] for i in rng.permutation(len(batches))]}
         batch = self._pad("train", *self._batches_of_epoch[seed, epoch][number])
         rate = getattr(self.options, "unknown_dropout", 0.0)
@@ -63,8 +68,10 @@ class InMemoryTask(Task):
     def class_counts(self) -> np.ndarray | None:
         if self.spec.outputs != "class":
             return None
-        targets = np.concatenate([np.ravel(example.targets) for example in self.examples["train"]])
-        return np.bincount(targets[targets >= 0], minlength=self.spec.output_size)
+        counts = np.zeros(self.spec.output_size, "int64")
+        for targets in iterate_targets(self.examples["train"]):
+            counts += np.bincount(targets[targets >= 0], minlength=len(counts))
+        return counts
 
     def _drop_words(self, inputs: np.ndarray, rate: float, seed: int, step: int) -> np.ndarray:
         """Replaces words at random by UNKNOWN, rare ones more often, so that its embedding is trained.
@@ -79,11 +86,14 @@ class InMemoryTask(Task):
         return dropped if inputs.ndim == 2 else np.concatenate([dropped[..., None], inputs[..., 1:]], -1)
 
     def evaluation(self, split: str) -> Iterator[Batch]:
+        return (self._pad(split, *batch) for batch in self._evaluation_batches(split))
+
+    def _evaluation_batches(self, split: str) -> list[tuple[np.ndarray, int]]:
         lengths = self.lengths[split]
-        order = np.arange(len(lengths))
+        order = np.arange(len(lengths), dtype="int32")
         if split == "train":
             order = order[:: max(1, len(order) // len(self.lengths["validation"]))]
-        return (self._pad(split, *batch) for batch in self.buckets.make_batches(lengths, order))
+        return self.buckets.make_batches(lengths, order)
 
     def _pad(self, split: str, members: np.ndarray, padded_length: int) -> Batch:
         examples = [self.examples[split][i] for i in members]

@@ -285,13 +285,13 @@ def test_rows_that_fill_up_a_batch_have_weight_0(tmp_path):
 def test_invalid_tables(name, text, message, tmp_path):
     path = write(tmp_path, name, text)
     with pytest.raises(rnnzoo.UserError, match=message):
-        tables.read_table(files.check_file(path))
+        list(tables.Table(files.check_file(path)).blocks())
 
 
 def test_tables_and_their_separators(tmp_path):
     for separator in ",;\t":
         path = files.check_file(write(tmp_path, "t.csv", separator.join("ab") + "\n" + separator.join("12") + "\n\n"))
-        assert tables.read_table(path) == [["a", "b"], ["1", "2"]]
+        assert list(tables.Table(path).blocks()) == [[["a", "b"], ["1", "2"]]]
 
 
 @pytest.mark.parametrize("first", ["1", "0"])
@@ -318,7 +318,7 @@ def test_columns_by_number(first, tmp_path):
 def test_headers_of_series(header, names, tmp_path):
     rows = [f"2020-01-{i % 28 + 1:02d},{i % 7},{i % 5}\n" for i in range(300)]
     task = rnnzoo.create_task("forecast", data=write(tmp_path, "f.csv", header + "".join(rows)))
-    assert (task.names, len(task.series)) == (names, 300)
+    assert (task.table.names, len(task.table)) == (names, 300)
     for at in (0, 6):
         holes = [*rows[:at], "2020-01-01,NA,3\n", *rows[at + 1 :]]
         with pytest.raises(rnnzoo.UserError, match=f"row {at + 1 + bool(header)}, column '{names[0]}': 'NA' is not"):
