@@ -202,6 +202,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_keras_files_of_all_models(tmp_path):
     paths = []
     for name in MODELS:

@@ -373,6 +373,7 @@ def test_a_compiler_that_fails(tmp_path):
     assert "no such flag" in fresh_reason(tmp_path, CC=str(compiler))
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     assert "cannot be created" in fresh_reason(tmp_path, RNNZOO_CACHE=str(tmp_path / "file"))

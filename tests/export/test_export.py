@@ -274,6 +274,7 @@ def test_series_of_different_lengths(tmp_path):
     np.testing.assert_allclose(actual, np.concatenate([a["predictions"] for a in alone]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_lower_case_does_not_depend_on_the_locale():
     """ICU would make a dotless i of I in Turkish, and add dots above others in Lithuanian."""
     letters = "TITLE IJÌÍĨĮİ \u00c0\u0391\u0421\u00df Ä\u0301I\u0307J\u0301"

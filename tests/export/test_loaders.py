@@ -59,7 +59,8 @@ def test_python_loader_and_session_give_the_models_answers(export, kind):
             assert_same(answer(signature, arrays(inputs)), serving.functions[signature](*inputs.values()))
 
 
-@pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", kinds.KINDS)
 def test_saved_model_cli_gives_the_models_answers(export, kind):
     _, serving, path = export(kind)
     for signature, _, inputs in serving.probes():

@@ -63,7 +63,7 @@ def peaked():
     return model
 
 
-@pytest.mark.parametrize("case", often("bottlenecks", of=OPTIONS))
+@pytest.mark.parametrize("case", often("tied", of=OPTIONS))
 def test_options(case):
     check_all(model_for(**OPTIONS[case]), graph=case in COMPILED)
 

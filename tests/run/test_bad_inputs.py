@@ -25,7 +25,7 @@ from rnnzoo.training import TrainingOptions, checkpoint
 from tests.run.test_run_directory import contents
 
 ROOT = Path(rnnzoo.__file__).parent.parent
-SEED, COUNT, PROCESSES = 19, 540, 15
+SEED, COUNT, PROCESSES = 19, 540, 8
 PATIENCE = 20  # seconds that an answer may take
 SMALL = ["--units=3", "--steps=2", "--batch_size=4", "--nojit_compile"]
 COMMANDS = {

@@ -100,7 +100,7 @@ def whole(tmp_path_factory):
     return actual
 
 
-@pytest.mark.parametrize("step", [133, *(pytest.param(s, marks=pytest.mark.slow) for s in (62, *range(5, 225, 48)))])
+@pytest.mark.parametrize("step", [pytest.param(s, marks=pytest.mark.slow) for s in (5, 62, 133, 197)])
 def test_kill_and_resume(step, whole, tmp_path):
     folder = book(tmp_path)
     process = start(folder)
@@ -132,7 +132,7 @@ np.savez = half
 )
 
 
-@pytest.mark.parametrize("count", [pytest.param(c, marks=pytest.mark.slow) for c in (1, 8, 30)])
+@pytest.mark.parametrize("count", [pytest.param(c, marks=pytest.mark.slow) for c in (1, 30)])
 def test_killed_while_writing_a_checkpoint(count, whole, tmp_path, monkeypatch):
     folder = book(tmp_path)
     monkeypatch.setenv("DIE_AT", str(count))

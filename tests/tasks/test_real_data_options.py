@@ -180,7 +180,8 @@ def test_stress_is_stripped_only_from_vowels_of_arpabet(tmp_path):
 PAIRS = "L'homme rit.\tThe man laughs.\nDeux femmes (là) rient...\tTwo women (there) laugh...\n" * 30
 
 
-@pytest.mark.parametrize("level", [pytest.param("token", marks=pytest.mark.slow), "bpe"])
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["token", "bpe"])
 def test_pairs_of_tokens_and_pieces_are_joined_by_the_export(tmp_path, level):
     pytest.importorskip("tokenizers")
     data = write(tmp_path, "p.tsv", PAIRS)

@@ -40,9 +40,9 @@ def test_stored_catalogue_equals_the_registries():
 @pytest.mark.parametrize(
     "arguments",
     [
-        (ROOT / "train.py", "--list"),
+        pytest.param((ROOT / "train.py", "--list"), marks=pytest.mark.slow),
         (ROOT / "train.py", "--help", "--model=jordan", "--task=copy"),
-        ("-m", "rnnzoo.run.cli", "--list"),
+        pytest.param(("-m", "rnnzoo.run.cli", "--list"), marks=pytest.mark.slow),
         ("-m", "rnnzoo.generate", "--help"),
         ("-m", "rnnzoo.predict", "-h"),
     ],

@@ -98,6 +98,7 @@ def test_default_exports_do_not_take_the_names_of_recipes(tmp_path):
     assert Path("saved_models") == EXPORTS
 
 
+@pytest.mark.slow
 def test_a_folder_with_a_card_is_not_overwritten(tmp_path):
     model = rnnzoo.create_model("elman", rnnzoo.create_task("adding").spec, units=2)
     path = rnnzoo.export_saved_model(model, tmp_path / "mine")
