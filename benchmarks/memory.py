@@ -1,71 +1,108 @@
-"""Memory of training on a large text, over that of TensorFlow alone.
+"""Memory and speed of reading large files: the peak of a process, over that with a small file of the same kind.
 
-    python benchmarks/memory.py [--megabytes 200]
+    python benchmarks/memory.py [--megabytes 1000] [--cases char_lm pairs tag forecast classify]
 
-Writes a text of that size to a temporary folder, trains on it for a few steps in a process of its own, and prints the
-peak resident memory beside that of a process that trains the same network on a small text.
+Writes files of that size to a temporary folder, and starts processes that read each of them, train a network for 20
+steps and evaluate it. The second process finds the encoded data in the cache folder. Prints a Markdown table.
 """
 
 import argparse
+import datetime
+import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+import numpy as np
+
 TRAIN = """
-import resource, sys
-from rnnzoo.run.cli import main
-status = main(sys.argv)
-print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
-sys.exit(status)
+import json, resource, sys, time
+import rnnzoo
+from rnnzoo.tasks import create_task
+from rnnzoo.training import Trainer, TrainingOptions
+model, task, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+began = time.perf_counter()
+task = create_task(task, **options)
+seconds = time.perf_counter() - began
+training = TrainingOptions(steps=20, eval_every=20, jit_compile=False)
+trainer = Trainer(rnnzoo.create_model(model, task.spec, units=32), task, training)
+for _ in trainer.run():
+    pass
+trainer.evaluate("validation")
+print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
+MODELS = {"char_lm": "elman", "pairs": "seq2seq", "tag": "bidirectional", "forecast": "elman", "classify": "elman"}
+HEADERS = {"forecast": "date,a,b,c,d,e\n", "classify": "text,label\n"}
+SMALL = 1  # MB
+BEGIN = datetime.datetime(1990, 1, 1)
 
 
-IMPORT = "import resource, tensorflow; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+def draw_words(rng):
+    """A million words of a vocabulary of 50,000, the frequent ones as frequent as in a language."""
+    letters = random.Random(0)
+    vocabulary = ["".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=2 + i % 9)) for i in range(50_000)]
+    frequencies = 1 / np.arange(1, len(vocabulary) + 1)
+    return [vocabulary[i] for i in rng.choice(len(vocabulary), 1_000_000, p=frequencies / frequencies.sum())]
 
 
-def run(folder, code, *flags):
-    """Runs Python code in a process; returns its peak resident memory in MiB and its time in seconds."""
-    start = time.perf_counter()
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", code, *flags]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1]), time.perf_counter() - start
+def make_part(case, words, rng, number):
+    """A part of a file."""
+    if case == "forecast":
+        rows = rng.normal(size=(20_000, 5)).cumsum(0).round(3).tolist()
+        times = (BEGIN + datetime.timedelta(minutes=20_000 * number + i) for i in range(len(rows)))
+        return "".join(f"{time},{','.join(map(str, row))}\n" for time, row in zip(times, rows, strict=True))
+    first = int(rng.integers(len(words) - 100_000))
+    part = words[first : first + 100_000]
+    if case == "tag":
+        return "\n".join(f"{w}\t{'ABCDEFG'[len(w) % 7]}" if i % 17 else "" for i, w in enumerate(part)) + "\n"
+    lines = [" ".join(part[i : i + 18]) for i in range(0, len(part), 18)]
+    if case == "pairs":
+        return "".join(f"{line}\t{line[::2]} .\n" for line in lines)
+    if case == "classify":
+        return "".join(f'"{line}, ""yes""",{len(line) % 2}\n' for line in lines)
+    return "\n".join(lines) + "\n"
 
 
-def train(folder, name, *flags):
-    """Runs a short training on a text in a process; returns the same."""
-    options = [
-        "--steps=20",
-        "--eval_every=20",
-        "--units=128",
-        "--verbosity=0",
-        "--validation_fraction=0.005",
-        "--test_fraction=0.005",
-    ]
-    return run(folder, TRAIN, f"--data={name}", *options, *flags)
+def write(path, case, megabytes, words):
+    rng = np.random.default_rng(0)
+    with path.open("w") as file:
+        file.write(HEADERS.get(case, ""))
+        number = 0
+        while file.tell() < megabytes * 1e6:
+            file.write(make_part(case, words, rng, number))
+            number += 1
+
+
+def run(folder, case, path):
+    """Seconds of reading and peak of the memory, in MiB, of a process."""
+    options = {"data": str(path), "validation_fraction": 0.005, "test_fraction": 0.005}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-c", TRAIN, MODELS[case], case, json.dumps(options)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=200)
-    size = parser.parse_args().megabytes * 10**6
-    words = ["".join(random.Random(i).choices("abcdefghijklmnopqrstuvwxyz", k=3 + i % 7)) for i in range(3000)]
-    with tempfile.TemporaryDirectory() as folder:
-        line = " ".join(random.Random(0).choices(words, k=20_000)) + "\n"
-        (Path(folder) / "small.txt").write_text(line)
-        with (Path(folder) / "large.txt").open("w") as file:
-            for _ in range(size // len(line)):
-                file.write(line)
-        print(f"import tensorflow: {run(folder, IMPORT)[0]:.0f} MiB")
-        for title, flags in (("native kernels", []), ("XLA", ["--jit_compile"])):
-            small, _ = train(folder, "small.txt", *flags)
-            large, seconds = train(folder, "large.txt", *flags)
-            text = f"{size / 1e6:.0f} MB of text {large:.0f} MiB ({large - small:.0f} more), {seconds:.0f} s in all"
-            print(f"{title}: small text {small:.0f} MiB, {text}", flush=True)
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--cases", nargs="+", choices=MODELS, default=list(MODELS))
+    arguments = parser.parse_args()
+    words = draw_words(np.random.default_rng(0))
+    print(f"| task | reading {arguments.megabytes} MB | again | memory | with {SMALL} MB | difference |")
+    print("|---|---|---|---|---|---|")
+    for case in arguments.cases:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write(folder / "small", case, SMALL, words)
+            write(folder / "large", case, arguments.megabytes, words)
+            _, small = run(folder, case, folder / "small")
+            (first, large), (again, _) = (run(folder, case, folder / "large") for _ in range(2))
+        speed = f"{first:.0f} s, {arguments.megabytes / first:.1f} MB/s"
+        row = [f"`{case}`", speed, f"{again:.1f} s", f"{large:.0f} MiB", f"{small:.0f} MiB", f"{large - small:.0f} MiB"]
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ def _main(arguments: list[str]) -> int:
     option, _, value = arguments[0].partition("=")
     if option != "--workers" or not value.isdecimal() or not 1 <= int(value) <= 64 or len(arguments) < 2:
         raise UserError(f"{arguments[0]}: {USAGE.partition(chr(10))[0]}, with N from 1 to 64")
+    if any(argument == "-" or argument.endswith("=-") for argument in arguments[2:]):
+        raise UserError("-: only one process can read standard input; write the data to a file, and name that")
     return launch([sys.executable, *arguments[1:]], int(value))
 
 

@@ -20,6 +20,7 @@ from rnnzoo.errors import UserError
 CACHE_HELP = "folder for encoded copies of large files, deleted when unused for 30 days; default: ~/.cache/rnnzoo"
 MIN_BYTES = 32 << 20  # of a file that is kept; smaller ones are encoded for each run
 MAX_AGE, MAX_AGE_UNFINISHED = 30 * 86400, 86400  # seconds
+VERSION = 1  # of what the readers write
 UNFINISHED = "writing-"  # prefix of folders that are being written
 Write = Callable[[ArrayWriter], dict[str, Any]]  # writes arrays, and returns facts about them
 
@@ -47,7 +48,7 @@ def encode_file(path: Path, key: Any, write: Write, cache_dir: str | None = None
     root = _prepare(cache_dir)
     if root is None:
         return write_arrays(write)
-    name = hashlib.sha256(json.dumps([file_digest(path), key]).encode()).hexdigest()[:32]
+    name = hashlib.sha256(json.dumps([VERSION, file_digest(path), key]).encode()).hexdigest()[:32]
     with contextlib.suppress(ValueError):
         arrays = ArrayFolder(root / name)
         os.utime(root / name)
@@ -93,10 +94,12 @@ def _add(root: Path, name: str, write: Write) -> ArrayFolder:
     folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=root))
     try:
         arrays = _write(folder, write)
-        with contextlib.suppress(OSError):  # another run was faster: its arrays are the same
-            if (root / name).exists():
-                shutil.rmtree(root / name)  # damaged, or else it had been used
-            folder.rename(root / name)
+        try:
+            ArrayFolder(root / name)  # another run was faster: its arrays are the same
+        except ValueError:
+            shutil.rmtree(root / name, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.rename(root / name)
         return arrays
     finally:
         shutil.rmtree(folder, ignore_errors=True)
