@@ -19,6 +19,7 @@ from experiments.common import Result, create_trainer, main, train_until
 CASES = (
     ("lstm, no forget gate", "lstm", {"forget_gate": False}),
     ("lstm", "lstm", {}),
+    ("lstm, chrono 100", "lstm", {"chrono": 100}),
     ("gru", "gru", {}),
     ("elman", "elman", {}),
 )

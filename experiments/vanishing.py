@@ -16,14 +16,15 @@ import rnnzoo
 from experiments.common import Result, main, train
 from rnnzoo.inspect import TrainedModel, gradients, read_sequences
 
-NETWORKS = {
-    "dampened": {"dampening": 0.9},
-    "elman": {},
-    "indrnn": {},
-    "gru": {},
-    "lstm": {},
-}
 LENGTH = 1000
+NETWORKS = {  # name: model and its options
+    "dampened": ("dampened", {"dampening": 0.9}),
+    "elman": ("elman", {}),
+    "gru": ("gru", {}),
+    "lstm, forget bias 1": ("lstm", {"forget_bias": 1.0}),
+    "lstm of 1997, no forget gate": ("lstm", {"forget_gate": False}),
+    f"lstm, chrono {LENGTH}": ("lstm", {"chrono": LENGTH}),
+}
 
 
 def run(quick: bool) -> Result:
@@ -32,8 +33,8 @@ def run(quick: bool) -> Result:
     rows, measured = [], {}
     long_task = rnnzoo.create_task("adding", seq_length=length, batch_size=16, eval_size=16)
     short_task = rnnzoo.create_task("adding", seq_length=min(length, 100), batch_size=50, eval_size=50)
-    for name, options in NETWORKS.items():
-        trainer = train(name, short_task, 10 if quick else 300, 0.002, options={"units": 32, **options})
+    for name, (model, options) in NETWORKS.items():
+        trainer = train(model, short_task, 10 if quick else 300, 0.002, options={"units": 32, **options})
         trained = TrainedModel(name, trainer.model, long_task)
         measured[name] = gradients.measure(trained, read_sequences(trained))
         for when in ("before", "after"):

@@ -9,6 +9,7 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
+from rnnzoo.cells.chrono import check_chrono, sample_bias
 from rnnzoo.cells.ops import dot, weight
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
@@ -34,13 +35,19 @@ class GRUCell(AffineCell):
         units: size of h.
         recurrent_activation: sigma, of the gates; `activation` is the tanh of the equations.
         reset_after: whether the reset gate is applied after the product with U_h, so that U needs a single product.
+        chrono: the longest dependencies in time steps, T: b_z is initialized to log(u) with u uniform from 1 to T - 1,
+            so that values in h are kept for up to T time steps.
+
+    Raises:
+        ValueError: `chrono` is below 2, or given without biases.
 
     >>> import tensorflow as tf, rnnzoo
     >>> rnnzoo.layers.GRU(4, return_sequences=True)(tf.zeros([2, 7, 3])).shape
     TensorShape([2, 7, 4])
 
     Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical machine translation,
-    EMNLP; `reset_after` as in Chetlur et al. (2014), cuDNN.
+    EMNLP; `reset_after` as in Chetlur et al. (2014), cuDNN; chrono initialization: Tallec & Ollivier (2018), Can
+    recurrent neural networks warp time?, arXiv 1804.11188.
     """
 
     blocks = 3
@@ -52,11 +59,14 @@ class GRUCell(AffineCell):
         recurrent_activation: Any = "sigmoid",
         *,
         reset_after: bool = True,
+        chrono: int | None = None,
         **kwargs,
     ):
         super().__init__(units, activation, **kwargs)
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.reset_after = reset_after
+        self.chrono = chrono
+        check_chrono(chrono, self.use_bias)
         self.has_additive_recurrence = reset_after
 
     def native_kernel(self) -> NativeKernel | None:
@@ -66,6 +76,20 @@ class GRUCell(AffineCell):
 
     def bias_shape(self, width: int) -> tuple[int, ...]:
         return (2, width) if self.reset_after else (width,)
+
+    def default_bias_initializer(self) -> Any:
+        if not self.chrono:
+            return None
+        rest, chrono = self.bias_initializer, self.chrono
+
+        def bias(shape: Any, dtype: Any = None) -> Any:
+            update = sample_bias(self.units, chrono, self.seed, dtype)
+            others = rest((*shape[:-1], shape[-1] - self.units), dtype=dtype)
+            if self.reset_after:  # b_z is in the bias of the inputs
+                update = tf.stack([update, tf.zeros_like(update)])
+            return tf.concat([update, others], -1)
+
+        return bias
 
     def input_bias(self) -> tf.Tensor | None:
         return None if self.bias is None else self._bias(0, self.compute_dtype)

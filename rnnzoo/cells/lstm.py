@@ -9,6 +9,7 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
+from rnnzoo.cells.chrono import check_chrono, sample_bias
 from rnnzoo.cells.noise import sample_rows
 from rnnzoo.cells.ops import dot, in_xla
 from rnnzoo.registry import CELLS
@@ -39,13 +40,18 @@ class LSTMCell(AffineCell):
         units: size of c, and of h unless there is a projection.
         recurrent_activation: sigma, of the gates; `activation` is the tanh of the equations.
         unit_forget_bias: whether b_f is initialized to 1 (Jozefowicz et al. 2015).
+        forget_bias: another number to initialize b_f to: f is sigma(forget_bias) at first, and a value in c fades to
+            a half within `log(0.5) / log(f)` time steps: 2 at 1, 14 at 3, 103 at 5.
+        chrono: the longest dependencies in time steps, T: b_f is initialized to log(u) with u uniform from 1 to
+            T - 1, and b_i to -b_f, so that values in c are kept for up to T time steps.
         forget_gate: False: f = 1 and the weights hold i, c, o, as in the LSTM of 1997.
         zoneout: probability that a unit of h and of c keeps its value, 0 <= zoneout < 1.
         zoneout_cell: the probability for c; default: zoneout.
         projection: size of h, if it differs from that of c.
 
     Raises:
-        ValueError: a zoneout outside [0, 1), or `projection` below 1.
+        ValueError: a zoneout outside [0, 1), `projection` below 1, `chrono` below 2, or `forget_bias` or `chrono` with
+            each other, without a forget gate or without biases.
 
     >>> import tensorflow as tf, rnnzoo
     >>> output, h, c = rnnzoo.layers.LSTM(4, return_state=True)(tf.zeros([2, 7, 3]))
@@ -54,7 +60,8 @@ class LSTMCell(AffineCell):
 
     Hochreiter & Schmidhuber (1997), Long short-term memory, Neural Computation 9, 1735-1780; Gers, Schmidhuber &
     Cummins (2000), Learning to forget, Neural Computation 12, 2451-2471; projection: Sak, Senior & Beaufays (2014),
-    arXiv 1402.1128; zoneout: Krueger et al. (2016), arXiv 1606.01305.
+    arXiv 1402.1128; zoneout: Krueger et al. (2016), arXiv 1606.01305; chrono initialization: Tallec & Ollivier (2018),
+    Can recurrent neural networks warp time?, arXiv 1804.11188.
     """
 
     def __init__(
@@ -64,6 +71,8 @@ class LSTMCell(AffineCell):
         recurrent_activation: Any = "sigmoid",
         *,
         unit_forget_bias: bool = True,
+        forget_bias: float | None = None,
+        chrono: int | None = None,
         forget_gate: bool = True,
         zoneout: float = 0.0,
         zoneout_cell: float | None = None,
@@ -83,7 +92,9 @@ class LSTMCell(AffineCell):
         self.state_size = [self.output_size, self.units]
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
+        self.forget_bias, self.chrono = forget_bias, chrono
         self.forget_gate = forget_gate
+        self._check_biases()
         self.blocks = 4 if forget_gate else 3
 
     def native_kernel(self) -> NativeKernel | None:
@@ -109,16 +120,32 @@ class LSTMCell(AffineCell):
             )
 
     def default_bias_initializer(self) -> Any:
-        if not (self.unit_forget_bias and self.forget_gate):
+        forget_bias = float(self.unit_forget_bias) if self.forget_bias is None else self.forget_bias
+        if not self.forget_gate or not (forget_bias or self.chrono):
             return None
         rest = self.bias_initializer
 
         def bias(shape: Any, dtype: Any = None) -> Any:
             n = self.units
-            parts = [rest((n,), dtype=dtype), tf.ones((n,), dtype), rest((2 * n,), dtype=dtype)]
-            return tf.concat(parts, 0)
+            if self.chrono:
+                forget = sample_bias(n, self.chrono, self.seed, dtype)
+                gates = [-forget, forget]
+            else:
+                gates = [rest((n,), dtype=dtype), tf.fill((n,), tf.cast(forget_bias, dtype))]
+            return tf.concat([*gates, rest((2 * n,), dtype=dtype)], 0)
 
         return bias
+
+    def _check_biases(self) -> None:
+        """Raises `ValueError` for options of b_f that do not go together."""
+        check_chrono(self.chrono, self.use_bias)
+        given = [name for name in ("forget_bias", "chrono") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError("forget_bias and chrono exclude each other")
+        if given and not self.forget_gate:
+            raise ValueError(f"{given[0]} applies to the forget gate, and forget_gate is False")
+        if given and not self.use_bias:
+            raise ValueError(f"{given[0]} sets a bias, and use_bias is False")
 
     def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
         h = tf.zeros([batch_size, self.output_size], self.compute_dtype)
