@@ -21,6 +21,7 @@ optional = {
     "safetensors": ["safetensors"],
     "zstd": ["zstandard"],
     "tensorboard": ["tensorboard"],
+    "serve": ["starlette", "uvicorn", "prometheus-client"],
     "onnx": ["tf2onnx", "onnx", "onnxruntime"],
     "litert": ["ai-edge-litert"],
     "openvino": ["openvino", "nncf"],

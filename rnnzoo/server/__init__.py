@@ -1,0 +1,1 @@
+"""A REST server for exports, with the interface of TensorFlow Serving."""

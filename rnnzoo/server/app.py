@@ -1,0 +1,160 @@
+"""The web application: requests to signatures of SavedModels, answered in threads beside each other."""
+
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rnnzoo.server.batcher import Batcher
+from rnnzoo.server.errors import RequestError
+from rnnzoo.server.limits import ServeOptions, check_limits
+from rnnzoo.server.served_model import DEFAULT, VERSION, ServedModel
+from rnnzoo.server.tensors import Arrays, format_outputs, parse_inputs
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?(/metadata|:predict|:classify|:regress)?")
+RETRY_AFTER = {"Retry-After": "1"}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Server:
+    """Answers requests to models.
+
+    Args:
+        models: the models, of different names.
+        options: the limits.
+    """
+
+    def __init__(self, models: Sequence[ServedModel], options: ServeOptions):
+        self.models = {model.name: model for model in models}
+        self.options = options
+        self._batcher = Batcher()
+        self._threads = anyio.CapacityLimiter(options.threads or os.cpu_count() or 1)
+        self._waiting = 0
+        registry = CollectorRegistry()
+        self._registry = registry
+        labels = ("model", "signature", "status")
+        self._requests = Counter("rnnzoo_requests", "Requests to signatures", labels, registry=registry)
+        self._seconds = Histogram("rnnzoo_request_seconds", "Time to answer a request", ("model",), registry=registry)
+        Gauge("rnnzoo_requests_waiting", "Requests being answered", registry=registry).set_function(
+            lambda: self._waiting
+        )
+        self._calls = Gauge("rnnzoo_calls", "Calls of signatures, each for one or more requests", registry=registry)
+        self._calls.set_function(lambda: sum(model.calls for model in self.models.values()))
+
+    def app(self) -> Starlette:
+        """Returns the web application."""
+        routes = [
+            Route("/healthz", self._health),
+            Route("/metrics", self._metrics),
+            Route("/{path:path}", self._route, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+        ]
+        # a page of another site must not ask a server of this machine by a name that it made point here
+        is_local = self.options.host in LOOPBACK
+        hosts = [*LOOPBACK, "[::1]"] if is_local else ["*"]
+        return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+
+    async def _health(self, request: Request) -> Response:
+        return _json({"status": "ok", "models": list(self.models)})
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def _route(self, request: Request) -> Response:
+        try:
+            match = PATH.fullmatch(request.url.path)
+            if match is None:
+                raise RequestError(404, f"Malformed request: {request.method} {request.url.path[:200]}")
+            name, version, action = match.groups()
+            model = self._find(name, version)
+            if request.method == "GET" and action in (None, "/metadata"):
+                return _json(model.metadata() if action else model.status())
+            if request.method != "POST" or action != ":predict":
+                raise RequestError(400, f"Malformed request: {request.method} {request.url.path[:200]}")
+            return await self._predict(model, request)
+        except RequestError as error:
+            return _json({"error": str(error)}, error.status)
+
+    def _find(self, name: str, version: str | None) -> ServedModel:
+        if name not in self.models or version not in (None, VERSION):
+            which = f"Specific({name[:100]}, {version[:20]})" if version else f"Latest({name[:100]})"
+            raise RequestError(404, f"Servable not found for request: {which}")
+        return self.models[name]
+
+    async def _predict(self, model: ServedModel, request: Request) -> Response:
+        if self._waiting >= self.options.max_waiting:
+            self._requests.labels(model.name, "", 503).inc()
+            error = {"error": f"{self._waiting} requests are waiting, and the limit is {self.options.max_waiting}"}
+            return _json(error, 503, RETRY_AFTER)
+        self._waiting += 1
+        signature, status = "", 200
+        try:
+            with self._seconds.labels(model.name).time(), anyio.fail_after(self.options.timeout):
+                body = await self._read(request)
+                signature, arrays, by_rows = await self._in_thread(self._parse, model, body)
+                outputs = await self._call(model, signature, arrays)
+                return Response(await self._in_thread(_encode, outputs, by_rows), media_type="application/json")
+        except TimeoutError:
+            status = 504
+            raise RequestError(504, f"the request took longer than {self.options.timeout:g} s") from None
+        except RequestError as error:
+            status = error.status
+            raise
+        except ClientDisconnect:
+            status = 499
+            return Response(status_code=400)
+        finally:
+            self._waiting -= 1
+            self._requests.labels(model.name, signature, status).inc()
+
+    async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
+        return await anyio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True, limiter=self._threads)
+
+    async def _read(self, request: Request) -> bytes:
+        limit, parts, size = self.options.max_body, [], 0
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise RequestError(413, f"the request has more than {limit:,} bytes, which is the limit")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _parse(self, model: ServedModel, body: bytes) -> tuple[str, Arrays, bool]:
+        try:
+            values = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise RequestError(400, f"JSON Parse error: {str(error)[:200]}") from None
+        signature = (values.get("signature_name") if isinstance(values, dict) else None) or DEFAULT
+        if not isinstance(signature, str):
+            raise RequestError(400, "JSON Value: 'signature_name' must be a string")
+        arrays, by_rows = parse_inputs(values, model.inputs(signature))
+        check_limits(arrays, self.options)
+        return signature, arrays, by_rows
+
+    async def _call(self, model: ServedModel, signature: str, arrays: Arrays) -> Arrays:
+        def call(joined: Arrays) -> Awaitable[Arrays]:
+            return self._in_thread(model.predict, signature, joined)
+
+        if not arrays or not model.can_join(signature) or len({len(array) for array in arrays.values()}) != 1:
+            return await call(arrays)
+        key = model.name, signature, tuple(array.shape[1:] for array in arrays.values())
+        return await self._batcher.run(key, arrays, call)
+
+
+def _encode(outputs: Arrays, by_rows: bool) -> bytes:
+    return json.dumps(format_outputs(outputs, by_rows), ensure_ascii=False).encode()
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(value, ensure_ascii=False, indent=1).encode(errors="backslashreplace")
+    return Response(text, status, headers, media_type="application/json")
