@@ -15,6 +15,7 @@ from tests.export import kinds, loaders
 from tests.helpers import often
 
 _MADE: dict = {}
+KINDS = ("characters", "tags of spelled words", "pairs with attention", "nodes")  # others: tests/test_conformance.py
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def assert_same(got, expected):
             np.testing.assert_allclose(actual.astype("float64"), value.astype("float64"), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", often("characters", of=kinds.KINDS))
+@pytest.mark.parametrize("kind", often("characters", of=KINDS))
 def test_python_loader_and_session_give_the_models_answers(export, kind):
     """The session is used by C++ programs; here both loaders run in one process."""
     _, serving, path = export(kind)
@@ -60,7 +61,7 @@ def test_python_loader_and_session_give_the_models_answers(export, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["characters", "pairs with attention", "nodes"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_saved_model_cli_gives_the_models_answers(export, kind):
     _, serving, path = export(kind)
     for signature, _, inputs in serving.probes():

@@ -47,6 +47,7 @@ OPTIONS = {
     "bottlenecks": {"layers": 2, "residual": True, "input_depth": 2, "shortcut": True, "transition_depth": 2},
 }
 
+SLOW_OPTIONS = ("additive, both ways", "input feeding", "context at every step", "tied output", "bottlenecks")
 COMPILED = ("additive, both ways", "input feeding")  # these by XLA too
 
 
@@ -63,16 +64,14 @@ def peaked():
     return model
 
 
-@pytest.mark.parametrize("case", often("tied", of=OPTIONS))
+@pytest.mark.parametrize("case", often("tied", of=SLOW_OPTIONS))
 def test_options(case):
     check_all(model_for(**OPTIONS[case]), graph=case in COMPILED)
 
 
-@pytest.mark.parametrize("feeding", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cell", often("gru", "indrnn", of=rnnzoo.list_cells()))
-def test_any_cell(cell, feeding):
-    if cell == "feedforward" and feeding:
-        feeding = False  # its window is of inputs, and holds no more of them
+def test_any_cell(cell):
+    feeding = cell in ("gru", "lstm-peephole", "jordan")
     check_all(model_for(cell=cell, input_feeding=feeding, layers=2), graph=False)
 
 
@@ -401,8 +400,14 @@ def test_decoder_generates_from_vectors_and_labels(tmp_path):
     assert len({tuple(row) for row in drawn}) > 5
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("case", often("tied", of=["additive, both ways", "from the end", "input feeding"]))
+@pytest.mark.parametrize(
+    ("case", "jit"),
+    [
+        ("tied", False),
+        pytest.param("tied", True, marks=pytest.mark.slow),
+        pytest.param("additive, both ways", False, marks=pytest.mark.slow),
+    ],
+)
 def test_small_embedding_tables_are_multiplied_once(case, jit, monkeypatch):
     """If the vocabulary is smaller than a batch, the table is multiplied instead of the vectors."""
     monkeypatch.setenv("RNNZOO_NATIVE", "0")
