@@ -25,8 +25,8 @@ ORDER = [
     {"generate", "predict"},
     {"api"},
     {"zoo"},
-    {"run"},
-    {"evaluate", "launch"},
+    {"run", "server"},
+    {"evaluate", "launch", "serve"},
     {"conversion"},
     {"convert"},
 ]

@@ -9,7 +9,7 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
-from rnnzoo.cells.chrono import check_chrono, sample_bias
+from rnnzoo.cells.chrono import LSTMBias, check_forget_bias
 from rnnzoo.cells.noise import sample_rows
 from rnnzoo.cells.ops import dot, in_xla
 from rnnzoo.registry import CELLS
@@ -94,7 +94,7 @@ class LSTMCell(AffineCell):
         self.unit_forget_bias = unit_forget_bias
         self.forget_bias, self.chrono = forget_bias, chrono
         self.forget_gate = forget_gate
-        self._check_biases()
+        check_forget_bias(forget_bias, chrono, forget_gate, self.use_bias)
         self.blocks = 4 if forget_gate else 3
 
     def native_kernel(self) -> NativeKernel | None:
@@ -123,29 +123,7 @@ class LSTMCell(AffineCell):
         forget_bias = float(self.unit_forget_bias) if self.forget_bias is None else self.forget_bias
         if not self.forget_gate or not (forget_bias or self.chrono):
             return None
-        rest = self.bias_initializer
-
-        def bias(shape: Any, dtype: Any = None) -> Any:
-            n = self.units
-            if self.chrono:
-                forget = sample_bias(n, self.chrono, self.seed, dtype)
-                gates = [-forget, forget]
-            else:
-                gates = [rest((n,), dtype=dtype), tf.fill((n,), tf.cast(forget_bias, dtype))]
-            return tf.concat([*gates, rest((2 * n,), dtype=dtype)], 0)
-
-        return bias
-
-    def _check_biases(self) -> None:
-        """Raises `ValueError` for options of b_f that do not go together."""
-        check_chrono(self.chrono, self.use_bias)
-        given = [name for name in ("forget_bias", "chrono") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError("forget_bias and chrono exclude each other")
-        if given and not self.forget_gate:
-            raise ValueError(f"{given[0]} applies to the forget gate, and forget_gate is False")
-        if given and not self.use_bias:
-            raise ValueError(f"{given[0]} sets a bias, and use_bias is False")
+        return LSTMBias(self.units, self.bias_initializer, forget_bias, self.chrono, self.seed)
 
     def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
         h = tf.zeros([batch_size, self.output_size], self.compute_dtype)

@@ -101,7 +101,7 @@ BAD = {
     "unknown cell": (["--model=stacked", "--cell=lstn", "--data=book.txt"], "unknown cell 'lstn'; did you mean lstm"),
     "option of another cell": (
         ["--model=stacked", "--cell=gru", "--zoneout=.1", "--data=book.txt"],
-        "cell 'gru' has no option 'zoneout'; its options are: reset_after",
+        "cell 'gru' has no option 'zoneout'; its options are: chrono, reset_after",
     ),
     "no transition": (
         ["--model=deep-transition", "--cell=feedforward", "--data=book.txt"],
