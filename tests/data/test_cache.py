@@ -121,6 +121,7 @@ def test_bad_data_leaves_nothing_in_the_cache(pairs, tmp_path):
     assert not entries(tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_two_processes_encode_the_same_file(pairs, tmp_path):
     folder = tmp_path / "cache"
     code = (

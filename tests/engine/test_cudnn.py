@@ -187,6 +187,7 @@ def test_both_directions_are_run(reference):
     assert [mode for mode, _ in reference] == ["lstm", "lstm"]
 
 
+@pytest.mark.slow
 def test_no_export_and_no_compiled_graph_holds_the_operation(reference, tmp_path):
     spec = rnnzoo.TaskSpec("features", "vector", True, FEATURES, 2, "mse", ("mse",))
     model = rnnzoo.create_model("lstm", spec, units=UNITS)

@@ -211,6 +211,7 @@ class Energetic(rnnzoo.cells.ElmanCell):
         return h, (h,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [4, 2, 3])
 @pytest.mark.parametrize("graph", [True, False])
 @pytest.mark.parametrize("kind", [Branching, TwoHeads, Energetic])

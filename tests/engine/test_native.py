@@ -152,6 +152,7 @@ def test_calls_from_several_threads():
                 np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traced", [False, True])
 @pytest.mark.parametrize("name", ["lstm", "gru of 2014", "elman"])
 def test_second_order_gradients(name, traced, monkeypatch):

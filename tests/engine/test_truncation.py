@@ -44,6 +44,7 @@ def whole(layer, x, weights, **call):
     return tape.gradient(loss, [x, *(v.value for v in layer.trainable_weights)], unconnected_gradients="zero")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("steps", [1, 2, 5])
 @pytest.mark.parametrize("name", LAYERS)

@@ -177,6 +177,7 @@ def test_exports_with_wrong_answers_are_removed(exported, tmp_path, monkeypatch)
     assert [p.name for p in tmp_path.rglob("*")] == ["lm", "saved_model.pb"]
 
 
+@pytest.mark.slow
 def test_words_round_trip(tmp_path):
     symbols = (*SPECIAL_TOKENS, "\n", "the", "cat", "žluť")
     spec = rnnzoo.TaskSpec("tokens", "token", True, 7, 7, "cross_entropy", ("perplexity",), symbols, "word")

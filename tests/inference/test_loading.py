@@ -95,6 +95,7 @@ def test_damaged_missing_and_other_files_are_refused(tmp_path):
             rnnzoo.load(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_files_of_this_package_are_loaded(tmp_path, capsysbinary):
     model = rnnzoo.create_model("elman", SPEC, units=4)
     model.save(tmp_path / "m.keras")

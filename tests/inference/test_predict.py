@@ -41,6 +41,7 @@ def answers(path, lines, **options):
     return sink.getvalue().decode().split("\n")[:-1], wrong
 
 
+@pytest.mark.slow
 def test_seq2seq_model_answers_each_line(writer):
     lines = [b"abc\n", b"\n", b"\xff\xfe\n", b"xyz\r\n", b"q"]
     actual, wrong = answers(writer, lines, batch_size=2)

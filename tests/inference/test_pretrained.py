@@ -94,6 +94,7 @@ def test_padding_does_not_count(models):
     assert abs(values[0] - values[1]) < 1e-5
 
 
+@pytest.mark.slow
 def test_programs_take_names():
     assert Predictor("lstm-labels").predict_lines([1], ["abc"])[0] in ("x", "y", "z")
     assert rnnzoo.load("lstm-labels").signatures

@@ -53,6 +53,7 @@ def test_outputs_states_and_gradients(pair, data):
     assert_close(got[1], expected[1], 2e-5, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS)
 def test_under_xla(pair):
     ours, theirs = PAIRS[pair]

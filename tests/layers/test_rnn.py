@@ -116,6 +116,7 @@ def test_keras_bidirectional(name):
     assert_close(y, tf.concat([forward(x), backward(x)[:, ::-1]], -1), 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 @pytest.mark.parametrize("name", rnnzoo.list_cells())
 def test_precision(name, policy):

@@ -222,6 +222,7 @@ def test_a_run_from_flags_to_files(folder, capsys, monkeypatch):
     assert (run_dir / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_forecasts_are_drawn(folder):
     pytest.importorskip("matplotlib")
     rows = "".join(f"2020-01-{i % 28 + 1},{i % 7},{i % 5}\n" for i in range(200))
