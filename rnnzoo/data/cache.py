@@ -51,7 +51,8 @@ def encode_file(path: Path, key: Any, write: Write, cache_dir: str | None = None
     name = hashlib.sha256(json.dumps([VERSION, file_digest(path), key]).encode()).hexdigest()[:32]
     with contextlib.suppress(ValueError):
         arrays = ArrayFolder(root / name)
-        os.utime(root / name)
+        with contextlib.suppress(OSError):  # the folder may be another user's
+            os.utime(root / name)
         skip_file(path)
         return arrays
     return _add(root, name, write)

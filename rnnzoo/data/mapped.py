@@ -166,7 +166,7 @@ class ArrayFolder:
                 raise ValueError("another version")
             self.facts = index["facts"]
             self._arrays = {name: _open(folder / name, *kind) for name, kind in index["arrays"].items()}
-        except (OSError, KeyError, TypeError) as error:
+        except (OSError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(str(error)) from None
 
     def __contains__(self, name: str) -> bool:

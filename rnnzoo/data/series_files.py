@@ -123,7 +123,10 @@ def _read_rows(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -
     rows = max(1, BLOCK_BYTES // max(1, row_bytes))
     try:
         with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-            file.read(archive.getinfo(name).file_size - shape[0] * row_bytes)  # the header
+            header = archive.getinfo(name).file_size - shape[0] * row_bytes
+            if header < 0:
+                raise ValueError(f"{name} is shorter than its shape {shape}")
+            file.read(header)
             for first in range(0, shape[0], rows):
                 count = min(rows, shape[0] - first)
                 data = file.read(count * row_bytes)
