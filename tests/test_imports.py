@@ -1,6 +1,7 @@
 """Structure of the package: imports go one way and without cycles, files and functions are short."""
 
 import ast
+import sys
 from pathlib import Path
 
 import rnnzoo
@@ -34,6 +35,9 @@ LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 NETWORKS, DATA = {"cells", "compositions", "engine", "layers", "models", "interop"}, {"data", "tasks"}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 200, 40
+REQUIRED = {"absl", "filelock", "keras", "numpy", "rnnzoo", "tensorflow"}
+# modules that are imported where the packages of their extra were found
+OF_EXTRAS = {"rnnzoo.server.app", "rnnzoo.server.running"}
 
 
 def module_of(path):
@@ -85,6 +89,28 @@ def test_no_import_cycles():
         for module in removable:
             del graph[module]
     assert not graph, f"these modules import each other: {sorted(graph)}"
+
+
+def outside_functions(tree):
+    """Yields the nodes of a tree that are run when its module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from outside_functions(node)
+
+
+def test_importing_needs_no_optional_packages():
+    known = REQUIRED | sys.stdlib_module_names
+    for path in MODULES.values():
+        nodes, module = list(outside_functions(parse(path))), module_of(path)
+        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+        if module in OF_EXTRAS:
+            assert not {name.partition(".")[0] for name in names} <= known, f"{module}: not in OF_EXTRAS any more"
+            continue
+        for name in names:
+            assert name.partition(".")[0] in known, f"{path.relative_to(ROOT)} imports {name}, of an extra"
+            assert name not in OF_EXTRAS, f"{path.relative_to(ROOT)} imports {name}, which needs an extra"
 
 
 def test_files_and_functions_are_short():
