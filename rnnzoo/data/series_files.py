@@ -110,23 +110,24 @@ def _open_member(path: Path, name: str) -> tuple[tuple[int, ...], Iterator[np.nd
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, is_fortran, dtype = read_header(file)
+        start, end = file.tell(), archive.getinfo(name).file_size
     if dtype.kind not in "fiub":
         raise ValueError(f"X is of type {dtype}, not numeric")
     if is_fortran or not shape:
         with np.load(path, allow_pickle=False) as stored:
             return shape, iter([_to_float64(stored[name.removesuffix(".npy")])])
-    return shape, _read_rows(path, name, shape, dtype)
+    row_bytes = math.prod(shape[1:]) * dtype.itemsize
+    if end - start < shape[0] * row_bytes:
+        raise ValueError(f"{name} is shorter than its shape {shape}")
+    return shape, _read_rows(path, name, shape, dtype, start)
 
 
-def _read_rows(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
-    row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+def _read_rows(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, start: int) -> Iterator[np.ndarray]:
+    row_bytes = math.prod(shape[1:]) * dtype.itemsize
     rows = max(1, BLOCK_BYTES // max(1, row_bytes))
     try:
         with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-            header = archive.getinfo(name).file_size - shape[0] * row_bytes
-            if header < 0:
-                raise ValueError(f"{name} is shorter than its shape {shape}")
-            file.read(header)
+            file.read(start)  # the header
             for first in range(0, shape[0], rows):
                 count = min(rows, shape[0] - first)
                 data = file.read(count * row_bytes)

@@ -1,7 +1,9 @@
 """Input files: encodings, special files, sizes, and the errors of tasks that read them."""
 
+import io
 import os
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -111,6 +113,7 @@ def test_too_short_text_is_refused(tmp_path):
         rnnzoo.create_task("word_lm", data=str(path))
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_depend_on_the_batch_size(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.txt").write_text("".join(f"{i * i % 97} sheep\n" for i in range(300 + 90 * number)))
@@ -149,6 +152,7 @@ def test_large_values_are_standardized(tmp_path):
     assert np.isfinite(task.series["train"][:]).all() and 0.9 < task.series["train"][:].std() < 1.1
 
 
+@pytest.mark.slow
 def test_too_few_different_expressions():
     with pytest.raises(rnnzoo.UserError, match="--max_length=5 leaves too few different expressions"):
         rnnzoo.create_task("listops", max_length=5)
@@ -182,6 +186,7 @@ def test_figures_have_no_missing_glyphs(tmp_path):
     assert figures.label_text("日") in ("日", "U+65E5") and figures.label_text("é≠$") == r"é≠\$"
 
 
+@pytest.mark.slow
 def test_bleu_prints_no_warnings(tmp_path, caplog):
     pytest.importorskip("sacrebleu")
     (tmp_path / "p.tsv").write_text("a b c .\tx y z .\n" * 300)
@@ -229,6 +234,19 @@ def test_invalid_types_in_series_files(arrays, tmp_path):
         warnings.simplefilter("error")
         with pytest.raises(rnnzoo.UserError, match=r"s\.npz"):
             rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
+
+
+@pytest.mark.parametrize("time", [6, 50, 2**40, 2**62])
+def test_arrays_shorter_than_their_shape(time, tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (6, time, 2)})
+    y = io.BytesIO()
+    np.save(y, np.arange(6))
+    with zipfile.ZipFile(tmp_path / "s.npz", "w") as archive:
+        archive.writestr("X.npy", header.getvalue() + np.zeros([6, 5, 2]).tobytes())
+        archive.writestr("y.npy", y.getvalue())
+    with pytest.raises(rnnzoo.UserError, match=r"s\.npz.*X\.npy is shorter than its shape"):
+        rnnzoo.create_task("series", data=str(tmp_path / "s.npz"))
 
 
 @pytest.mark.parametrize("lengths", [[-5, 25], [[10, 10]], [10.0, 10.0]])
