@@ -81,3 +81,8 @@ def activation_name(function: Any) -> str:
     """Returns the name of an activation function of Keras, or "" for another function."""
     names = {keras.activations.sigmoid: "sigmoid", keras.activations.tanh: "tanh", keras.activations.relu: "relu"}
     return names.get(function, "")
+
+
+def label_activation(function: Any) -> str:
+    """Returns the name of any activation function, for display."""
+    return activation_name(function) or getattr(function, "__name__", type(function).__name__)

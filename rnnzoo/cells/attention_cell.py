@@ -8,6 +8,7 @@ import tensorflow as tf
 from rnnzoo.cells.attention import Attention
 from rnnzoo.cells.base import Cell, split_states
 from rnnzoo.cells.noise import sample_dropout_mask
+from rnnzoo.cells.unit_equations import UnitEquation, in_part
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -105,6 +106,14 @@ class AttentionCell(Cell):
     def gates(self, x: Any, r: Any, state: tuple, consts: Any) -> dict[str, tf.Tensor]:
         """Returns the attention weights a, `{"attention": [..., batch, source_time]}`."""
         return {"attention": self._run_step(x, r, state, consts)[2]}
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        inputs, equations = tf.concat([x[0], state[-1]], -1), []
+        for k, (cell, own) in enumerate(zip(self.cells, split_states(self.cells, state), strict=True)):
+            step = (cell.project(inputs), r[k], own, consts[0][k])
+            equations += in_part(f"layer {k + 1}", cell.unit_equations(*step))
+            inputs = cell.step(*step)[0] + inputs if self.residual and k else cell.step(*step)[0]
+        return equations
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         y, new, _ = self._run_step(x, r, state, consts)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from rnnzoo.cells.unit_equations import UnitEquation
 from rnnzoo.cells.weight_files import find_saved_weights
 from rnnzoo.serialization import SignatureConfig
 
@@ -76,6 +77,10 @@ class Cell(SignatureConfig, keras.layers.Layer):
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         """Computes the equations of one time step: `(output, new_state)`."""
         raise NotImplementedError(f"{type(self).__name__} does not define step(x, r, state, consts)")
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        """Returns the equations of a step for each unit, in the order of computation; empty if the cell tells none."""
+        return []
 
     def get_initial_state(self, batch_size: Any) -> list[tf.Tensor]:
         """Returns zeros, one tensor `[batch, size]` for each state."""

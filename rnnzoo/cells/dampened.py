@@ -8,6 +8,7 @@ import tensorflow as tf
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import weight
+from rnnzoo.cells.unit_equations import Term, UnitEquation, activation_equation, name_input
 from rnnzoo.registry import CELLS
 
 
@@ -63,6 +64,11 @@ class DampenedCell(AffineCell):
     def recurrent(self, state: tuple, consts: Any) -> Any:
         a = self.recurrent_input(state, consts)
         return weight(self.dampening, a.dtype) * a
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        a, _ = self.step(x, r, state, consts)
+        terms = (Term(name_input(self), x), Term("lambda a_{t-1}", r))
+        return [activation_equation("a_t", self.activation, terms, a)]
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         a = sigma(self.activation)(x + r)  # [batch, units]

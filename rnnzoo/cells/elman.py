@@ -9,6 +9,7 @@ from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
+from rnnzoo.cells.unit_equations import UnitEquation, activation_equation, affine_terms
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
 
@@ -36,6 +37,10 @@ class ElmanCell(AffineCell):
         """Returns the declaration of the native kernel, or None if no kernel computes these equations."""
         name = activation_name(self.activation)
         return NativeKernel("elman", name) if name else None
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        h, _ = self.step(x, r, state, consts)
+        return [activation_equation("h_t", self.activation, affine_terms(self, x, r), h)]
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         h = sigma(self.activation)(x + r)  # [batch, units]

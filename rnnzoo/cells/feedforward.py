@@ -7,6 +7,7 @@ import tensorflow as tf
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import dot
+from rnnzoo.cells.unit_equations import Term, UnitEquation, activation_equation, name_input
 from rnnzoo.registry import CELLS
 
 
@@ -61,6 +62,12 @@ class FeedforwardCell(AffineCell):
 
     def recurrent(self, state: tuple, consts: Any) -> Any:
         return ()
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        y, _ = self.step(x, r, state, consts)
+        window = " + ".join(f"x_{{t-{j}}} W_{j}" for j in range(1, min(self.context, 3)))
+        terms = [Term(name_input(self, product="x_t W_0"), x[0]), Term(f"{window} + ...", state[0][..., : self.units])]
+        return [activation_equation("y_t", self.activation, terms[: self.context], y)]
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         now, later = x

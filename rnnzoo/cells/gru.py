@@ -6,11 +6,12 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.activations import activation as sigma
-from rnnzoo.cells.activations import activation_name
+from rnnzoo.cells.activations import activation_name, label_activation
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
 from rnnzoo.cells.chrono import check_chrono, sample_bias
 from rnnzoo.cells.ops import dot, weight
+from rnnzoo.cells.unit_equations import Term, UnitEquation, activation_equation, name_input
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
 
@@ -107,11 +108,33 @@ class GRUCell(AffineCell):
         x_gates, x_h = tf.split(x, [2 * n, n], -1)
         r_gates, r_h = tf.split(r, [2 * n, n], -1) if self.reset_after else (r, None)
         z, reset = tf.split(s(x_gates + r_gates), 2, -1)
-        if self.reset_after:
-            recurrent_part = reset * r_h
-        else:
-            recurrent_part = dot(reset * self.recurrent_input(state, consts), self.recurrent_kernel, start=2 * n)
+        recurrent_part = reset * r_h if self.reset_after else self._reset_product(reset, state, consts)
         return {"update": z, "reset": reset, "candidate": sigma(self.activation)(x_h + recurrent_part)}
+
+    def _reset_product(self, reset: tf.Tensor, state: tuple, consts: Any) -> tf.Tensor:
+        """Computes `(r * h) U_h`."""
+        return dot(reset * self.recurrent_input(state, consts), self.recurrent_kernel, start=2 * self.units)
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        gates = self.gates(x, r, state, consts)
+        z, reset, g = (Term(f"{symbol}_t", value) for symbol, value in zip("zrg", gates.values(), strict=True))
+        x_z, x_r, x_h = (Term(name_input(self, f"_{b}"), v) for b, v in zip("zrh", tf.split(x, 3, -1), strict=True))
+        d = " + d_{}" if self.reset_after and self.bias is not None else ""
+        r_parts = zip("zrh", tf.split(r, 3 if self.reset_after else 2, -1), strict=False)
+        r_z, r_r, *r_h = (Term(f"h_{{t-1}} U_{b}{d.format(b)}", value) for b, value in r_parts)
+        if self.reset_after:
+            fed = (x_h, reset, Term(f"({r_h[0].name})", r_h[0].value))
+            candidate = UnitEquation("g_t", f"{label_activation(self.activation)}({{}} + {{}} * {{}})", fed, g.value)
+        else:
+            product = Term("(r_t * h_{t-1}) U_h", self._reset_product(reset.value, state, consts))
+            candidate = activation_equation("g_t", self.activation, (x_h, product), g.value)
+        h, _ = self.step(x, r, state, consts)
+        return [
+            activation_equation("z_t", self.recurrent_activation, (x_z, r_z), z.value),
+            activation_equation("r_t", self.recurrent_activation, (x_r, r_r), reset.value),
+            candidate,
+            UnitEquation("h_t", "{} * {} + (1 - {}) * {}", (z, Term("h_{t-1}", state[0]), z, g), h),
+        ]
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         gate = self.gates(x, r, state, consts)

@@ -6,8 +6,10 @@ import keras
 import tensorflow as tf
 
 from rnnzoo.cells.activations import activation as sigma
+from rnnzoo.cells.activations import label_activation
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import weight
+from rnnzoo.cells.unit_equations import Term, UnitEquation, name_input
 from rnnzoo.registry import CELLS
 
 UNIFORM = keras.initializers.RandomUniform(0.0, 1.0)
@@ -66,6 +68,12 @@ class IndRNNCell(AffineCell):
     def recurrent(self, state: tuple, consts: Any) -> Any:
         h = self.recurrent_input(state, consts)
         return weight(self.recurrent_kernel, h.dtype) * h
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        h, _ = self.step(x, r, state, consts)
+        u = tf.broadcast_to(weight(self.recurrent_kernel, h.dtype), tf.shape(h))
+        terms = (Term(name_input(self), x), Term("u", u), Term("h_{t-1}", state[0]))
+        return [UnitEquation("h_t", f"{label_activation(self.activation)}({{}} + {{}} * {{}})", terms, h)]
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         h = sigma(self.activation)(x + r)  # [batch, units]

@@ -8,6 +8,7 @@ import tensorflow as tf
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.ops import dot, weight
+from rnnzoo.cells.unit_equations import Term, UnitEquation, activation_equation, name_input
 from rnnzoo.registry import CELLS
 
 
@@ -61,8 +62,19 @@ class JordanCell(AffineCell):
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         h = sigma(self.activation)(x + r)  # [batch, units]
-        y = dot(h, self.output_kernel)
-        if self.use_bias:
-            y = y + weight(self.output_bias, y.dtype)
-        y = sigma(self.output_activation)(y)  # [batch, output_units]
+        y = sigma(self.output_activation)(self._weigh_hidden(h))  # [batch, output_units]
         return y, (y,)
+
+    def _weigh_hidden(self, h: tf.Tensor) -> tf.Tensor:
+        """Computes `h V + c`."""
+        y = dot(h, self.output_kernel)
+        return y + weight(self.output_bias, y.dtype) if self.use_bias else y
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        h = sigma(self.activation)(x + r)
+        weighed = Term("h_t V + c" if self.use_bias else "h_t V", self._weigh_hidden(h))
+        hidden = (Term(name_input(self), x), Term("y_{t-1} U", r))
+        return [
+            activation_equation("h_t", self.activation, hidden, h),
+            activation_equation("y_t", self.output_activation, [weighed], self.step(x, r, state, consts)[0]),
+        ]

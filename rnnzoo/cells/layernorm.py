@@ -8,6 +8,7 @@ import tensorflow as tf
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import weight
+from rnnzoo.cells.unit_equations import Term, split_terms
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
 
@@ -81,9 +82,18 @@ class LayerNormLSTMCell(LSTMCell):
     def gate_inputs(self, x: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
         return x + normalize(r, self.recurrent_gain, self.epsilon)
 
+    def gate_terms(self, x: tf.Tensor, r: tf.Tensor, prev_c: tf.Tensor, c: tf.Tensor) -> dict[str, list[Term]]:
+        normalized = normalize(r, self.recurrent_gain, self.epsilon)
+        return split_terms(self, "LN(x_t W){0} * alpha_x{0}", x, "LN(h_{{t-1}} U){0} * alpha_h{0}", normalized)
+
+    def output_term(self, c: tf.Tensor) -> Term:
+        return Term("LN(c_t) * alpha_c + beta_c", self._normalize_cell(c))
+
     def cell_output(self, c: tf.Tensor, dtype: Any) -> tf.Tensor:
-        normalized = normalize(c, self.cell_gain, self.epsilon) + weight(self.cell_bias, c.dtype)
-        return tf.cast(sigma(self.activation)(normalized), dtype)
+        return tf.cast(sigma(self.activation)(self._normalize_cell(c)), dtype)
+
+    def _normalize_cell(self, c: tf.Tensor) -> tf.Tensor:
+        return normalize(c, self.cell_gain, self.epsilon) + weight(self.cell_bias, c.dtype)
 
 
 def normalize(a: tf.Tensor, gain: Any, epsilon: float) -> tf.Tensor:

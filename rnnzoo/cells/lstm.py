@@ -10,8 +10,9 @@ from rnnzoo.cells.activations import activation_name
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import NativeKernel
 from rnnzoo.cells.chrono import LSTMBias, check_forget_bias
-from rnnzoo.cells.noise import sample_rows
+from rnnzoo.cells.noise import sample_zoneout_mask, zone_out
 from rnnzoo.cells.ops import dot, in_xla
+from rnnzoo.cells.unit_equations import Term, UnitEquation, lstm_equations, split_terms
 from rnnzoo.registry import CELLS
 from rnnzoo.serialization import accept_positional
 
@@ -135,13 +136,8 @@ class LSTMCell(AffineCell):
         if not (training and (self.zoneout or self.zoneout_cell)):
             return x
         rates = zip((self.zoneout, self.zoneout_cell), self.state_size, strict=True)
-        return (x, *(self._zoneout_mask(rate, tf.concat([tf.shape(x)[:-1], [size]], 0)) for rate, size in rates))
-
-    def _zoneout_mask(self, rate: float, shape: tf.Tensor) -> tf.Tensor:
-        def sample(whole: Any) -> tf.Tensor:
-            return keras.random.uniform(whole, dtype=self.variable_dtype, seed=self.seed_generator)
-
-        return sample_rows(sample, shape, axis=-2) < rate
+        shapes = ((rate, tf.concat([tf.shape(x)[:-1], [size]], 0)) for rate, size in rates)
+        return (x, *(sample_zoneout_mask(s, rate, self.seed_generator, self.variable_dtype) for rate, s in shapes))
 
     def activate_gates(self, z: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes gates and candidate from their pre-activations."""
@@ -169,6 +165,17 @@ class LSTMCell(AffineCell):
         stored = tf.cast(gate["input"] * gate["candidate"], c.dtype)
         return (tf.cast(gate["forget"], c.dtype) * c if self.forget_gate else c) + stored
 
+    def gate_terms(self, x: tf.Tensor, r: tf.Tensor, prev_c: tf.Tensor, c: tf.Tensor) -> dict[str, list[Term]]:
+        """Returns the terms of the pre-activation of each block."""
+        return split_terms(self, "x_t W{0}", x, "h_{{t-1}} U{0}", r)
+
+    def output_term(self, c: tf.Tensor) -> Term:
+        """Returns the term whose tanh the output gate multiplies."""
+        return Term("c_t", c)
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        return lstm_equations(self, x[0] if isinstance(x, tuple) else x, r, state)
+
     def cell_output(self, c: tf.Tensor, dtype: Any) -> tf.Tensor:
         """Computes `tanh(c)`, which the output gate multiplies."""
         return tf.cast(sigma(self.activation)(c), dtype)
@@ -182,14 +189,11 @@ class LSTMCell(AffineCell):
         x, *zoneout_masks = x if isinstance(x, tuple) else (x,)
         gate, c = self.compute_gates(self.gate_inputs(x, r), state[1])
         h = gate["output"] * self.cell_output(c, x.dtype)
-        if self.projection:
-            h = dot(h, self.projection_kernel)
+        h = self.project_output(h)
         if self.zoneout or self.zoneout_cell:
-            h, c = self._apply_zoneout(zoneout_masks, state, (h, c))
+            h, c = zone_out((h, c), state, (self.zoneout, self.zoneout_cell), zoneout_masks)
         return h, (h, c)
 
-    def _apply_zoneout(self, zoneout_masks: list, state: tuple, new: tuple) -> tuple:
-        if zoneout_masks:
-            return tuple(tf.where(s, old, now) for s, old, now in zip(zoneout_masks, state, new, strict=True))
-        rates = (self.zoneout, self.zoneout_cell)
-        return tuple(now + rate * (old - now) for rate, old, now in zip(rates, state, new, strict=True))
+    def project_output(self, h: tf.Tensor) -> tf.Tensor:
+        """Computes `h P`, if there is a projection."""
+        return dot(h, self.projection_kernel) if self.projection else h

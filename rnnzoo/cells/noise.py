@@ -61,3 +61,19 @@ class Dropout(keras.layers.Dropout):
         if not (training and self.rate and _is_divided()):
             return super().call(inputs, training=training)
         return inputs * sample_dropout_mask(tf.shape(inputs), self.rate, self.seed_generator, inputs.dtype)
+
+
+def sample_zoneout_mask(shape: Any, rate: float, seed: Any, dtype: Any) -> tf.Tensor:
+    """Samples which units keep their value in zoneout, `[..., batch, size]`."""
+
+    def sample(whole: Any) -> tf.Tensor:
+        return keras.random.uniform(whole, dtype=dtype, seed=seed)
+
+    return sample_rows(sample, shape, axis=-2) < rate
+
+
+def zone_out(new: tuple, state: tuple, rates: tuple[float, ...], masks: list) -> tuple:
+    """Returns the states after zoneout: with masks the previous values of their units, without masks the mean."""
+    if masks:
+        return tuple(tf.where(mask, old, now) for mask, old, now in zip(masks, state, new, strict=True))
+    return tuple(now + rate * (old - now) for rate, old, now in zip(rates, state, new, strict=True))

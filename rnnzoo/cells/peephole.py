@@ -7,6 +7,7 @@ import tensorflow as tf
 from rnnzoo.cells.activations import activation as sigma
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.ops import weight
+from rnnzoo.cells.unit_equations import Term
 from rnnzoo.registry import CELLS
 
 
@@ -36,6 +37,14 @@ class PeepholeLSTMCell(LSTMCell):
         self.peephole_kernel = self.add_weight_like(
             "peephole_kernel", (len(self.block_names) - 1, self.units), "kernel"
         )
+
+    def gate_terms(self, x: tf.Tensor, r: tf.Tensor, prev_c: tf.Tensor, c: tf.Tensor) -> dict[str, list[Term]]:
+        terms, peepholes = super().gate_terms(x, r, prev_c, c), tf.unstack(weight(self.peephole_kernel, x.dtype))
+        names = [name for name in self.block_names if name != "candidate"]
+        for name, p in zip(names, peepholes, strict=True):
+            state, time = (c, "t") if name == "output" else (prev_c, "{t-1}")
+            terms[name].append(Term(f"p_{name[0]} * c_{time}", p * tf.cast(state, p.dtype)))
+        return terms
 
     def compute_gates(self, z: tf.Tensor, c: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         s, g = sigma(self.recurrent_activation), sigma(self.activation)

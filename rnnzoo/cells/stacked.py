@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rnnzoo.cells.base import Cell, split_states
 from rnnzoo.cells.noise import sample_dropout_mask
+from rnnzoo.cells.unit_equations import UnitEquation, in_part
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -80,6 +81,14 @@ class StackedCells(Cell):
     def recurrent(self, state: tuple, consts: Any) -> Any:
         parts = zip(self.cells, split_states(self.cells, state), consts[0], strict=True)
         return tuple(cell.recurrent(own, const) for cell, own, const in parts)
+
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        equations, parts = [], zip(self.cells, r, split_states(self.cells, state), consts[0], strict=True)
+        for k, (cell, *step) in enumerate(parts, 1):
+            x = x if k == 1 else cell.project(x)
+            equations += in_part(f"layer {k}", cell.unit_equations(x, *step))
+            x, _ = cell.step(x, *step)
+        return equations
 
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
         output, new = x, []

@@ -8,6 +8,7 @@ from keras import tree
 
 from rnnzoo.cells.affine import AffineCell
 from rnnzoo.cells.base import Cell
+from rnnzoo.cells.unit_equations import UnitEquation, in_part
 
 
 @keras.saving.register_keras_serializable(package="rnnzoo")
@@ -86,12 +87,29 @@ class DeepTransitionCell(Cell):
         r = self.cells[0].recurrent(state, consts[0])
         return (r,) if self.shortcut_cell is None else (r, self.shortcut_cell.recurrent(state, consts[-1]))
 
+    def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
+        equations: list[UnitEquation] = []
+
+        def visit(k: int, cell: Any, *step: Any) -> None:
+            part = f"step {k + 1}, h_{{t-1}} from step {k}" if k else "step 1"
+            equations.extend(in_part(part, cell.unit_equations(*step)))
+
+        self._run_steps(x, r, state, consts, visit)
+        return equations
+
     def step(self, x: Any, r: Any, state: tuple, consts: Any) -> tuple[tf.Tensor, tuple]:
-        output, state = self.cells[0].step(x[0], r[0], state, consts[0])
-        for k, cell in enumerate(self.cells[1:], 1):
-            inner = cell.recurrent(state, consts[k])
-            if self.shortcut_cell is not None and cell is self.cells[-1]:
-                inner = tree.map_structure(tf.add, inner, r[1])
+        return self._run_steps(x, r, state, consts)
+
+    def _run_steps(self, x: Any, r: Any, state: tuple, consts: Any, visit: Any = None) -> tuple[tf.Tensor, tuple]:
+        """Runs the steps of a transition; `visit(k, cell, x, r, state, consts)` is called before each."""
+        output, inner = None, r[0]
+        for k, cell in enumerate(self.cells):
+            if k:
+                inner = cell.recurrent(state, consts[k])
+                if self.shortcut_cell is not None and cell is self.cells[-1]:
+                    inner = tree.map_structure(tf.add, inner, r[1])
+            if visit is not None:
+                visit(k, cell, x[k], inner, state, consts[k])
             output, state = cell.step(x[k], inner, state, consts[k])
         return output, state
 

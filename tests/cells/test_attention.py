@@ -111,6 +111,7 @@ def test_errors(make, message):
         pytest.param("general", ["deep+elman", "lstm-layernorm"], marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_input_feeding_by_finite_differences(score, cells):
     """Gradients of all weights, states, inputs and of the memory, with masks on both sides."""
     feeding_cell = AttentionCell(
