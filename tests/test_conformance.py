@@ -113,6 +113,7 @@ def noisy(name):
     return options | ({"zoneout": 0.2, "projection": 4} if name.startswith("lstm") else {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", often("gru", of=MODELS))
 def test_trains_under_xla(name):
     """As `train.py` does: the loss falls; without noise the gradients are those of the plain graph."""

@@ -42,6 +42,7 @@ def exports(tmp_path_factory):
     return export
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds.KINDS)
 def test_numeric_signatures_answer_like_the_saved_model(kind):
     serving = make_serving(kinds.make(kind))
@@ -66,6 +67,7 @@ def test_numeric_signatures_answer_like_the_saved_model(kind):
     assert compared == set(signatures)
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(tmp_path, exports, capsys):
     export = str(exports("characters"))
     for arguments, message in [

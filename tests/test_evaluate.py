@@ -76,6 +76,7 @@ def test_equals_the_metrics_of_the_run_for_export_and_run(tmp_path, task):
             assert flat[0] == pytest.approx(flat[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_command_line_writes_metrics_and_confusion_matrix(tmp_path, classifier, capfd):
     data = classifier / "data.csv"
     folder = tmp_path / "evaluation"

@@ -56,6 +56,7 @@ def test_the_lexicon_and_its_true_likelihood():
     assert 0 < both[number("book")] < 1 / 3 and both[number("dragon")] > 0
 
 
+@pytest.mark.slow
 def test_parallel_trials_are_independent():
     """What one trial learns depends on its own strings alone."""
     rng = np.random.default_rng(0)

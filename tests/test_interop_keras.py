@@ -85,6 +85,7 @@ def test_functional_models(make):
     assert all(type(layer).__module__.startswith("rnnzoo.") for layer in layers_of(ours)) and layers_of(ours)
 
 
+@pytest.mark.slow
 def test_a_file_and_training(tmp_path):
     theirs = randomize(SEQUENTIAL["Bidirectional"]())
     theirs.compile("sgd", "mse", metrics=["mae"])

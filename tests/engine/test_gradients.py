@@ -86,7 +86,7 @@ def loss_of(shared, mask, memory, training):
 PASSES = {"whole, saved": ("whole", True), "masked, saved": ("masked", True), "masked, run again": ("masked", False)}
 DRAWING = ("zoneout, its mean", "all of them")  # in training they draw: `test_gradients_with_dropout_and_zoneout`
 DIFFERENCES = [
-    pytest.param(name, *PASSES[which], id=f"{name}, {which}")
+    pytest.param(name, *PASSES[which], id=f"{name}, {which}", marks=() if name in CELLS else pytest.mark.slow)
     for name in [*CELLS, *OPTIONS, "remembering"]
     for which in PASSES
     if not (name in DRAWING and PASSES[which][1])
@@ -229,6 +229,7 @@ def test_unusual_activations(kind, graph, batch):
         tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", often(True, of=[True, False]))
 @pytest.mark.parametrize("name", often("lstm", of=["lstm", "gru", "elman"]))
 def test_forward_and_backward_in_different_graphs(name, training):

@@ -222,6 +222,7 @@ def uses_kernel(layer, **how):
     return holds_kernel(function)
 
 
+@pytest.mark.slow
 def test_which_layers_use_a_kernel(monkeypatch):
     layers = rnnzoo.layers
     assert uses_kernel(layers.LSTM(4, dropout=0.1, recurrent_dropout=0.1)) and uses_kernel(layers.GRU(4))
@@ -363,10 +364,12 @@ def fresh_reason(tmp_path, code=FRESH, **environment):
     return reason
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_graph_engine_runs(tmp_path):
     assert "no C compiler was found" in fresh_reason(tmp_path, PATH=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_compiler_that_fails(tmp_path):
     compiler = tmp_path / "broken-cc"
     compiler.write_text('#!/bin/sh\ncase "$1" in --version) echo 1;; *) echo "no such flag" >&2; exit 1;; esac\n')
@@ -385,6 +388,7 @@ def test_a_cache_that_cannot_be_written(tmp_path):
     assert "FileNotFoundError" in fresh_reason(tmp_path, code=code)
 
 
+@pytest.mark.slow
 def test_a_cache_that_others_can_write_to_is_refused(tmp_path):
     folder = tmp_path / "cache" / "native"
     folder.mkdir(parents=True)

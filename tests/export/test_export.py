@@ -34,6 +34,7 @@ def write(signatures, prompts, length=12, temperature=1.0, top_k=0, seed=0):
     return [text.decode() for text in texts]
 
 
+@pytest.mark.slow
 def test_generate(exported):
     signatures = exported[2]
     prompts = ["ab", "", "é🙂x", "a" * 30]
@@ -158,6 +159,7 @@ def test_other_models_are_refused(tmp_path):
         rnnzoo.export_saved_model(3, tmp_path / "x")
 
 
+@pytest.mark.slow
 def test_exports_with_wrong_answers_are_removed(exported, tmp_path, monkeypatch):
     model, probes = exported[0], LanguageModelServing.probes
 
@@ -194,6 +196,7 @@ def test_words_round_trip(tmp_path):
     assert set(split_words(text)) <= set(symbols)
 
 
+@pytest.mark.slow
 def test_text_classification(tmp_path):
     task = rnnzoo.create_task("temporal_order", batch_size=3, seq_length=20)
     model = rnnzoo.create_model("lstm", task.spec, units=8, embedding=4)
@@ -235,6 +238,7 @@ def test_tags_and_words_with_characters(tmp_path):
     np.testing.assert_allclose(actual["outputs"], causal(ids)[:, -1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_forecasts_are_in_the_users_units(tmp_path):
     scale = (((10.0, -5.0), (2.0, 4.0)), ((10.0, -5.0) * 3, (2.0, 4.0) * 3))
     spec = rnnzoo.TaskSpec(
@@ -248,6 +252,7 @@ def test_forecasts_are_in_the_users_units(tmp_path):
     np.testing.assert_allclose(actual, model(x).numpy().reshape(4, 3, 2) * [2, 4] + [10, -5], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     text = "def f(x_1):\n\treturn x_1 += 'é道' # 3.5e-7\v!"
     symbols = (*SPECIAL_TOKENS, *dict.fromkeys(split_words_and_punctuation(text)))
@@ -265,6 +270,7 @@ def test_tokens_are_split_in_the_graph_as_in_the_task(tmp_path):
     assert silent.shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_series_of_different_lengths(tmp_path):
     spec = rnnzoo.TaskSpec("features", "class", False, 2, 3, "cross_entropy", labels=("a", "b", "c"))
     model = rnnzoo.create_model("bidirectional", spec, units=4)

@@ -50,6 +50,7 @@ def assert_same(got, expected):
             np.testing.assert_allclose(actual.astype("float64"), value.astype("float64"), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", often("characters", of=KINDS))
 def test_python_loader_and_session_give_the_models_answers(export, kind):
     """The session is used by C++ programs; here both loaders run in one process."""

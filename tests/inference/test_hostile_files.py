@@ -151,6 +151,7 @@ def test_infinite_loop_at_load_is_refused(tmp_path):
     refused(hostile.at_load(tmp_path / "model", act), "While (", "(_initialize of a table)")
 
 
+@pytest.mark.slow
 def test_main_operation_of_tensorflow_1_is_refused(tmp_path):
     mark = tmp_path / "mark"
 
@@ -507,6 +508,7 @@ def dawson():
     del rnnzoo.CELLS._entries["dawson"], rnnzoo.MODELS._entries["dawson"]
 
 
+@pytest.mark.slow
 def test_operations_of_a_users_cell_can_be_allowed(dawson, tmp_path):
     model = dawson
     path = rnnzoo.export_saved_model(model, tmp_path / "own")

@@ -55,6 +55,7 @@ def test_seq2seq_model_answers_each_line(writer):
     )  # a mark of the encoding, and spaces around
 
 
+@pytest.mark.slow
 def test_output_through_links_and_pipes(writer, tmp_path):
     lines, target, link, pipe = (tmp_path / name for name in ("in.txt", "target.txt", "link.txt", "pipe"))
     lines.write_bytes(b"abc\n")
@@ -78,6 +79,7 @@ def test_beam_search_and_nbest(writer):
     assert float(cells[0][1]) >= float(cells[1][1])
 
 
+@pytest.mark.slow
 def test_command_line(writer, tmp_path):
     pytest.importorskip("matplotlib")
     lines, out, picture = tmp_path / "in.txt", tmp_path / "out.txt", tmp_path / "look.png"
@@ -115,6 +117,7 @@ def test_bad_arguments(writer, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_classifier_tagger_and_language_model(tmp_path):
     rows = "".join(f"{text},{label}\n" for text, label in [("good fine", "yes"), ("bad poor", "no")] * 30)
     (tmp_path / "c.csv").write_text("text,label\n" + rows)
@@ -139,6 +142,7 @@ def test_classifier_tagger_and_language_model(tmp_path):
         answers(path, [b"x"], attention_plot="p.png")
 
 
+@pytest.mark.slow
 def test_label_sources_and_numeric_models(tmp_path):
     (tmp_path / "n.tsv").write_text("".join(f"{s}\t{n}\n" for s, n in [("F", "anna"), ("m", "otto")] * 20))
     data = str(tmp_path / "n.tsv")

@@ -31,6 +31,7 @@ def only_these(models, monkeypatch):
     monkeypatch.setattr(model_names, "CHECKOUT", models)  # without a checkout
 
 
+@pytest.mark.slow
 def test_models_are_found_by_name_and_by_path(models, tmp_path, monkeypatch):
     assert rnnzoo.list_pretrained() == ["lstm-text"]
     assert rnnzoo.list_pretrained("gru*") == []

@@ -68,6 +68,7 @@ def test_jacobians_equal_those_of_the_equations():
     assert actual["jacobian_norm"] <= np.linalg.norm(U, 2) + 1e-5 and actual["distance"] == list(range(20))
 
 
+@pytest.mark.slow
 def test_known_gradient_norms_are_described():
     """The gradient of a linear dampened network of one unit is lambda to the power of the distance."""
     task = rnnzoo.create_task("adding", **ADDING)
@@ -81,6 +82,7 @@ def test_known_gradient_norms_are_described():
         assert actual["spectral_radius"] == pytest.approx(dampening)
 
 
+@pytest.mark.slow
 def test_gradients_of_a_window_and_below_single_precision():
     """The gradient of a window is zero outside it; single precision ends at 1e-38."""
     trained = adding("feedforward", context=6)
@@ -102,6 +104,7 @@ def test_encoder_gradients_are_relative_to_the_loss():
     assert actual["encoder, layer 1"]["norm_at_loss"] == actual["decoder, layer 1"]["norm"][0]
 
 
+@pytest.mark.slow
 def test_loss_is_that_of_the_last_valid_step():
     """Distances are counted from the end of each sequence, in both directions."""
     task = rnnzoo.create_task("reber", batch_size=8, eval_size=32)
@@ -180,6 +183,7 @@ def test_effective_context_equals_the_memory_of_the_task():
         assert loss == pytest.approx(np.mean((0.5 * x[:, -k:, 0].sum(1, keepdims=True) - y) ** 2), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", often("elman", of=rnnzoo.list_models()))
 def test_every_model_is_inspected_or_refused(name, tmp_path):
     """All reports that apply are written as JSON and figures; the others are mentioned."""
@@ -237,6 +241,7 @@ def test_the_command_on_two_runs(tmp_path, capsys, monkeypatch):
     assert command.main(["inspect", "gru"]) == 2 and "holds no model.keras" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_user_text_for_a_language_model(tmp_path):
     book = tmp_path / "book.txt"
     book.write_text("the cat sat on the mat. " * 200, encoding="utf-8")

@@ -45,6 +45,7 @@ def run(crf, mode, e, y, mask):
     return function(tf.constant(e))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", often("graph", of=MODES))
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking compiles anew
 @given(st.data())

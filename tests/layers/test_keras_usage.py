@@ -201,6 +201,7 @@ def test_impure_steps_are_refused():
         LAYERS.RNN(Late(3))(normal(2, 4, 3))
 
 
+@pytest.mark.slow
 def test_models_keep_their_dtype_policy_in_files(tmp_path):
     spec = rnnzoo.TaskSpec("features", "vector", False, 3, 1, "mse", ("mse",))
     keras.config.set_dtype_policy("mixed_bfloat16")

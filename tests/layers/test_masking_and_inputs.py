@@ -81,6 +81,7 @@ def graphs():
     return sum(type(o).__name__ == "FuncGraph" for o in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", often("stack", of=[*LAYERS, "cell", "attention", "decoder", "tree", "model"]))
 def test_eager_calls_leak_no_graphs(name):
     x = tf.constant(normal(2, 3, 3))
@@ -167,6 +168,7 @@ def test_activity_regularizers_of_wrapped_layers(states):
     assert_close(sum(stack.losses), wanted, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", often("LSTM", of=["JordanRNN", "GRU", "ElmanRNN", "bidirectional", "truncated"]))
 def test_empty_sequences_and_batches(name):
     jit = name in ("LSTM", "bidirectional")

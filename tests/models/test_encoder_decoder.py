@@ -64,6 +64,7 @@ def peaked():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", often("tied", of=SLOW_OPTIONS))
 def test_options(case):
     check_all(model_for(**OPTIONS[case]), graph=case in COMPILED)
@@ -137,6 +138,7 @@ def test_beam_search_equals_brute_force(peaked, penalty):
         assert float(scores[k, 0]) == pytest.approx(known[ranked[k]], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_scores_order_and_early_end(peaked):
     ids, scores = peaked.beam_search(SOURCE, 3)
     assert (np.diff(scores.numpy(), axis=0) <= 0).all()
@@ -162,6 +164,7 @@ def test_scores_order_and_early_end(peaked):
     assert len(taken) == 2  # of each one step, eagerly
 
 
+@pytest.mark.slow
 def test_sampling(peaked):
     greedy = peaked.greedy(SOURCE)[0].numpy()
     assert (peaked.beam_search(SOURCE, tf.constant(1))[0][0].numpy() == greedy).all()
@@ -206,6 +209,7 @@ def test_scheduled_sampling_uses_samples_of_the_model():
     np.testing.assert_allclose(kept, [1 - 0.5 * min(1, n / 4) for n in range(1, 6)], atol=0.05)
 
 
+@pytest.mark.slow
 def test_scheduled_sampling_trains_and_resumes(tmp_path):
     """The count of training steps is part of the checkpoint."""
 
@@ -383,6 +387,7 @@ def test_fresh_process_generates_the_same_text(peaked, tmp_path):
     assert actual["attention"].shape == (4, max(map(len, greedy)) + 1, 5)
 
 
+@pytest.mark.slow
 def test_decoder_generates_from_vectors_and_labels(tmp_path):
     task = rnnzoo.create_task("waveform", samples=12)
     model = model_for(task.spec, "decoder")
@@ -469,6 +474,7 @@ def test_no_lookup_for_quantized_and_other_embeddings():
     assert_close(tf.function(model)(ids), expected, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", often(3, of=[1, 2, 3, 4]))
 def test_batch_slices_are_concatenated_in_order(peaked, batch):
     """Each text is the same in any slices of the batch."""

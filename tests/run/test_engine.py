@@ -76,6 +76,7 @@ def test_remedies():
             check_engine({"engine": before}, kernels, True)
 
 
+@pytest.mark.slow
 def test_resumed_run_keeps_its_engine(here, capsys, monkeypatch):  # noqa: F811
     assert train("--steps=10", "--deterministic") == 0
     engine = json.loads((here / "run/config.json").read_text())["engine"]

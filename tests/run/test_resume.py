@@ -177,6 +177,7 @@ def train(*arguments):
     return cli.main(["train.py", *quick, "--nojit_compile", *arguments])
 
 
+@pytest.mark.slow
 def test_options_that_may_change_on_resume(here, capsys):
     assert train("--resume", "--steps=10") == 2
     assert "--resume: there is no run in run" in capsys.readouterr().err
@@ -251,6 +252,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(here, capsys, monkeypatch):
     assert checkpoint.load(max(here.glob("run/checkpoints/step-*.npz")))[1]["step"] == 10
 
 
+@pytest.mark.slow
 def test_early_stopping_and_epochs(here, capsys):
     assert train("--steps=1000", "--learning_rate=0", "--eval_every=2", "--early_stopping_patience=3") == 0
     assert "stopping early at step 8" in capsys.readouterr().out

@@ -116,6 +116,7 @@ def contents(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_resume_leaves_the_exports_of_other_runs_alone(here, capsys):  # noqa: F811
     assert train("--steps=3") == 0
     shutil.rmtree(here / "export")  # as when the run was stopped before its export
@@ -166,6 +167,7 @@ def test_changed_data_is_noticed(case, done, capsys):
     assert train("--steps=11", "--resume") == 0
 
 
+@pytest.mark.slow
 def test_allowed_changes_of_data(done, capsys):
     path = done / "book.txt"
     text = path.read_text(encoding="utf-8")
@@ -254,6 +256,7 @@ def test_unknown_progress_fields(done, capsys):
     assert "its progress has unknown fields: zz; using the previous checkpoint" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_log_is_repaired_line_by_line(here, capsys):  # noqa: F811
     assert train("--steps=12", "--eval_every=3") == 0
     path = here / "run/log.jsonl"
@@ -308,6 +311,7 @@ def test_messages_name_the_cause(here, capsys, monkeypatch):  # noqa: F811
     assert "run was deleted while the run was going on" in error and "intact" not in error
 
 
+@pytest.mark.slow
 def test_warns_if_the_learning_rate_jumps(done, capsys):
     capsys.readouterr()
     assert train("--steps=20", "--resume") == 0
@@ -390,6 +394,7 @@ def test_a_refused_resume_changes_nothing(done, capsys):
     assert "the data changed" in failing(capsys, "--steps=11", "--resume")
 
 
+@pytest.mark.slow
 def test_copied_run_does_not_overwrite_the_original_export(done, capsys):
     shutil.copytree(done / "run", done / "copy")
     before = contents(done / "export")
@@ -479,6 +484,7 @@ def test_partly_restored_export(tmp_path):
     assert (old / "saved_model.pb").exists() and (tmp_path / "e" / "notes.txt").exists()
 
 
+@pytest.mark.slow
 def test_non_finite_numbers_in_a_checkpoint(done, capsys):
     """Weights that are not finite, states of another shape: the checkpoint before serves."""
     newest = max(done.glob("run/checkpoints/step-*.npz"))

@@ -171,6 +171,7 @@ def test_bad_options(tmp_path, options, message):
         make_task(tmp_path, RNG.normal(size=(200, 2)), ("a", "b"), **options)
 
 
+@pytest.mark.slow
 def test_run_predict_and_result_in_units_of_the_data(tmp_path, capfd):
     """A run beats the naive baselines on a trend with a season; its export answers a CSV file by a CSV file."""
     values = 100 + 10 * trend_with_season()
@@ -201,6 +202,7 @@ def test_run_predict_and_result_in_units_of_the_data(tmp_path, capfd):
     np.testing.assert_allclose(forecasts, model(features=window)["predictions"][0, :, 0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_no_better_than_a_baseline_says_so(tmp_path, capfd):
     walk = np.cumsum(RNG.normal(size=(300, 1)), 0)
     data = write_series(tmp_path / "walk.csv", walk)

@@ -94,6 +94,7 @@ def test_words_become_unknown_by_their_frequency_and_the_same_at_every_call(tmp_
     pytest.param("pairs", "p.tsv", "He runs\the ran\nMary ran\tshe runs\n" * 20, marks=pytest.mark.slow),
     pytest.param("sst", "s.txt", "(1 (0 He) (1 runs))\n(0 (1 Mary) (0 ran))\n" * 20, marks=pytest.mark.slow),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_word_vectors_in_every_task_of_words(tmp_path, task, name, text):
     """A word without a vector of its own gets that of its lower-case form; other rows have the same scale."""
     data = write(tmp_path, name, text)
@@ -129,6 +130,7 @@ def test_class_weights_balance_the_loss():
 TS = "@problemName x\n@timestamps false\n@univariate true\n@targetlabel true\n@data\n"
 
 
+@pytest.mark.slow
 def test_series_regression_in_units_of_the_data(tmp_path, capfd):
     rng = np.random.default_rng(0)
     series = rng.normal(size=(120, 10)).cumsum(1) * 5 + 40
@@ -204,6 +206,7 @@ def test_pairs_of_tokens_and_pieces_are_joined_by_the_export(tmp_path, level):
     assert {tuple(row[row > 0]) for row in graph} == own
 
 
+@pytest.mark.slow
 def test_words_and_features_with_spaces_are_one_token(tmp_path, capfd):
     """As of numbers and of multi-word expressions in Universal Dependencies."""
     text = "10 000\tN M\tB-A\nruns\tV\tO\n\nMary\tN\tB-A\nran\tV\tO\n\n" * 12

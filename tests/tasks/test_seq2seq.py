@@ -149,6 +149,7 @@ def test_dates_are_correct():
     assert dates._format_date(datetime.date(2024, 2, 12), "{d}{th}") == "12th"
 
 
+@pytest.mark.slow
 def test_scan_equals_the_published_data():
     """Numbers of commands and of each split as published (Lake & Baroni 2018); the paper's examples."""
     pairs = {" ".join(p.source): " ".join(p.target) for p in scan.generate_pairs()}

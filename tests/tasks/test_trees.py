@@ -127,6 +127,7 @@ def test_tasks_and_models_that_do_not_match_are_refused():
         rnnzoo.create_model("recursive", tree, composition="tree-rnn", embedding=3)
 
 
+@pytest.mark.slow
 def test_export_and_predict(tmp_path):
     """The export gives the model's answers for arrays and lines of expressions; bad lines are reported."""
     task = rnnzoo.create_task("listops", **SMALL)

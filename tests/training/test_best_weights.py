@@ -88,6 +88,7 @@ def test_small_data_are_evaluated_after_one_two_four_passes(trainer, tmp_path):
     assert [step for step in range(1, 601) if session._is_evaluation_due(step)] == [200, 400, 600]
 
 
+@pytest.mark.slow
 def test_result_and_log_say_what_was_selected(tmp_path, capsys):
     folders = [f"--run_dir={tmp_path / 'run'}", f"--export_dir={tmp_path / 'export'}"]
     flags = ["--task=series", "--units=3", "--steps=20", "--eval_every=5", "--select_by=loss"]

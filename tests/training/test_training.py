@@ -88,6 +88,7 @@ def test_cosine_schedule_ends_at_zero(tmp_path):
     assert float(trainer.optimizer.learning_rate) == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_non_finite_loss(tmp_path, monkeypatch):
     trainer = trainer_for(text_task(tmp_path))
     kept = [np.asarray(w) for w in trainer.model.weights]

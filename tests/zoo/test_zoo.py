@@ -173,6 +173,7 @@ def test_a_folder_without_a_card_is_not_replaced(own, tmp_path, capsys):
     assert (folder / "notes.txt").read_text() == "precious" and not (tmp_path / "work/my-adder").exists()
 
 
+@pytest.mark.slow
 def test_other_files_beside_a_card_are_kept(tmp_path):
     model = rnnzoo.create_model("elman", rnnzoo.create_task("adding").spec, units=2)
     export = rnnzoo.export_saved_model(model, tmp_path / "export")
