@@ -85,8 +85,9 @@ def loss_of(shared, mask, memory, training):
 
 PASSES = {"whole, saved": ("whole", True), "masked, saved": ("masked", True), "masked, run again": ("masked", False)}
 DRAWING = ("zoneout, its mean", "all of them")  # in training they draw: `test_gradients_with_dropout_and_zoneout`
+QUICK = [(name, which) for name in CELLS for which in PASSES if which != "whole, saved"]
 DIFFERENCES = [
-    pytest.param(name, *PASSES[which], id=f"{name}, {which}", marks=() if name in CELLS else pytest.mark.slow)
+    pytest.param(name, *PASSES[which], id=f"{name}, {which}", marks=() if (name, which) in QUICK else pytest.mark.slow)
     for name in [*CELLS, *OPTIONS, "remembering"]
     for which in PASSES
     if not (name in DRAWING and PASSES[which][1])

@@ -77,7 +77,8 @@ def _text(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
-@pytest.mark.parametrize("kind", often("characters", of=KINDS))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_c_api_gives_the_models_answers(export, kind):
     _, serving, path = export(kind)
     probes = [(signature, arrays(inputs)) for signature, _, inputs in serving.probes()]
