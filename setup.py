@@ -25,7 +25,11 @@ optional = {
     "onnx": ["tf2onnx", "onnx", "onnxruntime"],
     "litert": ["ai-edge-litert"],
     "openvino": ["openvino", "nncf"],
+    "notebooks": ["nbclient", "nbformat", "ipykernel", "matplotlib"],
+    "docs": ["mkdocs-material", "mkdocstrings[python]"],
 }
+
+data = ["py.typed", "run/catalogue.json", "zoo/recipes.toml", "engine/native/kernel.c", "server/page/**/*"]
 
 setup(
     name="rnnzoo",
@@ -35,7 +39,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rnnzoo", "rnnzoo.*"]),
-    package_data={"rnnzoo": ["py.typed", "run/catalogue.json", "zoo/recipes.toml", "engine/native/kernel.c"]},
+    package_data={"rnnzoo": data},
     python_requires=">=3.11",
     install_requires=["tensorflow>=2.18.1", "keras>=3.15.1", "numpy", "absl-py", "filelock"],
     extras_require={

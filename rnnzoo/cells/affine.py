@@ -157,6 +157,9 @@ class AffineCell(Cell):
             return (self._dropout_mask(shape, inputs.dtype, self.recurrent_dropout),)
         return ()
 
+    def state_symbols(self) -> list[str]:
+        return ["h", "c"] if isinstance(self.state_size, list) else ["h"]
+
     def recurrent(self, state: tuple, consts: Any) -> Any:
         return dot(self.recurrent_input(state, consts), self.recurrent_kernel)
 

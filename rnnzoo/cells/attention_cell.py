@@ -107,6 +107,9 @@ class AttentionCell(Cell):
         """Returns the attention weights a, `{"attention": [..., batch, source_time]}`."""
         return {"attention": self._run_step(x, r, state, consts)[2]}
 
+    def state_symbols(self) -> list[str]:
+        return [f"{symbol}^{k}" for k, cell in enumerate(self.cells, 1) for symbol in cell.state_symbols()] + ["y"]
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         inputs, equations = tf.concat([x[0], state[-1]], -1), []
         for k, (cell, own) in enumerate(zip(self.cells, split_states(self.cells, state), strict=True)):

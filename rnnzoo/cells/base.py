@@ -78,6 +78,11 @@ class Cell(SignatureConfig, keras.layers.Layer):
         """Computes the equations of one time step: `(output, new_state)`."""
         raise NotImplementedError(f"{type(self).__name__} does not define step(x, r, state, consts)")
 
+    def state_symbols(self) -> list[str]:
+        """Returns the symbols of the states in the equations."""
+        count = len(keras.tree.flatten(self.state_size))
+        return ["s"] if count == 1 else [f"s{k + 1}" for k in range(count)]
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         """Returns the equations of a step for each unit, in the order of computation; empty if the cell tells none."""
         return []

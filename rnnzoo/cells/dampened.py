@@ -65,6 +65,9 @@ class DampenedCell(AffineCell):
         a = self.recurrent_input(state, consts)
         return weight(self.dampening, a.dtype) * a
 
+    def state_symbols(self) -> list[str]:
+        return ["a"]
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         a, _ = self.step(x, r, state, consts)
         terms = (Term(name_input(self), x), Term("lambda a_{t-1}", r))

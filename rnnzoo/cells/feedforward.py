@@ -63,6 +63,9 @@ class FeedforwardCell(AffineCell):
     def recurrent(self, state: tuple, consts: Any) -> Any:
         return ()
 
+    def state_symbols(self) -> list[str]:
+        return ["p"]
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         y, _ = self.step(x, r, state, consts)
         window = " + ".join(f"x_{{t-{j}}} W_{j}" for j in range(1, min(self.context, 3)))

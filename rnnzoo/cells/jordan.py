@@ -70,6 +70,9 @@ class JordanCell(AffineCell):
         y = dot(h, self.output_kernel)
         return y + weight(self.output_bias, y.dtype) if self.use_bias else y
 
+    def state_symbols(self) -> list[str]:
+        return ["y"]
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         h = sigma(self.activation)(x + r)
         weighed = Term("h_t V + c" if self.use_bias else "h_t V", self._weigh_hidden(h))

@@ -82,6 +82,9 @@ class StackedCells(Cell):
         parts = zip(self.cells, split_states(self.cells, state), consts[0], strict=True)
         return tuple(cell.recurrent(own, const) for cell, own, const in parts)
 
+    def state_symbols(self) -> list[str]:
+        return [f"{symbol}^{k}" for k, cell in enumerate(self.cells, 1) for symbol in cell.state_symbols()]
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         equations, parts = [], zip(self.cells, r, split_states(self.cells, state), consts[0], strict=True)
         for k, (cell, *step) in enumerate(parts, 1):

@@ -87,6 +87,9 @@ class DeepTransitionCell(Cell):
         r = self.cells[0].recurrent(state, consts[0])
         return (r,) if self.shortcut_cell is None else (r, self.shortcut_cell.recurrent(state, consts[-1]))
 
+    def state_symbols(self) -> list[str]:
+        return self.cells[0].state_symbols()
+
     def unit_equations(self, x: Any, r: Any, state: tuple, consts: Any) -> list[UnitEquation]:
         equations: list[UnitEquation] = []
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import tree
 
 from rnnzoo.cells import Cell
+from rnnzoo.cells.unit_equations import UnitEquation
 from rnnzoo.engine.recorder import RecordedLoop, recording
 from rnnzoo.inspect.trained_model import InputSequences
 from rnnzoo.layers import RNN
@@ -30,6 +31,7 @@ class LayerTrace(NamedTuple):
         valid: `[batch, time]`, False at padding.
         jacobians: `[steps, states, states]`, the Jacobians of the states with respect to the previous ones, for the
             first sequence.
+        equations: the equations of the cell with the values of their terms, if they are asked for.
     """
 
     name: str
@@ -41,6 +43,7 @@ class LayerTrace(NamedTuple):
     gradients: list[np.ndarray]
     valid: np.ndarray
     jacobians: np.ndarray
+    equations: tuple[UnitEquation, ...] = ()
 
 
 def name_layers(model: ZooModel) -> dict[int, str]:
@@ -71,6 +74,7 @@ def trace(
     sequences: InputSequences,
     loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
     jacobians: int = 0,
+    equations: bool = False,
 ) -> list[LayerTrace]:
     """Runs a model and returns the values of its recurrent layers, the lowest first.
 
@@ -79,6 +83,7 @@ def trace(
         sequences: the input sequences.
         loss: a function from the outputs to a loss, or None.
         jacobians: the number of steps whose Jacobian is computed.
+        equations: whether the equations of the cells are computed.
     """
     names = name_layers(model)
     inputs, mask = tree.map_structure(tf.convert_to_tensor, sequences.inputs), sequences.mask
@@ -93,13 +98,16 @@ def trace(
         perturbations = [loop.state_perturbation for loop in loops]
         zero = tf.UnconnectedGradients.ZERO
         gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(loops)
-        return [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
+        told.extend(_tell_equations(loop) if equations else [] for loop in loops)
+        values = [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
+        return [values, [[_equation_values(equation) for equation in layer] for layer in told]]
 
     cells: list[tuple[Cell, bool]] = []
-    values = tree.map_structure(lambda t: t.numpy(), run())
+    told: list[list[UnitEquation]] = []
+    values, told_values = tree.map_structure(lambda t: t.numpy(), run())
     layers = [
-        LayerTrace(names[id(cell)], cell, go_backwards, *parts)
-        for (cell, go_backwards), parts in zip(cells, values, strict=True)
+        LayerTrace(names[id(cell)], cell, go_backwards, *parts, tuple(map(_with_values, layer, layer_values)))
+        for (cell, go_backwards), parts, layer, layer_values in zip(cells, values, told, told_values, strict=True)
     ]
     if model.spec.inputs != "pair" or sequences.weights is None:
         return layers
@@ -118,6 +126,21 @@ def _collect_values(loop: RecordedLoop, gradients: Any, jacobians: int) -> list:
     size = sum(s.shape[-1] for s in new_state)
     count = jacobians if size <= MAX_STATES else 0
     return [*batch_first, valid, _jacobians(loop, prev_state, count) if count else tf.zeros([0, size, size])]
+
+
+def _tell_equations(loop: RecordedLoop) -> list[UnitEquation]:
+    r, prev_state, _ = loop.step_values()
+    return loop.cell.unit_equations(loop.x, r, prev_state, loop.consts)
+
+
+def _equation_values(equation: UnitEquation) -> list[tf.Tensor]:
+    """Returns the values of an equation and of its terms, `[batch, time, size]`."""
+    return [_to_batch_major(value) for value in (equation.value, *(term.value for term in equation.terms))]
+
+
+def _with_values(equation: UnitEquation, values: list[np.ndarray]) -> UnitEquation:
+    terms = tuple(term._replace(value=value) for term, value in zip(equation.terms, values[1:], strict=True))
+    return equation._replace(value=values[0], terms=terms)
 
 
 def _to_batch_major(tensor: tf.Tensor) -> tf.Tensor:

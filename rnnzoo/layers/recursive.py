@@ -66,7 +66,8 @@ class Recursive(CheckedInputs, SignatureConfig, keras.layers.Layer):
             self.composition.build((None, input_shape[-1]))
             self.composition.built = True
 
-    def call(self, inputs: Any, structure: Any) -> Any:
+    def call(self, inputs: Any, structure: Any, outputs: str | None = None) -> Any:
+        outputs = outputs or self.outputs
         if in_xla():
             raise ValueError("trees cannot be compiled by XLA, which must know their shapes: use jit_compile=False")
         inputs, structure = tf.cast(inputs, self.compute_dtype), tf.cast(structure, tf.int32)
@@ -83,9 +84,9 @@ class Recursive(CheckedInputs, SignatureConfig, keras.layers.Layer):
         output = run_composition(self.composition, self.composition.project(rows), schedule)[0]
         output = tf.concat([output, tf.zeros([1, output.shape[1]], output.dtype)], 0)
         results = []
-        if self.outputs != "nodes":
+        if outputs != "nodes":
             root = tf.argmax(structure[..., LEVEL], 1, tf.int32) + tf.range(batch) * max_nodes
             results.append(tf.gather(output, tf.gather(schedule.index, root)))
-        if self.outputs != "root":
+        if outputs != "root":
             results.append(tf.reshape(tf.gather(output, schedule.index), [batch, max_nodes, output.shape[1]]))
         return results[0] if len(results) == 1 else tuple(results)

@@ -88,6 +88,15 @@ class GenerationMixin:
         key = ("beam_search", width, length_penalty, max_length)
         return self._cached_functions(key, lambda source: map_batch_slices(search, source, 1), source)
 
+    def beams_after(self, source: Any, width: int, steps: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the hypotheses after some steps of a beam search: ids `[width, batch, steps]` and scores."""
+
+        def search(source: tf.Tensor, steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            step, state, batch = self._start_decoding(source)
+            return decoding.beam_search(step, state, batch, steps, width)
+
+        return self._cached_functions(("beams_after", width), search, source, tf.constant(steps))
+
     def attention_weights(self, source: Any, previous: Any, encoded: Any = None) -> tf.Tensor:
         """Returns the attention weights `[batch, time, source_time]`. Raises `ValueError` without attention."""
         state, constants = self.encode(source) if encoded is None else encoded

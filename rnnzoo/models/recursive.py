@@ -72,12 +72,19 @@ class TreeNetwork(ZooModel):
 
     def run(self, inputs: Any, state: Any, mask: Any = None, training: Any = False) -> tuple[Any, list]:
         """Computes the outputs of whole trees; there are no states."""
+        hidden = self.core(*self._embed(inputs, training))
+        return self.head(self.dropout(hidden, training=training)), []
+
+    def node_outputs(self, inputs: Any) -> tf.Tensor:
+        """Returns what the output layer says of the state of each node, `[batch, nodes, outputs]`."""
+        return self.head(self.core(*self._embed(inputs), outputs="nodes"))
+
+    def _embed(self, inputs: Any, training: Any = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the inputs of the nodes, and the structure."""
         inputs = tf.cast(inputs, tf.int32)
         token = inputs[..., 0]
         x = self.hide(self.embedding(token), training=training)
-        x = tf.where(tf.expand_dims(token != PAD, -1), x, tf.zeros([], x.dtype))
-        hidden = self.core(x, inputs[..., 1:])
-        return self.head(self.dropout(hidden, training=training)), []
+        return tf.where(tf.expand_dims(token != PAD, -1), x, tf.zeros([], x.dtype)), inputs[..., 1:]
 
     def step(self, inputs: Any, state: Any) -> tuple[Any, list]:
         """Raises `UserError`: a tree cannot be streamed."""

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -17,7 +16,9 @@ from starlette.routing import Route
 
 from rnnzoo.server.batcher import Batcher
 from rnnzoo.server.errors import RequestError
+from rnnzoo.server.explorer import HEADERS, Explorer
 from rnnzoo.server.limits import ServeOptions, check_limits
+from rnnzoo.server.metrics import MEDIA_TYPE, Metrics
 from rnnzoo.server.served_model import DEFAULT, VERSION, ServedModel
 from rnnzoo.server.tensors import Arrays, format_outputs, parse_inputs
 
@@ -39,51 +40,70 @@ class Server:
         self.models = {model.name: model for model in models}
         self.options = options
         self._batcher = Batcher()
+        self._explorer = Explorer(models, options)
         self._threads = anyio.CapacityLimiter(options.threads or os.cpu_count() or 1)
         self._waiting = 0
-        registry = CollectorRegistry()
-        self._registry = registry
-        labels = ("model", "signature", "status")
-        self._requests = Counter("rnnzoo_requests", "Requests to signatures", labels, registry=registry)
-        self._seconds = Histogram("rnnzoo_request_seconds", "Time to answer a request", ("model",), registry=registry)
-        Gauge("rnnzoo_requests_waiting", "Requests being answered", registry=registry).set_function(
-            lambda: self._waiting
-        )
-        self._calls = Gauge("rnnzoo_calls", "Calls of signatures, each for one or more requests", registry=registry)
-        self._calls.set_function(lambda: sum(model.calls for model in self.models.values()))
+        self._metrics = Metrics(lambda: self._waiting, lambda: sum(model.calls for model in self.models.values()))
 
     def app(self) -> Starlette:
         """Returns the web application."""
         routes = [
             Route("/healthz", self._health),
-            Route("/metrics", self._metrics),
-            Route("/{path:path}", self._route, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
+            Route("/metrics", self._tell_metrics),
+            Route("/", self._page),
+            Route("/page/models", self._models),
+            Route("/page/models/{name}", self._describe),
+            Route("/page/models/{name}/walk", self._walk, methods=["POST"]),
+            Route("/page/{file:path}", self._page),
+            Route("/{path:path}", self._rest, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
         ]
         # a page of another site must not ask a server of this machine by a name that it made point here
         is_local = self.options.host in LOOPBACK
         hosts = [*LOOPBACK, "[::1]"] if is_local else ["*"]
-        return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)])
+        return Starlette(
+            routes=routes,
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+            exception_handlers={RequestError: _tell_error},
+        )
 
     async def _health(self, request: Request) -> Response:
         return _json({"status": "ok", "models": list(self.models)})
 
-    async def _metrics(self, request: Request) -> Response:
-        return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
+    async def _tell_metrics(self, request: Request) -> Response:
+        return Response(self._metrics.text(), media_type=MEDIA_TYPE)
 
-    async def _route(self, request: Request) -> Response:
-        try:
-            match = PATH.fullmatch(request.url.path)
-            if match is None:
-                raise RequestError(404, f"Malformed request: {request.method} {request.url.path[:200]}")
-            name, version, action = match.groups()
-            model = self._find(name, version)
-            if request.method == "GET" and action in (None, "/metadata"):
-                return _json(model.metadata() if action else model.status())
-            if request.method != "POST" or action != ":predict":
-                raise RequestError(400, f"Malformed request: {request.method} {request.url.path[:200]}")
-            return await self._predict(model, request)
-        except RequestError as error:
-            return _json({"error": str(error)}, error.status)
+    async def _page(self, request: Request) -> Response:
+        content, media_type = self._explorer.file(request.path_params.get("file", "index.html"))
+        return Response(content, headers=HEADERS, media_type=media_type)
+
+    async def _models(self, request: Request) -> Response:
+        return _json({"models": self._explorer.names()})
+
+    async def _describe(self, request: Request) -> Response:
+        return _json(await self._in_thread(self._explorer.describe, request.path_params["name"]))
+
+    async def _walk(self, request: Request) -> Response:
+        name = request.path_params["name"]
+
+        async def answer(label: Callable[[str], None]) -> Response:
+            label("walk")
+            body = await self._read(request)
+            values = await self._in_thread(self._explorer.walk, name, body)
+            return Response(await self._in_thread(_to_bytes, values), media_type="application/json")
+
+        return await self._within_limits(name if name in self.models else "", answer)
+
+    async def _rest(self, request: Request) -> Response:
+        match = PATH.fullmatch(request.url.path)
+        if match is None:
+            raise RequestError(404, f"Malformed request: {request.method} {request.url.path[:200]}")
+        name, version, action = match.groups()
+        model = self._find(name, version)
+        if request.method == "GET" and action in (None, "/metadata"):
+            return _json(model.metadata() if action else model.status())
+        if request.method != "POST" or action != ":predict":
+            raise RequestError(400, f"Malformed request: {request.method} {request.url.path[:200]}")
+        return await self._predict(model, request)
 
     def _find(self, name: str, version: str | None) -> ServedModel:
         if name not in self.models or version not in (None, VERSION):
@@ -92,18 +112,28 @@ class Server:
         return self.models[name]
 
     async def _predict(self, model: ServedModel, request: Request) -> Response:
+        async def answer(label: Callable[[str], None]) -> Response:
+            body = await self._read(request)
+            signature, arrays, by_rows = await self._in_thread(self._parse, model, body)
+            label(signature)
+            outputs = await self._call(model, signature, arrays)
+            return Response(await self._in_thread(_encode, outputs, by_rows), media_type="application/json")
+
+        return await self._within_limits(model.name, answer)
+
+    async def _within_limits(
+        self, name: str, answer: Callable[[Callable[[str], None]], Awaitable[Response]]
+    ) -> Response:
+        """Awaits an answer that takes time, if not too many are awaited; it labels what is counted."""
         if self._waiting >= self.options.max_waiting:
-            self._requests.labels(model.name, "", 503).inc()
+            self._metrics.requests.labels(name, "", 503).inc()
             error = {"error": f"{self._waiting} requests are waiting, and the limit is {self.options.max_waiting}"}
             return _json(error, 503, RETRY_AFTER)
         self._waiting += 1
-        signature, status = "", 200
+        signature, status = [""], 200
         try:
-            with self._seconds.labels(model.name).time(), anyio.fail_after(self.options.timeout):
-                body = await self._read(request)
-                signature, arrays, by_rows = await self._in_thread(self._parse, model, body)
-                outputs = await self._call(model, signature, arrays)
-                return Response(await self._in_thread(_encode, outputs, by_rows), media_type="application/json")
+            with self._metrics.seconds.labels(name).time(), anyio.fail_after(self.options.timeout):
+                return await answer(signature.append)
         except TimeoutError:
             status = 504
             raise RequestError(504, f"the request took longer than {self.options.timeout:g} s") from None
@@ -115,7 +145,7 @@ class Server:
             return Response(status_code=400)
         finally:
             self._waiting -= 1
-            self._requests.labels(model.name, signature, status).inc()
+            self._metrics.requests.labels(name, signature[-1], status).inc()
 
     async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
         return await anyio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True, limiter=self._threads)
@@ -152,7 +182,15 @@ class Server:
 
 
 def _encode(outputs: Arrays, by_rows: bool) -> bytes:
-    return json.dumps(format_outputs(outputs, by_rows), ensure_ascii=False).encode()
+    return _to_bytes(format_outputs(outputs, by_rows))
+
+
+def _to_bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+async def _tell_error(request: Request, error: Any) -> Response:
+    return _json({"error": str(error)}, error.status)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

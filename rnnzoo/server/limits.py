@@ -21,6 +21,7 @@ class ServeOptions:
     max_values: int = option(1_000_000, "numbers or bytes of all inputs together", minimum=1)
     max_generated: int = option(2000, "symbols that a request may generate in a row", minimum=1)
     max_beam: int = option(32, "width of a beam search", minimum=1)
+    max_steps: int = option(200, "time steps, or nodes of a tree, that the page shows", minimum=1, maximum=2000)
     max_waiting: int = option(256, "requests that are answered or wait at the same time; others are refused", minimum=1)
     timeout: float = option(30.0, "seconds until a request is answered or refused", minimum=0.1, maximum=3600)
     threads: int | None = option(None, "calls that run beside each other; default: one for each core", minimum=1)
