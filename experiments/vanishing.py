@@ -1,14 +1,12 @@
-"""The vanishing gradient: gradient norms of five networks up to 1,000 steps before the loss.
+"""The vanishing gradient: gradient norms of six networks up to 400 steps before the loss.
 
 The norm of dL/ds_t against the distance of step t from the loss, on the adding problem (Bengio, Simard & Frasconi 1994;
-Pascanu, Mikolov & Bengio 2013), before training and after 300 steps of 50 sequences of length 100; sequences of length
-1,000 are then read. 32 units each, one seed. `rnnzoo.inspect` measures and draws the same of any run.
-
-Measured after training, relative to the norm at the loss: 100 steps back 3e-8 in the LSTM, 2e-9 in Elman's network,
-8e-10 in the GRU, 7e-4 in the IndRNN, and less than single precision holds in the dampened network (lambda 0.9, logistic
-units); 1,000 steps back 6e-25 in the IndRNN, and less than single precision holds in the others. These networks have
-not learned to remember; for one that has, see `python -m rnnzoo.inspect`. 20 s.
+Pascanu, Mikolov & Bengio 2013), before training and after 300 steps of 50 sequences of that length. The LSTM without
+a forget gate is that of Hochreiter & Schmidhuber (1997), the one with chrono initialization that of Tallec & Ollivier
+(2018). 32 units each, one seed. `rnnzoo.inspect` measures and draws the same of any run.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +14,8 @@ import rnnzoo
 from experiments.common import Result, main, train
 from rnnzoo.inspect import TrainedModel, gradients, read_sequences
 
-LENGTH = 1000
+LENGTH = 400
+STYLES = ("k:", "k--", "0.6", "k-.", "k-", "0.4")
 NETWORKS = {  # name: model and its options
     "dampened": ("dampened", {"dampening": 0.9}),
     "elman": ("elman", {}),
@@ -28,27 +27,43 @@ NETWORKS = {  # name: model and its options
 
 
 def run(quick: bool) -> Result:
-    """Measures the gradient norms 10, 100 and 1,000 steps before the loss."""
+    """Measures the gradient norms 10, 100 and 399 steps before the loss."""
     length = 100 if quick else LENGTH
     rows, measured = [], {}
-    long_task = rnnzoo.create_task("adding", seq_length=length, batch_size=16, eval_size=16)
-    short_task = rnnzoo.create_task("adding", seq_length=min(length, 100), batch_size=50, eval_size=50)
+    task = rnnzoo.create_task("adding", seq_length=length, batch_size=50, eval_size=50)
+    distances = (10, length // 4, length - 1)
     for name, (model, options) in NETWORKS.items():
-        trainer = train(model, short_task, 10 if quick else 300, 0.002, options={"units": 32, **options})
-        trained = TrainedModel(name, trainer.model, long_task)
+        trainer = train(model, task, 10 if quick else 300, 0.002, options={"units": 32, **options})
+        trained = TrainedModel(name, trainer.model, task)
         measured[name] = gradients.measure(trained, read_sequences(trained))
         for when in ("before", "after"):
             part = measured[name][when]["layer 1"]
             norm = np.array(part["norm"]) / part["norm"][0]
-            norms = [f"{norm[k]:.0e}" if norm[k] else "< 1e-37" for k in (10, length // 10, length - 1)]
+            norms = [f"{norm[k]:.0e}" if norm[k] else "< 1e-37" for k in distances]
             rows.append((name, when, *norms, part["jacobian_norm"], part["spectral_radius"]))
-    header = ("network", "training", "norm 10 steps back", f"{length // 10} steps back", f"{length - 1} steps back")
+    header = ("network", "training", *(f"norm {k} steps back" for k in distances))
     return Result(
         (*header, "norm of the Jacobian", "spectral radius"),
         rows,
-        {"vanishing": lambda figure: gradients.draw(measured, figure)},
+        {"vanishing": lambda figure: draw(measured, figure)},
         "Norms relative to that at the loss, as far as single precision goes; Jacobians are means over 16 steps.",
     )
+
+
+def draw(measured: dict, figure: Any) -> None:
+    """Draws the norms of all networks, before training and after it side by side."""
+    figure.set_size_inches(11, 4.5)
+    all_axes = figure.subplots(1, 2, sharey=True)
+    for axes, when in zip(all_axes, ("before", "after"), strict=True):
+        for (name, results), style in zip(measured.items(), STYLES, strict=True):
+            norm = np.array(results[when]["layer 1"]["norm"])
+            norm = np.where(norm > 0, norm / norm[0], np.nan)
+            color = {"color": style} if style[0].isdigit() else {}
+            axes.semilogy(norm, *([] if color else [style]), **color, lw=1.8, label=name)
+        axes.set(title=f"{when} training", xlabel="time steps before the loss", ylim=(1e-20, 1e3))
+        axes.grid(alpha=0.3)
+    all_axes[0].set_ylabel("norm of dL/ds, relative to that at the loss")
+    all_axes[1].legend(fontsize="small", loc="lower right")
 
 
 if __name__ == "__main__":

@@ -85,34 +85,60 @@ def trace(
         jacobians: the number of steps whose Jacobian is computed.
         equations: whether the equations of the cells are computed.
     """
-    names = name_layers(model)
     inputs, mask = tree.map_structure(tf.convert_to_tensor, sequences.inputs), sequences.mask
-
-    @tf.function
-    def run() -> list:
-        with tf.GradientTape() as tape, recording(tape) as recorded:
-            outputs, _ = model.run(inputs, model.initial_state(sequences.rows), mask=mask)
-            total = tf.zeros([]) if loss is None else loss(outputs)
-        loops = [loop for loop in recorded if id(loop.cell) in names]
-        cells.extend((loop.cell, loop.go_backwards) for loop in loops)
-        perturbations = [loop.state_perturbation for loop in loops]
-        zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(loops)
-        told.extend(_tell_equations(loop) if equations else [] for loop in loops)
-        values = [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
-        return [values, [[_equation_values(equation) for equation in layer] for layer in told]]
-
-    cells: list[tuple[Cell, bool]] = []
-    told: list[list[UnitEquation]] = []
-    values, told_values = tree.map_structure(lambda t: t.numpy(), run())
-    layers = [
-        LayerTrace(names[id(cell)], cell, go_backwards, *parts, tuple(map(_with_values, layer, layer_values)))
-        for (cell, go_backwards), parts, layer, layer_values in zip(cells, values, told, told_values, strict=True)
-    ]
+    given = [*tree.flatten(inputs), *([] if mask is None else [tf.convert_to_tensor(mask)])]
+    if loss is None:  # kept for the next call: TensorFlow never forgets the gradient functions of a graph
+        key = (jacobians, equations, mask is None, *(tensor.dtype for tensor in given))
+        runs = model.__dict__.setdefault("_traced_runs", {})
+        run = (
+            runs[key]
+            if key in runs
+            else runs.setdefault(key, _TracedRun(model, inputs, mask, None, (jacobians, equations)))
+        )
+    else:
+        run = _TracedRun(model, inputs, mask, loss, (jacobians, equations))
+    layers = run(given)
     if model.spec.inputs != "pair" or sequences.weights is None:
         return layers
     has_output = np.asarray(sequences.weights) > 0  # a decoder has no mask: it continues after EOS
     return [layer._replace(valid=has_output) if layer.name.startswith("decoder") else layer for layer in layers]
+
+
+class _TracedRun:
+    """The graph that runs a model and returns the values of its recurrent layers, for any batch and time."""
+
+    def __init__(self, model: ZooModel, inputs: Any, mask: Any, loss: Any, options: tuple[int, bool]):
+        self._names = name_layers(model)
+        self._loops: list[RecordedLoop] = []
+        self._equations: list[list[UnitEquation]] = []
+        jacobians, equations = options
+        specs = [tf.TensorSpec([None, None, *t.shape[2:]], t.dtype) for t in tree.flatten(inputs)]
+        specs += [] if mask is None else [tf.TensorSpec([None, None], tf.bool)]
+
+        def run(*given: tf.Tensor) -> list:
+            values = tree.pack_sequence_as(inputs, given[: len(tree.flatten(inputs))])
+            rows = tf.shape(given[0])[0]
+            with tf.GradientTape() as tape, recording(tape) as recorded:
+                outputs, _ = model.run(values, model.initial_state(rows), mask=None if mask is None else given[-1])
+                total = tf.zeros([]) if loss is None else loss(outputs)
+            loops = [loop for loop in recorded if id(loop.cell) in self._names]
+            perturbations = [loop.state_perturbation for loop in loops]
+            zero = tf.UnconnectedGradients.ZERO
+            gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(loops)
+            self._loops, self._equations = loops, [_tell_equations(loop) if equations else [] for loop in loops]
+            collected = [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
+            return [collected, [[_equation_values(equation) for equation in layer] for layer in self._equations]]
+
+        self._run = tf.function(run, input_signature=specs)
+
+    def __call__(self, given: list[tf.Tensor]) -> list[LayerTrace]:
+        values, told = tree.map_structure(lambda t: t.numpy(), self._run(*given))
+        return [
+            LayerTrace(self._names[id(loop.cell)], loop.cell, loop.go_backwards, *parts)._replace(
+                equations=tuple(map(_with_values, equations, equation_values))
+            )
+            for loop, parts, equations, equation_values in zip(self._loops, values, self._equations, told, strict=True)
+        ]
 
 
 def _collect_values(loop: RecordedLoop, gradients: Any, jacobians: int) -> list:

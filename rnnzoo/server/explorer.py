@@ -53,7 +53,7 @@ class Explorer:
 
     def describe(self, name: str) -> dict[str, Any]:
         """Describes a model; one of another package can only be asked over REST. Raises `RequestError`."""
-        return describe_model(*self._load(name))
+        return describe_model(*self._load(name), self._options.max_steps)
 
     def walk(self, name: str, body: bytes) -> dict[str, Any]:
         """Answers `{"line": text, "units": [numbers], "beams": number}`. Raises `RequestError`."""

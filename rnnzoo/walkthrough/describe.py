@@ -8,6 +8,7 @@ from rnnzoo.inspect.trace import name_layers
 from rnnzoo.models import TreeNetwork
 from rnnzoo.spec import SPECIAL_TOKENS, TaskSpec
 from rnnzoo.walkthrough.lines import kind_of_line
+from rnnzoo.walkthrough.walk import MAX_STEPS
 
 HINTS = {
     "text": "a text",
@@ -19,7 +20,7 @@ HINTS = {
 PYTHON_HINT = "lines of Python"
 # lines of the tasks that are trained in the zoo; those whose tokens a model does not know are left out
 EXAMPLES = {
-    "char_lm": ("def __init__(self, name):", "ROMEO:\nWhat light", "BTSSXSE"),
+    "char_lm": ("def __init__(self, name):", "ROMEO:\nWhat light"),
     "word_lm": ("What is the matter with", "the cat sat on the"),
     "reber": ("BTSSXSE", "BPVVE"),
     "tag": ("x = 'if' # y", "the dog barks"),
@@ -35,12 +36,13 @@ EXAMPLES = {
 SERIES_STEPS = 40
 
 
-def describe_model(model: Any, config: dict[str, Any]) -> dict[str, Any]:
+def describe_model(model: Any, config: dict[str, Any], max_steps: int = MAX_STEPS) -> dict[str, Any]:
     """Returns what a model reads and writes, with lines to begin with.
 
     Args:
         model: a model of sequences or trees.
         config: its configuration, see `rnnzoo.inference.trained_model`.
+        max_steps: the most time steps of an example.
     """
     spec, kind = model.spec, kind_of_line(model.spec)
     is_pair = spec.inputs == "pair"
@@ -51,19 +53,19 @@ def describe_model(model: Any, config: dict[str, Any]) -> dict[str, Any]:
         "line": kind,
         "hint": PYTHON_HINT if kind == "tree" and spec.syntax == "python" else HINTS[kind],
         "labels": list(spec.source_vocabulary[len(SPECIAL_TOKENS) :]) if kind == "label" else [],
-        "examples": _examples(spec, config.get("task", "")),
+        "examples": _examples(spec, config.get("task", ""), max_steps),
         "generates": spec.is_language_model,
         "beams": is_pair and spec.outputs == "token",
         "layers": [] if isinstance(model, TreeNetwork) else list(name_layers(model).values()),
     }
 
 
-def _examples(spec: TaskSpec, task: str) -> list[str]:
+def _examples(spec: TaskSpec, task: str, max_steps: int) -> list[str]:
     kind = kind_of_line(spec)
     if kind == "label":
         return list(spec.source_vocabulary[len(SPECIAL_TOKENS) :])[:3]
     if kind == "numbers":
-        return [_numbers(spec)]
+        return [_numbers(spec, max_steps)]
     known = set(spec.source_vocabulary if spec.inputs == "pair" else spec.vocabulary)
     level = spec.source_level if spec.inputs == "pair" else spec.level
     lines = EXAMPLES.get(task, ())
@@ -72,9 +74,9 @@ def _examples(spec: TaskSpec, task: str) -> list[str]:
     return list(lines)[:3]
 
 
-def _numbers(spec: TaskSpec) -> str:
+def _numbers(spec: TaskSpec, max_steps: int) -> str:
     """Returns a line of a wave, or for an adding problem of numbers and two marks."""
-    steps = spec.source_length or spec.window or SERIES_STEPS
+    steps = spec.source_length or min(spec.window or SERIES_STEPS, max_steps)
     wave = np.sin(np.arange(steps) / 4)
     if spec.input_scale:
         mean, deviation = np.array(spec.input_scale)

@@ -48,8 +48,8 @@ def choices(probabilities: np.ndarray, names: Sequence[str]) -> list[list[list[A
     """Returns the names of the highest probabilities `[steps, names]`, without padding."""
     count, answer = min(NUM_CHOICES, len(names)), []
     for row in probabilities:
-        best = np.argsort(-row, kind="stable")[: count + 1]
-        best = [i for i in best if names[i] != SPECIAL_TOKENS[0]][:count]
+        order = np.argsort(-row, kind="stable")[: count + 1]
+        best = [i for i in order if names[i] != SPECIAL_TOKENS[0]][:count]
         answer.append([[names[i], round(float(row[i]), 5)] for i in best])
     return answer
 

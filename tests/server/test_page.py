@@ -61,11 +61,16 @@ def visit(driver, client, name, line=None):
     driver.get("about:blank")
     driver.get(f"http://{client.address}/#{name}")
     wait(driver, lambda d: find(d, "#line"))
-    field = find(driver, "#line")[0]
+    wait(driver, lambda d: not find(d, "[aria-busy=true]"))  # the walk through the first example
+    field, line = find(driver, "#line")[0], LINES[name] if line is None else line
     field.clear()
-    field.send_keys(LINES[name] if line is None else line)
+    field.send_keys(line)
     find(driver, "#walk")[0].click()
-    wait(driver, lambda d: not find(d, "[aria-busy=true]") and (find(d, "section h2") or find(d, "[role=alert]")))
+    wait(driver, lambda d: shown_line(d) == line or find(d, "[role=alert]"))
+
+
+def shown_line(driver):
+    return find(driver, "#result")[0].get_attribute("data-line")
 
 
 def texts(driver, css):
@@ -191,7 +196,7 @@ const behind = (element) => {
     const color = getComputedStyle(element).backgroundColor;
     if (!/, 0\\)$/.test(color)) return color; }
   return 'rgb(255, 255, 255)'; };
-const all = 'p, label, button:enabled, h2, h3, td, figcaption, a, .bars span';
+const all = 'p, label, button:enabled, h2, h3, td, figcaption, a, .bars .name, .bars .value';
 return [...document.querySelectorAll(all)].map((element) => {
   const pair = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => b - a);
   return [(pair[0] + 0.05) / (pair[1] + 0.05), element.outerHTML.slice(0, 100)]; });

@@ -21,7 +21,7 @@ function App() {
   const choose = (event) => (location.hash = encodeURIComponent(event.currentTarget.value));
   return html`<header>
       <h1>rnnzoo</h1>
-      <label>Model <select id="model" value=${name} onChange=${choose}>${names.map((n) => html`<option>${n}</option>`)}</select></label>
+      <label>Model <select id="model" value=${name} onChange=${choose}>${names.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>
       <a href=${`v1/models/${encodeURIComponent(name)}/metadata`}>signatures (REST)</a>
     </header>
     <main>
@@ -58,7 +58,7 @@ function Model({ name }) {
     <p>${description.model}${description.task && `, trained on ${description.task}`}: ${description.parameters.toLocaleString("en")} parameters</p>
     <form onSubmit=${(event) => (event.preventDefault(), walk(line))}>
       ${description.labels.length > 0
-        ? html`<label>Label <select id="line" value=${line} onChange=${(event) => setLine(event.currentTarget.value)}>${description.labels.map((l) => html`<option>${l}</option>`)}</select></label>`
+        ? html`<label>Label <select id="line" value=${line} onChange=${(event) => setLine(event.currentTarget.value)}>${description.labels.map((l) => html`<option value=${l}>${l}</option>`)}</select></label>`
         : html`<label>Input: ${description.hint}<textarea id="line" rows="2" spellcheck="false" value=${line} onInput=${(event) => setLine(event.currentTarget.value)}></textarea></label>`}
       <div class="row">
         ${description.beams && html`<label>Beams <input id="beams" type="number" min="1" max="32" value=${beams} onInput=${(event) => setBeams(Number(event.currentTarget.value))} /></label>`}
@@ -67,7 +67,7 @@ function Model({ name }) {
       </div>
     </form>
     ${error && html`<p role="alert">${error}</p>`}
-    <div aria-busy=${busy}>${Walk && html`<${Walk} key=${result.line} result=${result} onAsk=${(unit) => walk(result.line, [unit])} />`}</div>
+    <div id="result" aria-busy=${busy} data-line=${result?.line}>${Walk && html`<${Walk} key=${result.line} result=${result} onAsk=${(unit) => walk(result.line, [unit])} />`}</div>
     ${description.generates && html`<${Generation} name=${name} prompt=${line} />`}`;
 }
 

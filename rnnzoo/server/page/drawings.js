@@ -6,7 +6,8 @@ const CELL = 14, LABEL = 44;
 
 // A grid of squares: rows of units, columns of steps. `onPick(row, column)` is called for a click.
 export function Squares({ title, rows, columns, value, limit, picked, onPick, pickedRow = -1, tall = false }) {
-  const top = tall ? 84 : 20;
+  const longest = Math.max(1, ...columns.map((name) => showToken(name).length));
+  const top = tall ? 18 + 6 * Math.min(longest, 12) : 20;
   const width = LABEL + CELL * columns.length + 4, height = top + CELL * rows.length + 4;
   const squares = [];
   rows.forEach((_, r) =>
@@ -61,20 +62,20 @@ export function Gauges({ gates }) {
 
 // The state of one unit as a belt through time: what is kept of it, and what is added.
 export function Belt({ symbol, values, keep, tokens, picked, onPick }) {
-  const step = 78, limit = Math.max(1e-6, ...values.map(Math.abs));
+  const step = 92, limit = Math.max(1e-6, ...values.map(Math.abs));
   const box = (v, t) => {
-    const height = 28 * (Math.abs(v) / limit), x = step * t + 30;
+    const height = 28 * (Math.abs(v) / limit), x = step * t + 44;
     const before = t ? values[t - 1] : 0, kept = keep ? keep[t] : null;
     const added = kept === null ? null : v - kept * before;
     return html`<g class="pickable" onClick=${() => onPick(t)}>
-      ${t === picked && html`<rect class="picked" x=${x - 26} y="2" width=${step - 4} height="140" />`}
+      ${t === picked && html`<rect class="picked" x=${x - 46} y="2" width=${step - 2} height="140" />`}
       <rect class="frame" x=${x} y="24" width="40" height="60" />
       <rect class=${v < 0 ? "negative" : "positive"} x=${x + 6} y=${v < 0 ? 54 : 54 - height} width="28" height=${height} />
       <line class="frame" x1=${x} x2=${x + 40} y1="54" y2="54" />
       <text class="small" text-anchor="middle" x=${x + 20} y="18">${showToken(tokens[t])}</text>
       <text class="small" text-anchor="middle" x=${x + 20} y="98">${number(v)}</text>
-      ${kept !== null && html`<text class="small" text-anchor="middle" x=${x - 12} y="46">×${kept.toFixed(2)}</text>`}
-      <path class="arrow" d=${`M${x - 22} 54h18m-5 -4l5 4l-5 4`} />
+      ${kept !== null && html`<text class="small" text-anchor="end" x=${x - 6} y="46">×${kept.toFixed(2)}</text>`}
+      <path class="arrow" d=${`M${x - 24} 54h18m-5 -4l5 4l-5 4`} />
       ${added !== null && html`<path class="arrow" d=${`M${x + 20} 122v-18m-4 5l4 -5l4 5`} />`}
       ${added !== null && html`<text class="small" text-anchor="middle" x=${x + 20} y="136">${added < 0 ? "" : "+"}${number(added)}</text>`}
     </g>`;
