@@ -239,3 +239,15 @@ def test_what_cannot_be_served_is_one_line(exports, client, tmp_path):
         _, error = process.communicate(timeout=120)
         lines = [line for line in error.splitlines() if line.startswith("error:")]
         assert process.returncode == 2 and len(lines) == 1 and message in lines[0]
+
+
+def test_answers_are_sent_without_delay():
+    """Packets wait for no acknowledgement of those before."""
+    pytest.importorskip("uvicorn")
+    from rnnzoo.server.limits import ServeOptions
+    from rnnzoo.server.running import _listen
+
+    with _listen(ServeOptions(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
