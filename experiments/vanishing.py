@@ -4,6 +4,10 @@ The norm of dL/ds_t against the distance of step t from the loss, on the adding 
 Pascanu, Mikolov & Bengio 2013), before training and after 300 steps of 50 sequences of that length. The LSTM without
 a forget gate is that of Hochreiter & Schmidhuber (1997), the one with chrono initialization that of Tallec & Ollivier
 (2018). 32 units each, one seed. `rnnzoo.inspect` measures and draws the same of any run.
+
+Measured after training, 399 steps back, relative to the norm at the loss: 0.5 in the LSTM with chrono initialization,
+8e-6 in that without a forget gate (3e-7 from 10 steps back on: it is kept), 2e-30 in the LSTM with forget bias 1, and
+1e-36 or less in the others.
 """
 
 from typing import Any
@@ -46,7 +50,11 @@ def run(quick: bool) -> Result:
         (*header, "norm of the Jacobian", "spectral radius"),
         rows,
         {"vanishing": lambda figure: draw(measured, figure)},
-        "Norms relative to that at the loss, as far as single precision goes; Jacobians are means over 16 steps.",
+        "Norms relative to that at the loss, as far as single precision goes; Jacobians are means over 16 steps. Through "
+        "the cell state of 1997, which has no forget gate, and through a forget gate that chrono initialization opens "
+        "for 400 steps, the gradient arrives undiminished after the first steps, before training and after it. A forget "
+        "gate at bias 1 keeps 73 % a step, so that the gradient of such an LSTM fades within some hundred steps, like "
+        "those of Elman's network, of the GRU and, fastest, of the dampened copy.",
     )
 
 
