@@ -50,11 +50,11 @@ def run(quick: bool) -> Result:
         (*header, "norm of the Jacobian", "spectral radius"),
         rows,
         {"vanishing": lambda figure: draw(measured, figure)},
-        "Norms relative to that at the loss, as far as single precision goes; Jacobians are means over 16 steps. Through "
-        "the cell state of 1997, which has no forget gate, and through a forget gate that chrono initialization opens "
-        "for 400 steps, the gradient arrives undiminished after the first steps, before training and after it. A forget "
-        "gate at bias 1 keeps 73 % a step, so that the gradient of such an LSTM fades within some hundred steps, like "
-        "those of Elman's network, of the GRU and, fastest, of the dampened copy.",
+        "Norms relative to that at the loss, as far as single precision goes; Jacobians are means over 16 steps. "
+        "Through the cell state of 1997, which has no forget gate, and through a forget gate that chrono "
+        "initialization opens for 400 steps, the gradient arrives undiminished after the first steps, before training "
+        "and after it. A forget gate at bias 1 keeps 73 % a step, so that the gradient of such an LSTM fades within "
+        "some hundred steps, like those of Elman's network, of the GRU and, fastest, of the dampened copy.",
     )
 
 
