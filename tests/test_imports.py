@@ -38,7 +38,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.p
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 200, 40
 REQUIRED = {"absl", "filelock", "keras", "numpy", "rnnzoo", "tensorflow"}
 # modules that are imported where the packages of their extra were found
-OF_EXTRAS = {f"rnnzoo.server.{module}" for module in ("app", "metrics", "running")}
+OF_EXTRAS = {f"rnnzoo.server.{module}" for module in ("app", "limiter", "metrics", "running")}
 
 
 def module_of(path):

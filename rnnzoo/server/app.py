@@ -1,31 +1,28 @@
 """The web application: requests to signatures of SavedModels, answered in threads beside each other."""
 
 import json
-import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
-import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from rnnzoo.server.batcher import Batcher
 from rnnzoo.server.errors import RequestError
 from rnnzoo.server.explorer import HEADERS, Explorer
+from rnnzoo.server.limiter import Label, RequestLimiter
 from rnnzoo.server.limits import ServeOptions, check_limits
-from rnnzoo.server.metrics import MEDIA_TYPE, Metrics
+from rnnzoo.server.metrics import MEDIA_TYPE
 from rnnzoo.server.served_model import DEFAULT, VERSION, ServedModel
 from rnnzoo.server.tensors import Arrays, format_outputs, parse_inputs
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?(/metadata|:predict|:classify|:regress)?")
-RETRY_AFTER = {"Retry-After": "1"}
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Server:
@@ -41,9 +38,7 @@ class Server:
         self.options = options
         self._batcher = Batcher()
         self._explorer = Explorer(models, options)
-        self._threads = anyio.CapacityLimiter(options.threads or os.cpu_count() or 1)
-        self._waiting = 0
-        self._metrics = Metrics(lambda: self._waiting, lambda: sum(model.calls for model in self.models.values()))
+        self._limiter = RequestLimiter(options, lambda: sum(model.calls for model in self.models.values()))
 
     def app(self) -> Starlette:
         """Returns the web application."""
@@ -70,7 +65,7 @@ class Server:
         return _json({"status": "ok", "models": list(self.models)})
 
     async def _tell_metrics(self, request: Request) -> Response:
-        return Response(self._metrics.text(), media_type=MEDIA_TYPE)
+        return Response(self._limiter.metrics.text(), media_type=MEDIA_TYPE)
 
     async def _page(self, request: Request) -> Response:
         content, media_type = self._explorer.file(request.path_params.get("file", "index.html"))
@@ -80,18 +75,24 @@ class Server:
         return _json({"models": self._explorer.names()})
 
     async def _describe(self, request: Request) -> Response:
-        return _json(await self._in_thread(self._explorer.describe, request.path_params["name"]))
+        name = request.path_params["name"]
+
+        async def answer(label: Label) -> Response:
+            label("describe")
+            return _json(await self._limiter.in_thread(self._explorer.describe, name))
+
+        return await self._limiter.run(name if name in self.models else "", answer)
 
     async def _walk(self, request: Request) -> Response:
         name = request.path_params["name"]
 
-        async def answer(label: Callable[[str], None]) -> Response:
+        async def answer(label: Label) -> Response:
             label("walk")
-            body = await self._read(request)
-            values = await self._in_thread(self._explorer.walk, name, body)
-            return Response(await self._in_thread(_to_bytes, values), media_type="application/json")
+            body = await self._limiter.read(request)
+            values = await self._limiter.in_thread(self._explorer.walk, name, body)
+            return Response(await self._limiter.in_thread(_to_bytes, values), media_type="application/json")
 
-        return await self._within_limits(name if name in self.models else "", answer)
+        return await self._limiter.run(name if name in self.models else "", answer)
 
     async def _rest(self, request: Request) -> Response:
         match = PATH.fullmatch(request.url.path)
@@ -112,52 +113,14 @@ class Server:
         return self.models[name]
 
     async def _predict(self, model: ServedModel, request: Request) -> Response:
-        async def answer(label: Callable[[str], None]) -> Response:
-            body = await self._read(request)
-            signature, arrays, by_rows = await self._in_thread(self._parse, model, body)
+        async def answer(label: Label) -> Response:
+            body = await self._limiter.read(request)
+            signature, arrays, by_rows = await self._limiter.in_thread(self._parse, model, body)
             label(signature)
             outputs = await self._call(model, signature, arrays)
-            return Response(await self._in_thread(_encode, outputs, by_rows), media_type="application/json")
+            return Response(await self._limiter.in_thread(_encode, outputs, by_rows), media_type="application/json")
 
-        return await self._within_limits(model.name, answer)
-
-    async def _within_limits(
-        self, name: str, answer: Callable[[Callable[[str], None]], Awaitable[Response]]
-    ) -> Response:
-        """Awaits an answer that takes time, if not too many are awaited; it labels what is counted."""
-        if self._waiting >= self.options.max_waiting:
-            self._metrics.requests.labels(name, "", 503).inc()
-            error = {"error": f"{self._waiting} requests are waiting, and the limit is {self.options.max_waiting}"}
-            return _json(error, 503, RETRY_AFTER)
-        self._waiting += 1
-        signature, status = [""], 200
-        try:
-            with self._metrics.seconds.labels(name).time(), anyio.fail_after(self.options.timeout):
-                return await answer(signature.append)
-        except TimeoutError:
-            status = 504
-            raise RequestError(504, f"the request took longer than {self.options.timeout:g} s") from None
-        except RequestError as error:
-            status = error.status
-            raise
-        except ClientDisconnect:
-            status = 499
-            return Response(status_code=400)
-        finally:
-            self._waiting -= 1
-            self._metrics.requests.labels(name, signature[-1], status).inc()
-
-    async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
-        return await anyio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True, limiter=self._threads)
-
-    async def _read(self, request: Request) -> bytes:
-        limit, parts, size = self.options.max_body, [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise RequestError(413, f"the request has more than {limit:,} bytes, which is the limit")
-            parts.append(part)
-        return b"".join(parts)
+        return await self._limiter.run(model.name, answer)
 
     def _parse(self, model: ServedModel, body: bytes) -> tuple[str, Arrays, bool]:
         try:
@@ -173,7 +136,7 @@ class Server:
 
     async def _call(self, model: ServedModel, signature: str, arrays: Arrays) -> Arrays:
         def call(joined: Arrays) -> Awaitable[Arrays]:
-            return self._in_thread(model.predict, signature, joined)
+            return self._limiter.in_thread(model.predict, signature, joined)
 
         if not arrays or not model.can_join(signature) or len({len(array) for array in arrays.values()}) != 1:
             return await call(arrays)
@@ -190,7 +153,7 @@ def _to_bytes(value: Any) -> bytes:
 
 
 async def _tell_error(request: Request, error: Any) -> Response:
-    return _json({"error": str(error)}, error.status)
+    return _json({"error": str(error)}, error.status, error.headers)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

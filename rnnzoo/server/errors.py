@@ -2,8 +2,8 @@
 
 
 class RequestError(Exception):
-    """An error that a client is told: an HTTP status and a message."""
+    """An error that a client is told: an HTTP status, a message and headers."""
 
-    def __init__(self, status: int, message: str):
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None):
         super().__init__(message)
-        self.status = status
+        self.status, self.headers = status, headers

@@ -7,7 +7,7 @@
 >>> task = rnnzoo.create_task("reber")
 >>> steps = walk(rnnzoo.create_model("lstm", task.spec, units=4), "BTS")
 >>> steps["inputs"], list(steps["layers"][0]["gates"])
-(['<s>', 'B', 'T', 'S'], ['input', 'forget', 'candidate', 'output'])
+(['<s>', 'B', 'T'], ['input', 'forget', 'candidate', 'output'])
 """
 
 from rnnzoo.walkthrough.describe import describe_model

@@ -18,6 +18,7 @@ HINTS = {
     "tree": "a tree in parentheses",
 }
 PYTHON_HINT = "lines of Python"
+FEATURES_HINT = "words, a tab, and the value of {} for each word"
 # lines of the tasks that are trained in the zoo; those whose tokens a model does not know are left out
 EXAMPLES = {
     "char_lm": ("def __init__(self, name):", "ROMEO:\nWhat light"),
@@ -45,13 +46,17 @@ def describe_model(model: Any, config: dict[str, Any], max_steps: int = MAX_STEP
         max_steps: the most time steps of an example.
     """
     spec, kind = model.spec, kind_of_line(model.spec)
-    is_pair = spec.inputs == "pair"
+    is_pair, hint = spec.inputs == "pair", HINTS[kind]
+    if kind == "tree" and spec.syntax == "python":
+        hint = PYTHON_HINT
+    elif spec.feature_vocabularies:
+        hint = FEATURES_HINT.format(", then after a tab of ".join(spec.feature_names))
     return {
         "model": config["model"],
         "task": config.get("task", ""),
         "parameters": model.count_params(),
         "line": kind,
-        "hint": PYTHON_HINT if kind == "tree" and spec.syntax == "python" else HINTS[kind],
+        "hint": hint,
         "labels": list(spec.source_vocabulary[len(SPECIAL_TOKENS) :]) if kind == "label" else [],
         "examples": _examples(spec, config.get("task", ""), max_steps),
         "generates": spec.is_language_model,
@@ -69,7 +74,9 @@ def _examples(spec: TaskSpec, task: str, max_steps: int) -> list[str]:
     known = set(spec.source_vocabulary if spec.inputs == "pair" else spec.vocabulary)
     level = spec.source_level if spec.inputs == "pair" else spec.level
     lines = EXAMPLES.get(task, ())
-    if kind == "text":
+    if spec.feature_vocabularies:
+        lines = ()  # each model has features of its own
+    elif kind == "text":
         lines = tuple(line for line in lines if set(line if level == "char" else line.split()) <= known)
     return list(lines)[:3]
 

@@ -9,7 +9,7 @@ from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.trees import COLUMNS, Tree
 from rnnzoo.errors import UserError
 from rnnzoo.export.tokenizer import Tokenizer
-from rnnzoo.inference.line_formats import SeriesFormat, TextFormat, TreeFormat
+from rnnzoo.inference.line_formats import FeatureFormat, SeriesFormat, TextFormat, TreeFormat
 from rnnzoo.inference.music import LOWEST, parse_chord
 from rnnzoo.inspect import InputSequences, TrainedModel, read_sequences
 from rnnzoo.spec import PAD, TaskSpec
@@ -44,6 +44,8 @@ def read_line(model: Any, line: str) -> InputSequences:
         return _read_chords(line)
     if spec.inputs == "pair":
         return _read_source(spec, line)
+    if spec.feature_vocabularies:
+        return _read_words(spec, line)
     return read_sequences(TrainedModel("the model", model), [line])
 
 
@@ -67,6 +69,20 @@ def _read_source(spec: TaskSpec, line: str) -> InputSequences:
     )
     ids = tokenizer.encode_source(tf.constant([line])).numpy()
     return InputSequences((ids, None), tokens=(tuple(spec.source_vocabulary[i] for i in ids[0]),))
+
+
+def _read_words(spec: TaskSpec, line: str) -> InputSequences:
+    """Reads words, and after a tab the value of a feature for each word, after each further tab another feature."""
+    if problem := FeatureFormat(spec).find_problem(line):
+        raise UserError(problem)
+    words, *features = (tf.constant([part]) for part in line.split("\t"))
+    tokenizer = Tokenizer(spec.vocabulary, spec.level, spec.char_vocabulary, spec.word_length, spec.lowercase)
+    ids = tokenizer.encode(words)[0].numpy()[:, 1:]  # without BOS
+    ids = ids[..., None] if ids.ndim == 2 else ids
+    vocabularies = zip(spec.feature_vocabularies, features, strict=True)
+    columns = [Tokenizer(names, "word").encode(values)[0].numpy()[:, 1:, None] for names, values in vocabularies]
+    tokens = tuple(spec.vocabulary[i] for i in ids[0, :, 0])
+    return InputSequences(np.concatenate([ids[..., :1], *columns, ids[..., 1:]], -1), tokens=(tokens,))
 
 
 def _read_numbers(spec: TaskSpec, line: str) -> InputSequences:

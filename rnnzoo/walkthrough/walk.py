@@ -47,7 +47,7 @@ def walk(
     if steps > max_steps:
         raise UserError(f"the input has {steps} steps, and at most {max_steps} are shown")
     if model.spec.inputs == "pair":
-        return _walk_pair(model, sequences, units, beams)
+        return _walk_pair(model, sequences, units, beams, min(model.spec.output_length, max_steps))
     return {
         "kind": "sequence",
         "inputs": list(sequences.tokens[0]),
@@ -56,11 +56,11 @@ def walk(
     }
 
 
-def _walk_pair(model: Any, sequences: InputSequences, units: Sequence[int], beams: int) -> dict[str, Any]:
+def _walk_pair(model: Any, sequences: InputSequences, units: Sequence[int], beams: int, length: int) -> dict[str, Any]:
     source, spec = sequences.inputs[0], model.spec
     answer: dict[str, Any] = {"kind": "pair", "inputs": list(sequences.tokens[0])}
     if spec.outputs == "token":
-        history = _beam_history(model, source, beams)
+        history = _beam_history(model, source, beams, length)
         ids = history[-1][0][0]
         answer["beams"] = [
             [
@@ -69,11 +69,11 @@ def _walk_pair(model: Any, sequences: InputSequences, units: Sequence[int], beam
             ]
             for step in history
         ]
-        answer["outputs"] = [*_tokens(spec.vocabulary, ids), "</s>"][: spec.output_length]
-        previous = np.array([[BOS, *ids[ids != PAD]]], "int32")[:, : spec.output_length]
+        answer["outputs"] = [*_tokens(spec.vocabulary, ids), "</s>"][:length]
+        previous = np.array([[BOS, *ids[ids != PAD]]], "int32")[:, :length]
     else:
-        answer["outputs"] = [str(step + 1) for step in range(spec.output_length)]
-        previous = np.zeros([1, spec.output_length, 0], "float32")
+        answer["outputs"] = [str(step + 1) for step in range(length)]
+        previous = np.zeros([1, length, 0], "float32")
     outputs = np.asarray(model((source, previous)))[0]
     if spec.outputs == "token":
         answer["expected"] = {"about": "the next token", "choices": choices(softmax(outputs), spec.vocabulary)}
@@ -90,10 +90,10 @@ def _walk_pair(model: Any, sequences: InputSequences, units: Sequence[int], beam
     return answer
 
 
-def _beam_history(model: Any, source: np.ndarray, beams: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _beam_history(model: Any, source: np.ndarray, beams: int, length: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns the ids `[beams, time]` and scores of the hypotheses after each step, until all have ended."""
     history: list[tuple[np.ndarray, np.ndarray]] = []
-    for steps in range(1, model.spec.output_length + 1):
+    for steps in range(1, length + 1):
         ids, scores = (np.asarray(t)[:, 0] for t in model.beams_after(source, beams, steps))
         found = np.isfinite(scores)
         ids = np.pad(ids[found], [[0, 0], [0, 1]])

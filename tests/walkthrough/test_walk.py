@@ -1,5 +1,6 @@
 """Walks through a line: they say what the model computes, for every kind of model."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -136,6 +137,27 @@ def test_every_node_of_a_tree_says_what_its_subtree_says_alone():
         _, inputs = read_tree(model.spec, line)
         expected = softmax(np.asarray(model(tf.constant(inputs)))[0])
         np.testing.assert_allclose(probabilities(nodes[node]["choices"], model.spec.labels), expected, atol=1e-4)
+
+
+def test_words_with_features_and_a_random_field():
+    spec = dataclasses.replace(
+        kinds.KINDS["tags of spelled words"][1],
+        feature_names=("pos",),
+        feature_vocabularies=(("<pad>", "<unk>", "<s>", "D", "N"),),
+    )
+    model = rnnzoo.create_model("bidirectional", spec, units=6, embedding=4, char_units=3, crf=True)
+    randomise(model, scale=0.7)
+    result = walk(model, "the cat the\tD N D")
+    assert result["inputs"] == ["the", "cat", "the"] and len(result["layers"]) == 2
+    ids = read_line(model, "the cat the\tD N D").inputs
+    assert ids.shape == (1, 3, 6) and ids[0, :, 1].tolist() == [3, 4, 3]
+    labels = np.asarray(model.predict_labels(model(ids)))[0]
+    assert result["expected"]["labels"] == [spec.labels[i] for i in labels]
+    with pytest.raises(rnnzoo.UserError, match="expected words, a tab, pos, as many of each"):
+        walk(model, "the cat\tD")
+    assert (
+        describe_model(model, {"model": "bidirectional"})["hint"] == "words, a tab, and the value of pos for each word"
+    )
 
 
 @pytest.mark.parametrize(

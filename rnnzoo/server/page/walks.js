@@ -6,12 +6,13 @@ import { Layers } from "./layers.js";
 import { Strip } from "./strip.js";
 
 function Expected({ expected, step, token }) {
-  const { about, choices, values } = expected;
+  const { about, choices, labels, values } = expected;
   const first = choices ? choices[step][0] : null;
   const said = first ? `${speakToken(first[0])}, ${percent(first[1])}` : values[step].map(number).join(", ");
   return html`<section aria-label="What it expects">
     <h2>After <q>${showToken(token)}</q>: ${about}</h2>
     <p class="hidden" role="status">step ${step + 1}, ${speakToken(token)}: ${said}</p>
+    ${labels && html`<p class="large">In the sequence: ${labels[step]}</p>`}
     ${choices ? html`<${Bars} choices=${choices[step]} />` : html`<${Line} values=${values[step]} />`}
   </section>`;
 }
