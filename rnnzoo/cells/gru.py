@@ -123,8 +123,8 @@ class GRUCell(AffineCell):
         r_parts = zip("zrh", tf.split(r, 3 if self.reset_after else 2, -1), strict=False)
         r_z, r_r, *r_h = (Term(f"h_{{t-1}} U_{b}{d.format(b)}", value) for b, value in r_parts)
         if self.reset_after:
-            fed = (x_h, reset, Term(f"({r_h[0].name})", r_h[0].value))
-            candidate = UnitEquation("g_t", f"{label_activation(self.activation)}({{}} + {{}} * {{}})", fed, g.value)
+            terms = (x_h, reset, Term(f"({r_h[0].name})", r_h[0].value))
+            candidate = UnitEquation("g_t", f"{label_activation(self.activation)}({{}} + {{}} * {{}})", terms, g.value)
         else:
             product = Term("(r_t * h_{t-1}) U_h", self._reset_product(reset.value, state, consts))
             candidate = activation_equation("g_t", self.activation, (x_h, product), g.value)

@@ -125,19 +125,21 @@ class _TracedRun:
             perturbations = [loop.state_perturbation for loop in loops]
             zero = tf.UnconnectedGradients.ZERO
             gradients = tape.gradient(total, perturbations, unconnected_gradients=zero) if loss else [()] * len(loops)
-            self._loops, self._equations = loops, [_tell_equations(loop) if equations else [] for loop in loops]
+            self._loops, self._equations = loops, [_compute_equations(loop) if equations else [] for loop in loops]
             collected = [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
             return [collected, [[_equation_values(equation) for equation in layer] for layer in self._equations]]
 
         self._run = tf.function(run, input_signature=specs)
 
     def __call__(self, given: list[tf.Tensor]) -> list[LayerTrace]:
-        values, told = tree.map_structure(lambda t: t.numpy(), self._run(*given))
+        values, equation_values = tree.map_structure(lambda t: t.numpy(), self._run(*given))
         return [
             LayerTrace(self._names[id(loop.cell)], loop.cell, loop.go_backwards, *parts)._replace(
-                equations=tuple(map(_with_values, equations, equation_values))
+                equations=tuple(map(_with_values, equations, values_of_layer))
             )
-            for loop, parts, equations, equation_values in zip(self._loops, values, self._equations, told, strict=True)
+            for loop, parts, equations, values_of_layer in zip(
+                self._loops, values, self._equations, equation_values, strict=True
+            )
         ]
 
 
@@ -154,7 +156,7 @@ def _collect_values(loop: RecordedLoop, gradients: Any, jacobians: int) -> list:
     return [*batch_first, valid, _jacobians(loop, prev_state, count) if count else tf.zeros([0, size, size])]
 
 
-def _tell_equations(loop: RecordedLoop) -> list[UnitEquation]:
+def _compute_equations(loop: RecordedLoop) -> list[UnitEquation]:
     r, prev_state, _ = loop.step_values()
     return loop.cell.unit_equations(loop.x, r, prev_state, loop.consts)
 

@@ -44,7 +44,7 @@ class Server:
         """Returns the web application."""
         routes = [
             Route("/healthz", self._health),
-            Route("/metrics", self._tell_metrics),
+            Route("/metrics", self._serve_metrics),
             Route("/", self._page),
             Route("/page/models", self._models),
             Route("/page/models/{name}", self._describe),
@@ -58,13 +58,13 @@ class Server:
         return Starlette(
             routes=routes,
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
-            exception_handlers={RequestError: _tell_error},
+            exception_handlers={RequestError: _error_response},
         )
 
     async def _health(self, request: Request) -> Response:
         return _json({"status": "ok", "models": list(self.models)})
 
-    async def _tell_metrics(self, request: Request) -> Response:
+    async def _serve_metrics(self, request: Request) -> Response:
         return Response(self._limiter.metrics.text(), media_type=MEDIA_TYPE)
 
     async def _page(self, request: Request) -> Response:
@@ -152,7 +152,7 @@ def _to_bytes(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
 
 
-async def _tell_error(request: Request, error: Any) -> Response:
+async def _error_response(request: Request, error: Any) -> Response:
     return _json({"error": str(error)}, error.status, error.headers)
 
 

@@ -35,11 +35,11 @@ def expectations(model: Any, sequences: InputSequences) -> dict[str, Any]:
     if spec.outputs == "class":
         about = "the label of this token" if spec.per_step else "the class, if the input ended here"
         names = spec.labels or tuple(map(str, range(spec.output_size)))
-        said = {"about": about, "choices": choices(softmax(outputs), names)}
+        results = {"about": about, "choices": choices(softmax(outputs), names)}
         if model.crf is not None:  # which chooses the labels of a sequence together
-            said["about"] = f"{about}, by itself"
-            said["labels"] = [names[i] for i in np.asarray(model.predict_labels(tf.constant(outputs[None])))[0]]
-        return said
+            results["about"] = f"{about}, by itself"
+            results["labels"] = [names[i] for i in np.asarray(model.predict_labels(tf.constant(outputs[None])))[0]]
+        return results
     if is_music(spec):
         notes = [str(LOWEST + note) for note in range(spec.output_size)]
         return {"about": "the notes of the next chord", "choices": choices(1 / (1 + np.exp(-outputs)), notes)}

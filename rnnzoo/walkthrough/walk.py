@@ -117,14 +117,14 @@ def _walk_tree(model: TreeNetwork, line: str, max_steps: int) -> dict[str, Any]:
         raise UserError(f"the tree has {len(tree.tokens)} nodes, and at most {max_steps} are shown")
     outputs = np.asarray(model.node_outputs(tf.constant(inputs)))[0]
     names = model.spec.labels or tuple(map(str, range(model.spec.output_size)))
-    said = choices(softmax(outputs), names)
+    node_choices = choices(softmax(outputs), names)
     parents = _parents(tree)
     nodes = [
         {
             "token": token,
             "known": bool(not token or inputs[0, i, 0] != UNKNOWN),
             "parent": parents[i],
-            "choices": said[i],
+            "choices": node_choices[i],
         }
         for i, token in enumerate(tree.tokens)
     ]
