@@ -1,5 +1,7 @@
 """The equations that cells tell of themselves: their terms give their values, and these are the states of a step."""
 
+import ast
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,13 +48,25 @@ def step_of(cell, memory=None):
     return cell.project(inputs), cell.recurrent(state, consts), state, consts
 
 
+OPERATORS = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}
+
+
+def evaluate(node, values):
+    """Returns the value of a formula of sums, products, numbers, terms and activation functions."""
+    if isinstance(node, ast.BinOp):
+        return OPERATORS[type(node.op)](evaluate(node.left, values), evaluate(node.right, values))
+    if isinstance(node, ast.Call):
+        return FUNCTIONS[node.func.id](evaluate(node.args[0], values))
+    return values[node.id] if isinstance(node, ast.Name) else node.value
+
+
 def check(cell, memory=None):
     step = step_of(cell, memory)
     equations = cell.unit_equations(*step)
     for equation in equations:
         names = [f"a{k}" for k in range(len(equation.terms))]
         values = {name: term.value.numpy() for name, term in zip(names, equation.terms, strict=True)}
-        expected = eval(equation.formula.format(*names), FUNCTIONS | values)
+        expected = evaluate(ast.parse(equation.formula.format(*names), mode="eval").body, values)
         np.testing.assert_allclose(equation.value, expected, atol=1e-5, err_msg=f"{equation.part} {equation.symbol}")
     for part in {equation.part for equation in equations}:
         known = {}
