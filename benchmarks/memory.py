@@ -60,7 +60,7 @@ def make_part(case, words, rng, number):
         return "\n".join(f"{w}\t{'ABCDEFG'[len(w) % 7]}" if i % 17 else "" for i, w in enumerate(part)) + "\n"
     lines = [" ".join(part[i : i + 18]) for i in range(0, len(part), 18)]
     if case == "pairs":
-        return "".join(f"{line}\t{line[::2]} .\n" for line in lines)
+        return "".join(f"{line}\t{' '.join(line.split()[::2])} .\n" for line in lines)
     if case == "classify":
         return "".join(f'"{line}, ""yes""",{len(line) % 2}\n' for line in lines)
     return "\n".join(lines) + "\n"

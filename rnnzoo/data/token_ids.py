@@ -11,7 +11,8 @@ from rnnzoo.data.joiner import SPACES, split_with_joiners
 from rnnzoo.data.tokens import CODE_POINTS, code_points, split_words, split_words_and_punctuation
 
 MAX_CHUNKS = 500_000  # whose tokens are remembered
-NOT_SPACES = "\n\x1c\x1d\x1e\x1f"  # that str.split() takes for spaces, and not every level
+# what str.split() takes for spaces, and not every level
+NOT_SPACES = re.compile("[\n\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 END = -1
 
 
@@ -73,7 +74,11 @@ class TokenEncoder:
         """Returns the numbers of the tokens of all texts, and the number of tokens of each text."""
         if self._level == "line":
             return self._symbols.encode(texts), np.ones(len(texts), "int64")
-        return self._encode_chars(texts) if self._level == "char" else self._encode_words(texts)
+        if self._level == "char":
+            return self._encode_chars(texts)
+        text = "\0".join(texts)
+        is_plain = not NOT_SPACES.search(text)
+        return self._split(texts) if self._level == "word" and is_plain else self._encode_words(texts, is_plain)
 
     def _encode_chars(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         points = code_points("".join(texts))
@@ -83,12 +88,17 @@ class TokenEncoder:
             ids = self._numbers[points]
         return ids, np.fromiter(map(len, texts), "int64", len(texts))
 
-    def _encode_words(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Encodes texts whose tokens are what is between spaces."""
+        words = list(map(str.split, texts))
+        lengths = np.fromiter(map(len, words), "int64", len(words))
+        return self._symbols.encode(list(itertools.chain.from_iterable(words))), lengths
+
+    def _encode_words(self, texts: Sequence[str], is_plain: bool) -> tuple[np.ndarray, np.ndarray]:
         end = "\0"  # a chunk of its own, which no text has
         while (text := f" {end} ".join([*texts, ""])).count(end) != len(texts):
             end += "\0"
-        plain = text.isascii() and not any(sign in text for sign in NOT_SPACES)
-        chunks = text.split() if plain else self._spaces.split(text)
+        chunks = text.split() if is_plain else self._spaces.split(text)
         if len(self._chunks) > MAX_CHUNKS:
             self._chunks.clear()
         self._chunks[end] = (END,)
