@@ -1,6 +1,6 @@
 """Memory and speed of reading large files: the peak of a process, over that with a small file of the same kind.
 
-    python benchmarks/memory.py [--megabytes 1000] [--cases char_lm pairs tag forecast classify]
+    python benchmarks/memory.py [--megabytes 1000] [--cases char_lm word_lm pairs g2p tag forecast classify]
 
 Writes files of that size to a temporary folder, and starts processes that read each of them, train a network for 20
 steps and evaluate it. The second process finds the encoded data in the cache folder. Prints a Markdown table.
@@ -34,7 +34,15 @@ for _ in trainer.run():
 trainer.evaluate("validation")
 print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
-MODELS = {"char_lm": "elman", "pairs": "seq2seq", "tag": "bidirectional", "forecast": "elman", "classify": "elman"}
+MODELS = {
+    "char_lm": "elman",
+    "word_lm": "elman",
+    "pairs": "seq2seq",
+    "g2p": "seq2seq",
+    "tag": "bidirectional",
+    "forecast": "elman",
+    "classify": "elman",
+}
 HEADERS = {"forecast": "date,a,b,c,d,e\n", "classify": "text,label\n"}
 SMALL = 1  # MB
 BEGIN = datetime.datetime(1990, 1, 1)
@@ -58,6 +66,9 @@ def make_part(case, words, rng, number):
     part = words[first : first + 100_000]
     if case == "tag":
         return "\n".join(f"{w}\t{'ABCDEFG'[len(w) % 7]}" if i % 17 else "" for i, w in enumerate(part)) + "\n"
+    if case == "g2p":  # a hundred thousand new words
+        words = (f"{word}'{number * len(part) + i}" for i, word in enumerate(part))
+        return "".join(f"{word} {' '.join(word.upper())}\n" for word in words)
     lines = [" ".join(part[i : i + 18]) for i in range(0, len(part), 18)]
     if case == "pairs":
         return "".join(f"{line}\t{' '.join(line.split()[::2])} .\n" for line in lines)

@@ -9,12 +9,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.file_recorder import file_digest, skip_file
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.errors import UserError
 
 CACHE_HELP = "folder for encoded copies of large files, deleted when unused for 30 days; default: ~/.cache/rnnzoo"
@@ -32,28 +33,37 @@ def write_arrays(write: Write) -> ArrayFolder:
 
 
 def encode_file(path: Path, key: Any, write: Write, cache_dir: str | None = None) -> ArrayFolder:
-    """Returns the arrays of a file: those in the cache folder, or else those that `write` makes now.
+    """Returns the arrays of a file; see `encode_files`."""
+    return encode_files([path], key, write, cache_dir)
+
+
+def encode_files(
+    paths: Sequence[Path], key: Any, write: Write, cache_dir: str | None = None, passes: int = 1
+) -> ArrayFolder:
+    """Returns the arrays of files: those in the cache folder, or else those that `write` makes now.
 
     Args:
-        path: the file; the cache knows it by the digest of its contents.
+        paths: the files; the cache knows them by the digests of their contents.
         key: what else the arrays depend on, as JSON.
         write: writes the arrays.
         cache_dir: the cache folder; default: that of the user, for files that take time.
+        passes: how many times `write` reads each file, for the progress.
 
     Raises:
         UserError: the file cannot be read, or there is no room in the folder.
     """
-    if cache_dir is None and path.stat().st_size < MIN_BYTES:
+    if cache_dir is None and sum(path.stat().st_size for path in paths) < MIN_BYTES:
         return write_arrays(write)
     root = _prepare(cache_dir)
     if root is None:
         return write_arrays(write)
-    name = hashlib.sha256(json.dumps([VERSION, file_digest(path), key]).encode()).hexdigest()[:32]
+    name = hashlib.sha256(json.dumps([VERSION, *map(file_digest, paths), key]).encode()).hexdigest()[:32]
     with contextlib.suppress(ValueError):
         arrays = ArrayFolder(root / name)
         with contextlib.suppress(OSError):  # the folder may be another user's
             os.utime(root / name)
-        skip_file(path)
+        for path in paths:
+            skip_file(path, passes)
         return arrays
     return _add(root, name, write)
 

@@ -40,12 +40,17 @@ def decompress(path: Path, file: io.BufferedReader) -> io.BufferedReader:
 
     Reading raises `UserError` if the file is damaged.
     """
-    head = file.peek(16)
-    for magic, (name, reader) in MAGIC.items():
-        if head.startswith(magic) and (name != "bzip2" or head[4:10] == BZIP2_BLOCK):
-            return io.BufferedReader(_DecompressedFile(path, name, reader(file), file), io.DEFAULT_BUFFER_SIZE * 16)
-    if path.suffix in SUFFIXES:
-        raise UserError(f"{path} is not a {path.suffix} file: it does not begin as one")
+    try:
+        head = file.peek(16)
+        for magic, (name, reader) in MAGIC.items():
+            if head.startswith(magic) and (name != "bzip2" or head[4:10] == BZIP2_BLOCK):
+                raw = _DecompressedFile(path, name, reader(file), file)
+                return io.BufferedReader(raw, io.DEFAULT_BUFFER_SIZE * 16)
+        if path.suffix in SUFFIXES:
+            raise UserError(f"{path} is not a {path.suffix} file: it does not begin as one")
+    except (OSError, UserError):
+        file.close()
+        raise
     return file
 
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.cache import Write
 from rnnzoo.data.conll_layout import BLANK, COLUMN_NAMES, CONLL_U, WORD, Layout, find_columns
-from rnnzoo.data.mapped import ArrayWriter
 from rnnzoo.data.sentences import SentenceWriter
 from rnnzoo.data.tables import read_blocks
 from rnnzoo.errors import UserError

@@ -1,51 +1,23 @@
 """Text corpora: files, folders and globs read in pieces, or the Python standard library of this machine."""
 
-import codecs
-import dataclasses
 import sysconfig
 import tokenize
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rnnzoo.data.compression import plain_suffix
+from rnnzoo.data.documents import Document, read_pieces
 from rnnzoo.data.files import (
     check_encoding,
     check_file,
-    decoding_error,
     expand_path,
-    open_binary,
     record_file,
-    refuse_surrogates,
-    refuse_wide_text,
 )
 from rnnzoo.data.splits import check_fractions
 from rnnzoo.errors import UserError
 
-PIECE_BYTES = 1 << 20  # read at a time
-PASSES = 5  # over each file: its length, the vocabulary, and the ids of its three splits
-
-
-@dataclasses.dataclass(frozen=True)
-class Document:
-    """Characters `begin` to `end` of a text file (None: to its end)."""
-
-    path: Path
-    encoding: str
-    begin: int = 0
-    end: int | None = None
-
-    def pieces(self) -> Iterator[str]:
-        """Yields the text in pieces. Raises `UserError` for bytes that are not valid in the encoding."""
-        position = 0
-        for piece in _pieces(self.path, self.encoding):
-            first = max(0, self.begin - position)
-            last = len(piece) if self.end is None else self.end - position
-            position += len(piece)
-            if first < len(piece) and last > 0:
-                yield piece[first:last]
-            if self.end is not None and position >= self.end:
-                return
+PASSES = 2  # over each file: its length, and its tokens
 
 
 Splits = dict[str, list[Document]]
@@ -93,45 +65,53 @@ def _sources(root: Path) -> Iterator[tuple[Path, int]]:
     return ((path, digest) for digest, path in sorted(files))
 
 
-def read_files(names: str, encoding: str, validation_fraction: float, test_fraction: float) -> Splits:
-    """Reads text files and holds out the end of each for validation and test.
+def split_files(paths: Sequence[Path], encoding: str, validation_fraction: float, test_fraction: float) -> Splits:
+    """Holds out the end of each file for validation and test.
 
     Args:
-        names: file names, globs or folders (their `.txt` files), comma-separated.
+        paths: text files.
         encoding: the encoding of the files.
         validation_fraction: fraction of each file held out for validation.
         test_fraction: fraction of each file held out for the test, at its end.
 
     Raises:
-        UserError: a file does not exist, is not text of that encoding, or is too short.
+        UserError: a file is not text of that encoding, or all are too short.
     """
     fractions = {"validation": validation_fraction, "test": test_fraction}
     check_fractions(fractions)
     held_out = sum(fractions.values())
-    name = check_encoding(encoding)
-    encoding = "utf-8-sig" if name == "utf-8" else encoding
+    encoding = _without_mark(encoding)
     splits: Splits = {"train": [], "validation": [], "test": []}
-    for path in _paths(names):
-        length = sum(map(len, _pieces(path, encoding)))
+    for path in paths:
+        length = sum(map(len, read_pieces(path, encoding)))
         first = int(length * (1 - held_out))
         second = first + int((length - first) * (validation_fraction / held_out))
         for split, begin, end in (("train", 0, first), ("validation", first, second), ("test", second, length)):
             if begin < end:
                 splits[split].append(Document(path, encoding, begin, end))
     if not all(splits.values()):
-        raise UserError(f"--data={names} holds too little text to split into train, validation and test")
+        raise UserError(f"--data: {paths[0]} holds too little text to split into train, validation and test")
     return splits
 
 
-def read_whole_files(names: str, encoding: str) -> Splits:
-    """Reads text files, each of them whole, as all three splits."""
-    name = check_encoding(encoding)
-    documents = [Document(path, "utf-8-sig" if name == "utf-8" else encoding) for path in _paths(names)]
+def whole_files(paths: Sequence[Path], encoding: str) -> Splits:
+    """Returns text files, each of them whole, as all three splits."""
+    documents = [Document(path, _without_mark(encoding)) for path in paths]
     return dict.fromkeys(("train", "validation", "test"), documents)
 
 
-def _paths(names: str) -> list[Path]:
-    """Returns the files named by names, folders and globs. Raises `UserError`."""
+def _without_mark(encoding: str) -> str:
+    """Returns the name of the encoding that skips the byte-order mark. Raises `UserError` if it is unknown."""
+    name = check_encoding(encoding)
+    return "utf-8-sig" if name == "utf-8" else encoding
+
+
+def find_files(names: str) -> list[Path]:
+    """Returns the files named by file names, globs and folders (their `.txt` files), separated by commas.
+
+    Raises:
+        UserError: a file does not exist, or there is none.
+    """
     paths: list[Path] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
         path = expand_path(name, "data")
@@ -151,7 +131,7 @@ def _paths(names: str) -> list[Path]:
             paths += matches
     if not paths:
         raise UserError("--data names no file")
-    return paths
+    return list(dict.fromkeys(paths))
 
 
 def _matches(name: str, path: Path) -> list[Path] | None:
@@ -162,30 +142,3 @@ def _matches(name: str, path: Path) -> list[Path] | None:
         return None
     base = Path(path.anchor or ".")
     return sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
-
-
-def _pieces(path: Path, encoding: str) -> Iterator[str]:
-    """Yields the text of a file with line ends as newlines. Raises `UserError`, which names file, byte and remedy."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    position, held_back = 0, ""
-    try:
-        refuse_wide_text(path, encoding)
-        with open_binary(path) as file:
-            while True:
-                raw = file.read(PIECE_BYTES)
-                pending = len(decoder.getstate()[0])
-                text = held_back + decoder.decode(raw, final=not raw)
-                position += len(raw)
-                held_back = "\r" if raw and text.endswith("\r") else ""  # the newline may be in the next piece
-                text = text[: len(text) - len(held_back)].replace("\r\n", "\n")
-                if text:
-                    refuse_surrogates(text, str(path))
-                    yield text
-                if not raw:
-                    return
-    except UnicodeDecodeError as error:
-        raise decoding_error(path, encoding, f" (byte {position - pending + error.start})") from None
-    except UnicodeError:
-        raise decoding_error(path, encoding) from None
-    except OSError as error:
-        raise UserError(f"--data: cannot read {path}: {error.strerror}") from None

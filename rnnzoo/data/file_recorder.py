@@ -84,10 +84,10 @@ def file_digest(path: Path) -> str:
     return known["sha256"] if known else compute_digest(path)
 
 
-def skip_file(path: Path) -> None:
+def skip_file(path: Path, passes: int = 1) -> None:
     """Counts a recorded file as read, because its arrays are in the cache."""
     if (recorder := current_recorder()) is not None:
-        recorder.advance(path.stat().st_size)
+        recorder.advance(passes * path.stat().st_size)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.bucketing import Example
 from rnnzoo.data.cache import Write
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.splits import Part
 from rnnzoo.data.tables import Table, find_column, is_column_number
 from rnnzoo.data.token_ids import Symbols, TokenEncoder

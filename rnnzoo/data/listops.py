@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnzoo.data.mapped import ArrayWriter
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.tables import read_lines
 from rnnzoo.data.tree_files import TreeWriter
 from rnnzoo.data.trees import Tree, parse_tree

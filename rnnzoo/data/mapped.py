@@ -1,67 +1,18 @@
-"""Arrays in files: written piece by piece, and mapped into memory."""
+"""Arrays in files that an `ArrayWriter` wrote, mapped into memory."""
 
 import json
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-INDEX = "arrays.json"
-VERSION = 1  # of the format
+from rnnzoo.data.array_writer import INDEX, VERSION
+
 BLOCK_VALUES = 1 << 20  # values of a sequence array that are read at a time
 PIECE_BYTES = 1 << 16  # that the system may map for one value that is read
 RELEASE_BYTES = 1 << 24  # mapped pages that are given back
-
-
-class ArrayWriter:
-    """Writes arrays to the files of a folder, piece by piece.
-
-    An array of sequences is two files: its values, and at `NAME.ends` where each sequence ends.
-    """
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._files: dict[str, Any] = {}
-        self._kinds: dict[str, tuple[str, list[int]]] = {}
-        self._totals: dict[str, int] = {}
-
-    def extend(self, name: str, values: np.ndarray) -> None:
-        """Appends values, `[n, ...]`; later pieces have the type and shape of the first."""
-        if name not in self._files:
-            self._files[name] = (self._folder / name).open("wb")
-            self._kinds[name] = values.dtype.str, list(values.shape[1:])
-        dtype, _ = self._kinds[name]
-        self._files[name].write(np.ascontiguousarray(values, dtype).data)
-        self._totals[name] = self._totals.get(name, 0) + len(values)
-
-    def extend_sequences(self, name: str, values: np.ndarray, lengths: np.ndarray) -> None:
-        """Appends sequences: their values one after another, and their lengths."""
-        ends = self._totals.get(name, 0) + np.cumsum(lengths, dtype="int64")
-        self.extend(name, values)
-        self.extend(f"{name}.ends", ends)
-
-    def extend_strings(self, name: str, strings: Iterable[str]) -> None:
-        """Appends strings, as the sequences of their bytes."""
-        encoded = [string.encode() for string in strings]
-        lengths = np.fromiter(map(len, encoded), "int64", len(encoded))
-        self.extend_sequences(name, np.frombuffer(b"".join(encoded), "uint8"), lengths)
-
-    def clear(self) -> None:
-        """Removes what was written."""
-        for name, file in self._files.items():
-            file.close()
-            (self._folder / name).unlink()
-        self._files, self._kinds, self._totals = {}, {}, {}
-
-    def close(self, **facts: Any) -> None:
-        """Closes the files, and writes the index that `ArrayFolder` reads, with facts about the arrays."""
-        for file in self._files.values():
-            file.close()
-        arrays = {name: [*kind, self._totals[name]] for name, kind in self._kinds.items()}
-        text = json.dumps({"version": VERSION, "arrays": arrays, "facts": facts})
-        (self._folder / INDEX).write_text(text, encoding="utf-8")
 
 
 class MappedArray:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.cache import encode_file
-from rnnzoo.data.mapped import ArrayWriter
 from rnnzoo.data.number_column import NumberColumn
 from rnnzoo.data.number_format import MISSING, NumberFormat
 from rnnzoo.data.tables import Table, find_column

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.bpe import PieceSplitter
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.tables import read_blocks
 from rnnzoo.data.token_ids import Symbols, TokenEncoder
 from rnnzoo.data.vocabulary import map_symbols

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rnnzoo.data import corpus
 from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.documents import Document
 
 SNIPPET_LENGTH = 240  # characters, continued to the end of the line
 MAX_SNIPPETS_PER_FILE = 20  # some files are long tables
@@ -56,7 +57,7 @@ def _split_lines(text: str) -> list[str]:
     return pieces
 
 
-def label_characters(document: corpus.Document) -> tuple[str, list[str]] | None:
+def label_characters(document: Document) -> tuple[str, list[str]] | None:
     """Returns the text of a source file and the kind of token of each character; None if it cannot be tokenized."""
     text = "".join(dataclasses.replace(document, end=None).pieces())
     starts = [0]

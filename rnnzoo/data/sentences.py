@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.bucketing import Example
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.splits import Part
 from rnnzoo.data.token_ids import MAX_CHUNKS, Symbols
 from rnnzoo.data.vocabulary import find_labels, map_symbols

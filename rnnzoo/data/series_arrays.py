@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from rnnzoo.data import signals
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.bucketing import Example
-from rnnzoo.data.mapped import BLOCK_VALUES, ArrayFolder, ArrayWriter, SequenceArray
+from rnnzoo.data.mapped import BLOCK_VALUES, ArrayFolder, SequenceArray
 from rnnzoo.data.series_files import LabelledSeries
 from rnnzoo.data.splits import Part
 from rnnzoo.data.token_ids import Symbols

@@ -1,19 +1,17 @@
 """Readers of labelled numeric series: `.ts` files of sktime and aeon, and `.npz` files."""
 
 import math
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnzoo.data.npz import open_array
 from rnnzoo.data.number_format import NumberFormat
 from rnnzoo.data.tables import read_lines
 from rnnzoo.errors import UserError
 
-BLOCK_BYTES = 1 << 22  # of an array that are read at a time
 MAX_TAG = 40  # characters of a line that may be a tag
 MAX_CLASSES = 20  # that are stored as floats
 LabelledSeries = tuple[np.ndarray, str | float]  # series [time, dimensions]; its label, or for a regression its value
@@ -80,7 +78,7 @@ def _read_npz(path: Path) -> Iterator[LabelledSeries]:
         with np.load(path, allow_pickle=False) as stored:
             y = stored["y"]
             lengths = stored["lengths"] if "lengths" in stored.files else None
-        shape, blocks = _open_member(path, "X.npy")
+        shape, blocks = open_array(path, "X")
     except Exception as error:
         raise UserError(f"{path} does not hold arrays X and y: {str(error)[:200]}") from None
     full = (*shape, 1) if len(shape) == 2 else shape
@@ -92,48 +90,12 @@ def _read_npz(path: Path) -> Iterator[LabelledSeries]:
     labels = _read_labels(path, y)
     position = 0
     for block in blocks:
-        for series in block.reshape(-1, *full[1:]):
+        for series in _to_float64(block).reshape(-1, *full[1:]):
             values = series[: lengths[position]]
             if not np.isfinite(values).all():
                 raise UserError(f"{path} holds values that are not finite")
             yield values, labels[position]
             position += 1
-
-
-def _open_member(path: Path, name: str) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
-    """Returns the shape of an array in an `.npz` file, and its rows as float64, many at a time.
-
-    Raises:
-        Exception: the file holds no such array of numbers.
-    """
-    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, is_fortran, dtype = read_header(file)
-        start, end = file.tell(), archive.getinfo(name).file_size
-    if dtype.kind not in "fiub":
-        raise ValueError(f"X is of type {dtype}, not numeric")
-    if is_fortran or not shape:
-        with np.load(path, allow_pickle=False) as stored:
-            return shape, iter([_to_float64(stored[name.removesuffix(".npy")])])
-    row_bytes = math.prod(shape[1:]) * dtype.itemsize
-    if end - start < shape[0] * row_bytes:
-        raise ValueError(f"{name} is shorter than its shape {shape}")
-    return shape, _read_rows(path, name, shape, dtype, start)
-
-
-def _read_rows(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, start: int) -> Iterator[np.ndarray]:
-    row_bytes = math.prod(shape[1:]) * dtype.itemsize
-    rows = max(1, BLOCK_BYTES // max(1, row_bytes))
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-            file.read(start)  # the header
-            for first in range(0, shape[0], rows):
-                count = min(rows, shape[0] - first)
-                data = file.read(count * row_bytes)
-                yield _to_float64(np.frombuffer(data, dtype).reshape(count, *shape[1:]))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is damaged: {str(error)[:200]}") from None
 
 
 def _to_float64(values: np.ndarray) -> np.ndarray:

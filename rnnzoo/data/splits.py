@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rnnzoo.config import option
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.cache import CACHE_HELP, write_arrays
 from rnnzoo.data.files import check_file
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.errors import UserError
 
 T = TypeVar("T")

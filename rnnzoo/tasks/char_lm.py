@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 from rnnzoo.config import option
-from rnnzoo.data.tokens import CharTokens, TokenCounts
+from rnnzoo.data.encoded_corpus import TokenCounts
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import LanguageModelTask, TextOptions
@@ -26,7 +26,7 @@ class CharLM(LanguageModelTask):
     """Character-level language modelling: predict the next character."""
 
     __doc__ += "\n" + (LanguageModelTask.__doc__ or "").partition("\n")[2]
-    tokens, level = CharTokens(), "char"
+    level = "char"
     metrics = ("bits_per_char", "perplexity", "accuracy")
     training_defaults = {"steps": 1000, "learning_rate": 1e-2}
 

@@ -1,26 +1,25 @@
 """The task `g2p`: grapheme-to-phoneme conversion."""
 
-import collections
 import dataclasses
 import importlib.util
-import re
 from pathlib import Path
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS
+from rnnzoo.data.cache import encode_file
 from rnnzoo.data.files import check_file, record_file
-from rnnzoo.data.splits import FILE_OPTIONS, FileOptions, check_data_given, check_fractions
-from rnnzoo.data.tables import read_lines
-from rnnzoo.data.vocabulary import build_vocabulary
+from rnnzoo.data.lexicon import Lexicon, LexiconFormat
+from rnnzoo.data.mapped import ArrayFolder
+from rnnzoo.data.pair_files import SIDES
+from rnnzoo.data.splits import FILE_OPTIONS, FileOptions, Part, check_data_given, check_fractions
+from rnnzoo.data.vocabulary import choose_vocabulary
 from rnnzoo.errors import UserError
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
-from rnnzoo.tasks.base import Seq2SeqTask, SequencePair, seq2seq_spec
-
-STRESSED = re.compile("^(AA|AE|AH|AO|AW|AY|EH|ER|EY|IH|IY|OW|OY|UH|UW)[012]$")  # a vowel of ARPAbet
-Lexicon = dict[str, list[list[str]]]  # word: its pronunciations
+from rnnzoo.tasks.base import Seq2SeqTask, seq2seq_spec
+from rnnzoo.tasks.base.encoded_pairs import open_pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,29 +51,16 @@ class G2P(Seq2SeqTask):
 
     def __init__(self, options: G2POptions, spec: TaskSpec | None = None):
         check_data_given(options)
-        lexicons = {"train": _read(_path(options), options)}
-        for split in SPLITS[1:]:
-            if name := getattr(options, FILE_OPTIONS[split]):
-                lexicons[split] = _read(check_file(name, FILE_OPTIONS[split]), options)
-        lexicons = _split(lexicons, {"validation": options.validation_fraction, "test": options.test_fraction})
-        pairs = {"train": [pair for entry in lexicons["train"].items() for pair in _make_pairs(*entry)]}
-        for split in SPLITS[1:]:
-            pairs[split] = [
-                SequencePair(list(word), first, tuple(others)) for word, (first, *others) in lexicons[split].items()
-            ]
-        vocabularies = [build_vocabulary(pair[side] for pair in pairs["train"]) for side in (0, 1)]
-        max_length = max(len(pair.target) for split in SPLITS for pair in pairs[split])
+        parts = _read_parts(options)
+        symbols = parts["train"].arrays.strings("symbols")
+        vocabularies = [choose_vocabulary(parts["train"].count(side, len(symbols)), symbols) for side in SIDES]
+        max_length = max(int(part.lengths("target").max()) for part in parts.values())
         metrics = ("word_error_rate", "phoneme_error_rate")
-        own = seq2seq_spec(vocabularies, ("char", "word"), max_length, metrics, lowercase=True)
-        super().__init__(options, pairs, spec or own)
+        spec = spec or seq2seq_spec(vocabularies, ("char", "word"), max_length, metrics, lowercase=True)
+        super().__init__(options, open_pairs(parts, [spec.source_vocabulary, spec.vocabulary]), spec)
 
     def summary(self) -> str:
         return f"pronunciation, {self.options.data or 'the CMU dictionary'}: {super().summary()}"
-
-
-def _make_pairs(word: str, pronunciations: list[list[str]]) -> list[SequencePair]:
-    """Returns a pair for each pronunciation of a word, with the others as alternatives."""
-    return [SequencePair(list(word), p, tuple(q for q in pronunciations if q is not p)) for p in pronunciations]
 
 
 def _path(options: G2POptions) -> Path:
@@ -88,36 +74,37 @@ def _path(options: G2POptions) -> Path:
     return path
 
 
-def _read(path: Path, options: G2POptions) -> Lexicon:
-    """Reads lines of the form `word PH ON EMES # comment`; `word(2)` is another pronunciation of `word`."""
-    lexicon: Lexicon = collections.defaultdict(list)
-    for number, line in read_lines(path, options.encoding):
-        if line.startswith(";;;") or not (line := re.sub(r"\s#.*|^#(\s.*)?$", "", line)).strip():
-            continue
-        word, *phonemes = line.split()
-        word = re.sub(r"\(\d+\)$", "", word).lower()
-        pronunciation = phonemes if options.stress else [STRESSED.sub(r"\1", phoneme) for phoneme in phonemes]
-        if not word or all(phoneme.isdigit() for phoneme in pronunciation):
-            raise UserError(f"{path}, line {number}: expected a word and its phonemes, such as: hello HH AH0 L OW1")
-        if (options.data or re.fullmatch("[a-z][a-z']*", word)) and pronunciation not in lexicon[word]:
-            lexicon[word].append(pronunciation)
-    lexicon = {word: pronunciations for word, pronunciations in lexicon.items() if pronunciations}
-    if not lexicon:
-        raise UserError(f"{path} holds no word with phonemes")
-    return lexicon
+def _read_parts(options: G2POptions) -> dict[str, Part]:
+    """Reads the dictionary of each split: all pronunciations to train on, the first of each word to evaluate."""
+    form = LexiconFormat(options.encoding, options.stress, plain_words=not options.data)
+    paths = {"train": _path(options)}
+    for split in SPLITS[1:]:
+        if name := getattr(options, FILE_OPTIONS[split]):
+            paths[split] = check_file(name, FILE_OPTIONS[split])
+    lexicons = {split: Lexicon(_encode(path, form, options.cache_dir)) for split, path in paths.items()}
+    words = _split({split: lexicon.words for split, lexicon in lexicons.items()}, options)
+    parts = {}
+    for split in SPLITS:
+        lexicon = lexicons.get(split, lexicons["train"])
+        choose = lexicon.all_pairs if split == "train" else lexicon.first_pairs
+        parts[split] = Part(lexicon.arrays, choose(words[split]))
+    return parts
 
 
-def _split(lexicons: dict[str, Lexicon], fractions: dict[str, float]) -> dict[str, Lexicon]:
-    """Holds out the missing splits from the words of "train"."""
-    check_fractions({split: fraction for split, fraction in fractions.items() if split not in lexicons})
-    words = sorted(lexicons["train"])
-    order = [words[i] for i in np.random.default_rng(0).permutation(len(words))]
+def _encode(path: Path, form: LexiconFormat, cache_dir: str | None) -> ArrayFolder:
+    return encode_file(path, ["g2p", *form], lambda writer: form.write(path, writer), cache_dir)
+
+
+def _split(counts: dict[str, int], options: G2POptions) -> dict[str, np.ndarray]:
+    """Returns the words of each split; missing splits are held out from those of "train"."""
+    fractions = {"validation": options.validation_fraction, "test": options.test_fraction}
+    check_fractions({split: fraction for split, fraction in fractions.items() if split not in counts})
+    words = {split: np.arange(count) for split, count in counts.items()}
+    rest = np.random.default_rng(0).permutation(counts["train"])
     for split in SPLITS[:0:-1]:
-        if split not in lexicons:
-            size = max(1, round(len(words) * fractions[split]))
-            lexicons[split] = {word: lexicons["train"][word] for word in order[:size]}
-            order = order[size:]
-    lexicons["train"] = {word: lexicons["train"][word] for word in order}
-    if not order:
+        if split not in counts:
+            size = max(1, round(counts["train"] * fractions[split]))
+            words[split], rest = rest[:size], rest[size:]
+    if not len(rest):
         raise UserError("--data: there are too few words to split; give --validation_data and --test_data")
-    return lexicons
+    return {**words, "train": rest}

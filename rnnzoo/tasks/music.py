@@ -1,29 +1,22 @@
 """The task `music`: polyphonic music modelling."""
 
 import dataclasses
-import importlib.util
-from pathlib import Path
-from typing import Any
+import functools
 
 import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS
-from rnnzoo.data.bucketing import Example
+from rnnzoo.data.cache import CACHE_HELP, encode_file, write_arrays
 from rnnzoo.data.files import check_file
+from rnnzoo.data.piano_rolls import RollReader, check_widths, read_rolls, write_rolls
 from rnnzoo.data.splits import check_not_empty
-from rnnzoo.errors import UserError
+from rnnzoo.data.stored import StoredExamples
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
 from rnnzoo.tasks.base import BucketedTask
 
 NOTES = 88
-EXPECTED = {
-    ".mat": "expected cells traindata, validdata, testdata of [time, notes], zeros and ones",
-    ".npz": "expected train, valid, test [frames, notes], zeros and ones, and train_lengths, valid_lengths, "
-    "test_lengths",
-}
-KEYS = {"train": "traindata", "validation": "validdata", "test": "testdata"}  # of a .mat file
 PROGRESSIONS = ((0, 5, 7, 0), (0, 9, 5, 7), (0, 7, 9, 5), (9, 5, 0, 7), (2, 7, 0, 0), (0, 2, 7, 0))
 MINOR = (2, 4, 9)  # degrees in semitones with a minor triad
 SIZES = {"train": 200, "validation": 50, "test": 50}
@@ -34,6 +27,7 @@ class MusicOptions:
     """Options of the task `music`."""
 
     data: str | None = option(None, "piano rolls, .mat or .npz file; default: generated chord progressions")
+    cache_dir: str | None = option(None, CACHE_HELP)
     batch_size: int = option(16, "pieces in a batch", minimum=1, size="batch")
 
 
@@ -52,12 +46,10 @@ class Music(BucketedTask):
 
     def __init__(self, options: MusicOptions):
         self.origin = options.data or "chord progressions"
-        rolls = _generate() if options.data is None else _read(check_file(options.data))
-        examples = {s: [Example(r[:-1], r[1:]) for r in rolls[s] if len(r) > 1] for s in SPLITS}
+        self._readers = _read(options)
+        examples = {s: StoredExamples(r.index, r.lengths, r) for s, r in self._readers.items()}
         check_not_empty(examples, self.origin)
-        notes, *others = {e.inputs.shape[1] for s in SPLITS for e in examples[s]}
-        if others:
-            raise UserError(f"--data: rolls have different numbers of notes: {sorted([notes, *others])}")
+        notes = examples["train"][0].inputs.shape[1]
         spec = TaskSpec(
             inputs="features",
             outputs="vector",
@@ -71,15 +63,14 @@ class Music(BucketedTask):
         super().__init__(options, examples, spec)
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        train = np.concatenate([e.targets for e in self.examples["train"]])
-        test = np.concatenate([e.targets for e in self.examples["test"]])
-        last = np.concatenate([e.inputs for e in self.examples["test"]])
-        before = np.concatenate([e.inputs for e in self.examples["train"]])
-        frequencies = (train.sum(0) + 0.5) / (len(train) + 1)
-        on, off = (((train * played).sum() + 0.5) / (played.sum() + 1) for played in (before, 1 - before))
+        train, test = _count(self._readers["train"]), _count(self._readers["test"])
+        frames = test.sum((0, 1))[0]
+        off, on = train.sum(0)
+        by_note = _nll(test.sum(0), (on + 0.5) / (on + off + 1))
+        by_last = sum(_nll(test[i].sum(-1), (train[i, 1].sum() + 0.5) / (train[i].sum() + 1)) for i in (0, 1))
         return {
-            "note frequencies": _metrics(_nll(test, frequencies)),
-            "previous frame": _metrics(_nll(test, np.where(last > 0, on, off))),
+            "note frequencies": _metrics(float(by_note / frames)),
+            "previous frame": _metrics(float(by_last / frames)),
         }
 
     def summary(self) -> str:
@@ -91,52 +82,31 @@ def _metrics(nll: float) -> dict[str, float]:
     return {"loss": nll, "nll": nll}
 
 
-def _nll(frames: np.ndarray, p: np.ndarray) -> float:
-    return float(-(frames * np.log(p) + (1 - frames) * np.log(1 - p)).sum(1).mean())
+def _nll(counts: np.ndarray, p: np.ndarray) -> float:
+    """Returns the negative log-likelihood of notes, `counts [2, ...]`: how often each is silent, and sounds."""
+    return float(-(counts[1] * np.log(p) + counts[0] * np.log(1 - p)).sum())
 
 
-def _read(path: Path) -> dict[str, list[np.ndarray]]:
-    if path.suffix not in (".mat", ".npz"):
-        raise UserError(f"--data: {path} is neither a .mat nor an .npz file of piano rolls")
-    try:
-        return (_read_mat if path.suffix == ".mat" else _read_npz)(path)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"--data: {path} holds no piano rolls: {EXPECTED[path.suffix]} ({str(error)[:200]})") from None
+def _count(reader: RollReader) -> np.ndarray:
+    """Counts by the note before, silent or not, and the note, silent or not: `[2, 2, notes]`."""
+    counts = np.zeros((2, 2, 1), "int64")
+    for before, after in reader.blocks():
+        counts = counts + [[((before == i) & (after == j)).sum(0) for j in (0, 1)] for i in (0, 1)]
+    return counts
 
 
-def _read_mat(path: Path) -> dict[str, list[np.ndarray]]:
-    if importlib.util.find_spec("scipy") is None:
-        raise UserError(f"--data: {path} is a .mat file, which needs scipy: pip install 'rnnzoo[music]'")
-    from scipy.io import loadmat
-
-    stored = loadmat(str(path))
-    return {split: [_to_roll(roll) for roll in stored[key].ravel()] for split, key in KEYS.items()}
-
-
-def _read_npz(path: Path) -> dict[str, list[np.ndarray]]:
-    rolls = {}
-    with np.load(path, allow_pickle=False) as stored:
-        for split in SPLITS:
-            name = "valid" if split == "validation" else split
-            lengths = stored[f"{name}_lengths"]
-            if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths) or lengths.min() < 0:
-                raise UserError(f"--data: {path}: {name}_lengths must be whole numbers of at least 0")
-            ends = np.cumsum(lengths)
-            if ends[-1] != len(stored[name]):
-                raise UserError(f"--data: {path}: {name}_lengths add up to {ends[-1]}, not {len(stored[name])} frames")
-            rolls[split] = [_to_roll(roll) for roll in np.split(stored[name], ends[:-1])]
-    return rolls
-
-
-def _to_roll(values: Any) -> np.ndarray:
-    if np.asarray(values).dtype.kind not in "fiub":
-        raise ValueError("a roll is [time, notes] of zeros and ones")
-    roll = np.asarray(values, "float32")
-    if roll.ndim != 2 or not roll.shape[1] or not np.isin(roll, (0, 1)).all():
-        raise ValueError("a roll is [time, notes] of zeros and ones")
-    return roll
+def _read(options: MusicOptions) -> dict[str, RollReader]:
+    if options.data is None:
+        rolls = _generate()
+        files = {split: write_arrays(functools.partial(write_rolls, rolls[split])) for split in SPLITS}
+    else:
+        path = check_file(options.data, passes=len(SPLITS))
+        files = {
+            split: encode_file(path, ["music", split], functools.partial(read_rolls, path, split), options.cache_dir)
+            for split in SPLITS
+        }
+    check_widths({arrays.facts["width"] for arrays in files.values()} - {0})
+    return {split: RollReader(arrays) for split, arrays in files.items()}
 
 
 def _generate() -> dict[str, list[np.ndarray]]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.config import option
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.bpe import PieceSplitter, all_pieces, learn_merges
 from rnnzoo.data.cache import encode_file
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.pair_files import SIDES, PairFormat, add_counts, count_pieces, read_tsv
 from rnnzoo.data.splits import FileOptions, Part, read_parts
 from rnnzoo.data.vocabulary import check_vocabulary, choose_vocabulary

@@ -59,7 +59,7 @@ class Scan(Seq2SeqTask):
         vocabularies = [choose_vocabulary(parts["train"].count(side, len(symbols)), symbols) for side in SIDES]
         max_length = max(int(part.lengths("target").max()) for part in parts.values())
         spec = spec or seq2seq_spec(vocabularies, ("word", "word"), max_length)
-        pairs = open_pairs(parts, [spec.source_vocabulary, spec.vocabulary], [None, None])
+        pairs = open_pairs(parts, [spec.source_vocabulary, spec.vocabulary])
         super().__init__(options, pairs, spec)
 
     def summary(self) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data import signals
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.cache import encode_file
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.series_arrays import SeriesReader, read_in_blocks, write_series
 from rnnzoo.data.series_files import LabelledSeries, read_series
 from rnnzoo.data.splits import FileOptions, Part, check_data_given, hold_out_splits, read_parts, whole_parts

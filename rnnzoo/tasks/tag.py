@@ -10,10 +10,11 @@ import numpy as np
 
 from rnnzoo.config import option
 from rnnzoo.data import corpus, python_source
+from rnnzoo.data.array_writer import ArrayWriter
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.cache import encode_file
 from rnnzoo.data.conll import ConllFormat
-from rnnzoo.data.mapped import ArrayFolder, ArrayWriter
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.sentences import SentenceReader, SentenceWriter
 from rnnzoo.data.splits import FileOptions, Part, check_data_given, read_parts, whole_parts
 from rnnzoo.data.stored import open_examples

@@ -3,7 +3,7 @@
 import dataclasses
 
 from rnnzoo.config import option
-from rnnzoo.data.tokens import TokenCounts, WordTokens
+from rnnzoo.data.encoded_corpus import TokenCounts
 from rnnzoo.data.word_vectors import VECTORS_HELP, read_word_vectors
 from rnnzoo.registry import TASKS
 from rnnzoo.spec import TaskSpec
@@ -30,7 +30,7 @@ class WordLM(LanguageModelTask):
     """
 
     __doc__ += "\n" + (LanguageModelTask.__doc__ or "").partition("\n")[2]
-    tokens, level = WordTokens(), "word"
+    level = "word"
     metrics = ("perplexity", "accuracy")
     training_defaults = {"steps": 1000, "learning_rate": 4e-3}
 

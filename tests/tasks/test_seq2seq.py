@@ -190,7 +190,7 @@ def test_g2p(tmp_path):
     assert set("".join(task.spec.vocabulary[3:])).isdisjoint("012") and task.spec.lowercase
     (batch,) = task.evaluation("test")
     references = [[" ".join(r) for r in row] for row in batch.references]
-    assert references == [["R EH D", "R IY D"], ["IH T S"], ["T IH Z"], ["EY B IY"]]
+    assert references == [["T IH Z"], ["EY B IY"], ["IH T S"], ["R EH D", "R IY D"]]
     every = [*task.pairs["train"], *task.pairs["validation"]]
     assert len({"".join(p.source) for p in every}) == 64 and len(every) in (64, 65)
     assert "AH0" in rnnzoo.create_task("g2p", data=path, stress=True).spec.vocabulary

@@ -10,7 +10,7 @@ from keras import tree
 
 import rnnzoo
 from rnnzoo import config
-from rnnzoo.data import corpus
+from rnnzoo.data import corpus, documents
 from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN
 
 TEXTS = {"latin": "Grüße, ", "greek": "μῆνιν ἄειδε θεὰ ", "chinese": "道可道非常道。", "emoji": "🙂🚀 ok "}
@@ -208,11 +208,11 @@ def test_words(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig", "gb18030"])
 def test_encodings_and_pieces(encoding, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "PIECE_BYTES", 7)  # characters and line ends are cut in two
+    monkeypatch.setattr(documents, "PIECE_BYTES", 7)  # characters and line ends are cut in two
     text = "Grüße\r\naus Köln\n" * 30
     path = tmp_path / "t.txt"
     path.write_bytes(text.encode(encoding))
-    (document,) = corpus.read_files(str(path), encoding, 0.25, 0.25)["train"]
+    (document,) = corpus.split_files(corpus.find_files(str(path)), encoding, 0.25, 0.25)["train"]
     assert "".join(document.pieces()) == (text.replace("\r\n", "\n"))[:225]
 
 
@@ -222,7 +222,7 @@ def test_files_folders_and_globs(tmp_path):
         (tmp_path / name).write_text(name[-5] * 100)
     actual = {}
     for names in (f"{tmp_path}", f"{tmp_path}/*.txt", f"{tmp_path}/**/*.txt", f"{tmp_path}/a.txt,{tmp_path}/d.log"):
-        documents = corpus.read_files(names, "utf-8", 0.1, 0.1)["train"]
+        documents = corpus.split_files(corpus.find_files(names), "utf-8", 0.1, 0.1)["train"]
         actual[names.removeprefix(str(tmp_path))] = [document.path.name for document in documents]
     assert list(actual.values()) == [
         ["a.txt", "b.txt", "c.txt"],
@@ -233,11 +233,11 @@ def test_files_folders_and_globs(tmp_path):
 
 
 def test_a_wrong_encoding_names_the_byte(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus, "PIECE_BYTES", 8)
+    monkeypatch.setattr(documents, "PIECE_BYTES", 8)
     path = tmp_path / "t.txt"
     path.write_bytes(b"0123456789abcdef\xff rest")
     with pytest.raises(rnnzoo.UserError, match=r"t\.txt is not utf-8 text \(byte 16\); .*--encoding=latin-1"):
-        corpus.read_files(str(path), "utf-8", 0.25, 0.25)
+        corpus.split_files(corpus.find_files(str(path)), "utf-8", 0.25, 0.25)
 
 
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
@@ -249,4 +249,4 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "open", denied)
     with pytest.raises(rnnzoo.UserError, match=r"cannot read .*t\.txt: Permission denied"):
-        corpus.read_files(str(path), "utf-8", 0.25, 0.25)
+        corpus.split_files(corpus.find_files(str(path)), "utf-8", 0.25, 0.25)

@@ -42,14 +42,10 @@ class BucketedTask(Task):
         self.max_length = int(self.buckets.padded_lengths[-1])
         self._batches_of_epoch: dict[tuple[int, int], list] = {}
 
-    def example_length(self, example: Example) -> int:
-        """Returns the length by which examples are grouped."""
-        return len(example.inputs)
-
     def _measure(self, examples: Sequence[Example]) -> np.ndarray:
         if isinstance(examples, StoredExamples):
             return examples.lengths
-        return np.array([self.example_length(e) for e in examples], "int32")
+        return np.array([len(e.inputs) for e in examples], "int32")
 
     def steps_per_epoch(self) -> int:
         return self.buckets.count_batches(self.lengths["train"])

@@ -1,4 +1,4 @@
-"""Pairs of sequences as ids: of lists in memory, or of arrays in files."""
+"""Pairs of sequences as ids, in arrays in files."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.bpe import PieceSplitter
 from rnnzoo.data.bucketing import Example
+from rnnzoo.data.lexicon import Lexicon
 from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.data.pair_files import SIDES, SideReader
 from rnnzoo.data.splits import Part
 from rnnzoo.data.stored import StoredExamples
-from rnnzoo.data.vocabulary import encode
-from rnnzoo.spec import TaskSpec
 
 
 class SequencePair(NamedTuple):
@@ -35,26 +33,15 @@ class EncodedPairs(NamedTuple):
     target_lengths: dict[str, np.ndarray]
 
 
-def encode_pairs(pairs: Mapping[str, list[SequencePair]], spec: TaskSpec) -> EncodedPairs:
-    """Returns the ids of the tokens of pairs."""
-    examples: dict[str, Sequence[Example]] = {
-        s: [Example(encode(p.source, spec.source_vocabulary), encode(p.target, spec.vocabulary)) for p in pairs[s]]
-        for s in SPLITS
-    }
-    source_lengths, target_lengths = (
-        {s: np.array([len(getattr(e, side)) for e in examples[s]], "int32") for s in SPLITS}
-        for side in ("inputs", "targets")
-    )
-    return EncodedPairs(dict(pairs), examples, source_lengths, target_lengths)
-
-
 def open_pairs(
-    parts: Mapping[str, Part], vocabularies: Sequence[tuple[str, ...]], splitters: Sequence[PieceSplitter | None]
+    parts: Mapping[str, Part],
+    vocabularies: Sequence[tuple[str, ...]],
+    splitters: Sequence[PieceSplitter | None] = (None, None),
 ) -> EncodedPairs:
     """Returns pairs that are read from arrays when they are needed.
 
     Args:
-        parts: the pairs of each split, as `PairFormat.write` wrote them.
+        parts: the pairs of each split, as `PairFormat.write` or `LexiconFormat.write` wrote them.
         vocabularies: the source and the target vocabulary.
         splitters: what divides source and target words into pieces, or None.
     """
@@ -64,11 +51,12 @@ def open_pairs(
         for key, arrays in files.items()
     }
     encoded = EncodedPairs({}, {}, {}, {})
+    lexicons = {key: Lexicon(arrays) for key, arrays in files.items() if "alternative" in arrays}
     for split, part in parts.items():
         source, target = readers[id(part.arrays)]
         encoded.target_lengths[split] = target.lengths[part.index]
         lengths = encoded.target_lengths[split] + 1
-        read_pair = functools.partial(_read_pair, source, target, part.arrays)
+        read_pair = functools.partial(_read_pair, source, target, part.arrays, lexicons.get(id(part.arrays)))
         encoded.pairs[split] = StoredExamples(part.index, lengths, read_pair)
         encoded.examples[split] = StoredExamples(part.index, lengths, functools.partial(_read_ids, source, target))
         encoded.source_lengths[split] = source.lengths[part.index]
@@ -79,6 +67,9 @@ def _read_ids(source: SideReader, target: SideReader, i: int) -> Example:
     return Example(source.ids(i), target.ids(i))
 
 
-def _read_pair(source: SideReader, target: SideReader, arrays: ArrayFolder, i: int) -> SequencePair:
+def _read_pair(
+    source: SideReader, target: SideReader, arrays: ArrayFolder, lexicon: Lexicon | None, i: int
+) -> SequencePair:
     text = arrays.strings("texts")[i] if "texts" in arrays else ""
-    return SequencePair(source.tokens(i), target.tokens(i), text=text)
+    alternatives = tuple(target.tokens(other) for other in lexicon.alternatives(i)) if lexicon else ()
+    return SequencePair(source.tokens(i), target.tokens(i), alternatives, text)

@@ -1,6 +1,7 @@
 """Base class of language modelling tasks, for characters and for words."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import numpy as np
 from rnnzoo.config import option
 from rnnzoo.data import corpus
 from rnnzoo.data.batch import SPLITS, Batch, make_generator
-from rnnzoo.data.tokens import CharTokens, EncodedCorpus, TokenCounts, WordTokens
+from rnnzoo.data.cache import CACHE_HELP
+from rnnzoo.data.encoded_corpus import EncodedCorpus, TokenCounts, count_tokens, encode_documents, encode_texts
+from rnnzoo.data.mapped import ArrayFolder
 from rnnzoo.errors import UserError
 from rnnzoo.spec import BOS, PAD, SPECIAL_TOKENS, UNKNOWN, TaskSpec
 from rnnzoo.tasks.base.task import Task
@@ -34,16 +37,21 @@ class TextOptions:
     seq_length: int = option(
         100, "tokens in a training step, the length of truncated back-propagation", minimum=1, size="time"
     )
+    cache_dir: str | None = option(None, CACHE_HELP)
     batch_size: int = option(64, "streams of text read in parallel", minimum=1, size="batch")
 
-    def read_documents(self, whole: bool = False) -> tuple[corpus.Splits, str]:
-        """Returns the documents of each split, or of all splits together, and the name of their origin."""
-        if whole and self.data:
-            return corpus.read_whole_files(self.data, self.encoding), self.data
+    def encode(self, level: str, whole: bool = False) -> tuple[ArrayFolder, corpus.Splits]:
+        """Returns the tokens of each split, or of all splits together, as numbers, and the documents."""
         if self.data is None:
-            return corpus.read_standard_library(self.data_size), "the Python standard library"
-        documents = corpus.read_files(self.data, self.encoding, self.validation_fraction, self.test_fraction)
-        return documents, self.data
+            documents = corpus.read_standard_library(self.data_size)
+            return encode_documents(documents, level), documents
+        paths = corpus.find_files(self.data)
+        fractions = (self.validation_fraction, self.test_fraction)
+        if whole:
+            split = functools.partial(corpus.whole_files, paths, self.encoding)
+        else:
+            split = functools.partial(corpus.split_files, paths, self.encoding, *fractions)
+        return encode_texts(paths, split, [self.encoding, not whole and fractions], level, self.cache_dir)
 
 
 class LanguageModelTask(Task):
@@ -62,24 +70,23 @@ class LanguageModelTask(Task):
         UserError: there is too little text.
     """
 
-    tokens: ClassVar[CharTokens | WordTokens]
     metrics: ClassVar[tuple[str, ...]]
     level: ClassVar[Any]
 
     def __init__(self, options: Any, spec: TaskSpec | None = None):
-        documents, origin = options.read_documents(whole=spec is not None)
-        self.options, self.documents, self.origin = options, documents, origin
-        counts = self.tokens.count(documents["train"])
+        self.options, self.origin = options, options.data or "the Python standard library"
+        arrays, self.documents = options.encode(self.level, whole=spec is not None)
+        counts = count_tokens(arrays, "train")
         if spec is None and counts.total() < MIN_TOKENS[self.level]:
             raise UserError(
-                f"{origin} holds too little text: {counts.total()} {TOKEN_NAMES[self.level]} to train on, and at least "
-                f"{MIN_TOKENS[self.level]} are needed"
+                f"{self.origin} holds too little text: {counts.total()} {TOKEN_NAMES[self.level]} to train on, and at "
+                f"least {MIN_TOKENS[self.level]} are needed"
             )
         vocabulary = spec.vocabulary if spec else (*SPECIAL_TOKENS, *self.choose_vocabulary(counts))
-        self.encoded = {s: EncodedCorpus(documents[s], self.tokens, vocabulary, options.seq_length) for s in SPLITS}
+        self.encoded = {s: EncodedCorpus(arrays, s, vocabulary, options.seq_length) for s in SPLITS}
         for split in SPLITS:
             if not self.encoded[split].num_windows:
-                raise UserError(f"{origin} holds too little text: the {split} split is empty")
+                raise UserError(f"{self.origin} holds too little text: the {split} split is empty")
         self.spec = spec or TaskSpec(
             inputs="tokens",
             outputs="token",

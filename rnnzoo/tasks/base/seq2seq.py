@@ -1,16 +1,15 @@
 """Base classes of seq2seq tasks: an output sequence for each source sequence."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from rnnzoo.data.batch import SPLITS, Batch
-from rnnzoo.data.bucketing import Example
 from rnnzoo.data.vocabulary import encode
 from rnnzoo.spec import BOS, EOS, PAD, Level, TaskSpec
 from rnnzoo.tasks.base.bucketed import BucketedTask
-from rnnzoo.tasks.base.encoded_pairs import EncodedPairs, SequencePair, encode_pairs
+from rnnzoo.tasks.base.encoded_pairs import EncodedPairs, SequencePair
 from rnnzoo.tasks.base.task import SyntheticTask
 
 METRICS = ("error_rate", "exact_match", "token_accuracy")
@@ -86,22 +85,17 @@ class Seq2SeqTask(BucketedTask):
 
     Args:
         options: options with `batch_size`.
-        pairs: the pairs of each split, in a list, or encoded.
+        pairs: the pairs of each split.
         spec: the specification of the task, see `seq2seq_spec`.
     """
 
-    def __init__(self, options: Any, pairs: Mapping[str, list[SequencePair]] | EncodedPairs, spec: TaskSpec):
-        if not isinstance(pairs, EncodedPairs):
-            pairs = encode_pairs(pairs, spec)
+    def __init__(self, options: Any, pairs: EncodedPairs, spec: TaskSpec):
         self.pairs = pairs.pairs
         super().__init__(options, pairs.examples, spec)
         longest = np.ones(len(self.buckets.padded_lengths), "int32")
         for split in SPLITS:
             np.maximum.at(longest, self.buckets.assign(self.lengths[split]), pairs.source_lengths[split])
         self.source_lengths = dict(zip(self.buckets.padded_lengths.tolist(), longest.tolist(), strict=True))
-
-    def example_length(self, example: Example) -> int:
-        return len(example.targets) + 1
 
     def evaluation(self, split: str) -> Iterator[Batch]:
         for members, padded_length in self._evaluation_batches(split):
