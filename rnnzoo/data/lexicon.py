@@ -1,5 +1,6 @@
 """Pronunciation dictionaries, encoded: words and their pronunciations as pairs, sorted by word."""
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -60,16 +61,22 @@ class LexiconFormat(NamedTuple):
     def _parse(self, path: Path) -> Iterator[str]:
         """Yields words, the numbers of their lines, and their phonemes."""
         for number, line in read_lines(path, self.encoding):
-            if line.startswith(";;;") or not (line := COMMENT.sub("", line)).strip():
+            text = COMMENT.sub("", line) if "#" in line else line
+            if text.startswith(";;;") or text.isspace() or not text:
                 continue
-            word, *phonemes = line.split()
-            word = NUMBER.sub("", word).lower()
+            word, *phonemes = text.split()
+            word = (NUMBER.sub("", word) if word[-1] == ")" else word).lower()
             if not word or all(map(str.isdigit, phonemes)):
                 raise UserError(f"{path}, line {number}: expected a word and its phonemes, such as: hello HH AH0 L OW1")
             if self.plain_words and not PLAIN_WORD.fullmatch(word):
                 continue
-            phonemes = phonemes if self.stress else [STRESSED.sub(r"\1", phoneme) for phoneme in phonemes]
+            phonemes = phonemes if self.stress else list(map(_remove_stress, phonemes))
             yield f"{word}\t{number:012}\t{' '.join(phonemes)}\n"
+
+
+@functools.lru_cache(10_000)
+def _remove_stress(phoneme: str) -> str:
+    return STRESSED.sub(r"\1", phoneme)
 
 
 class Lexicon:
