@@ -120,8 +120,9 @@ def test_an_encoder_decoder_writes_its_best_beam(kind):
     best = [kinds.SYMBOLS[i] for i in ids[0] if i != PAD]
     assert result["outputs"][: len(best)] == best and result["beams"][-1][0]["tokens"] == best
     assert result["beams"][-1][0]["score"] == pytest.approx(float(scores[0]), abs=1e-3)
-    assert all(len(step) <= 3 for step in result["beams"])
-    assert [len(step[0]["tokens"]) for step in result["beams"][:1]] in ([1], [0])
+    for t, step in enumerate(result["beams"]):
+        lengths = [len(beam["tokens"]) for beam in step]
+        assert len(step) <= 3 and max(lengths) <= t + 1
     attention = np.array(result["attention"])
     assert attention.shape == (len(result["outputs"]), len(result["inputs"]))
     np.testing.assert_allclose(attention.sum(1), 1, atol=1e-3)
