@@ -16,10 +16,13 @@ class ArrayWriter:
     """Writes arrays to the files of a folder, piece by piece.
 
     An array of sequences is two files: its values, and at `NAME.ends` where each sequence ends.
+
+    Attributes:
+        folder: the folder.
     """
 
     def __init__(self, folder: Path):
-        self._folder = folder
+        self.folder = folder
         self._files: dict[str, Any] = {}
         self._kinds: dict[str, tuple[str, list[int]]] = {}
         self._totals: dict[str, int] = {}
@@ -27,7 +30,7 @@ class ArrayWriter:
     def extend(self, name: str, values: np.ndarray) -> None:
         """Appends values, `[n, ...]`; later pieces have the type and shape of the first."""
         if name not in self._files:
-            self._files[name] = (self._folder / name).open("wb")
+            self._files[name] = (self.folder / name).open("wb")
             self._kinds[name] = values.dtype.str, list(values.shape[1:])
         dtype, _ = self._kinds[name]
         self._files[name].write(np.ascontiguousarray(values, dtype).data)
@@ -43,7 +46,7 @@ class ArrayWriter:
     def _widen(self, name: str, dtype: np.dtype) -> None:
         """Writes an array anew in a wider type."""
         self._files[name].close()
-        path, wide = self._folder / name, self._folder / f"{name}.wide"
+        path, wide = self.folder / name, self.folder / f"{name}.wide"
         narrow, shape = self._kinds[name]
         with path.open("rb") as source, wide.open("wb") as target:
             while data := source.read(COPIED_VALUES * np.dtype(narrow).itemsize):
@@ -67,7 +70,7 @@ class ArrayWriter:
         """Removes what was written."""
         for name, file in self._files.items():
             file.close()
-            (self._folder / name).unlink()
+            (self.folder / name).unlink()
         self._files, self._kinds, self._totals = {}, {}, {}
 
     def close(self, **facts: Any) -> None:
@@ -76,4 +79,4 @@ class ArrayWriter:
             file.close()
         arrays = {name: [*kind, self._totals[name]] for name, kind in self._kinds.items()}
         text = json.dumps({"version": VERSION, "arrays": arrays, "facts": facts})
-        (self._folder / INDEX).write_text(text, encoding="utf-8")
+        (self.folder / INDEX).write_text(text, encoding="utf-8")

@@ -75,7 +75,7 @@ def split_files(paths: Sequence[Path], encoding: str, validation_fraction: float
         test_fraction: fraction of each file held out for the test, at its end.
 
     Raises:
-        UserError: a file is not text of that encoding, or all are too short.
+        UserError: a file is not text of that encoding.
     """
     fractions = {"validation": validation_fraction, "test": test_fraction}
     check_fractions(fractions)
@@ -89,8 +89,6 @@ def split_files(paths: Sequence[Path], encoding: str, validation_fraction: float
         for split, begin, end in (("train", 0, first), ("validation", first, second), ("test", second, length)):
             if begin < end:
                 splits[split].append(Document(path, encoding, begin, end))
-    if not all(splits.values()):
-        raise UserError(f"--data: {paths[0]} holds too little text to split into train, validation and test")
     return splits
 
 
@@ -131,7 +129,10 @@ def find_files(names: str) -> list[Path]:
             paths += matches
     if not paths:
         raise UserError("--data names no file")
-    return list(dict.fromkeys(paths))
+    unique: dict[Path, Path] = {}
+    for path in paths:
+        unique.setdefault(path.absolute(), path)
+    return list(unique.values())
 
 
 def _matches(name: str, path: Path) -> list[Path] | None:

@@ -49,15 +49,16 @@ def encode_texts(
 
     def write(writer: ArrayWriter) -> dict[str, Any]:
         documents = split()
-        spans = {s: [[paths.index(d.path), d.encoding, d.begin, d.end] for d in documents[s]] for s in SPLITS}
-        return {**_write(documents, level, writer), "documents": spans}
+        numbers = {path: i for i, path in enumerate(paths)}
+        spans = {s: [[numbers[d.path], d.encoding, d.begin, d.end] for d in documents[s]] for s in SPLITS}
+        return {**_write(documents, level, writer, paths), "documents": spans}
 
     arrays = encode_files(paths, ["text", level, key], write, cache_dir, PASSES)
     spans = arrays.facts["documents"]
     return arrays, {s: [Document(paths[i], *rest) for i, *rest in spans[s]] for s in SPLITS}
 
 
-def _write(documents: Splits, level: str, writer: ArrayWriter) -> dict[str, Any]:
+def _write(documents: Splits, level: str, writer: ArrayWriter, paths: Sequence[Path] = ()) -> dict[str, Any]:
     """Writes the numbers of the tokens of each split, their occurrences, and the lengths of documents."""
     symbols = Symbols({BEGIN: 0})
     encoder = TokenEncoder(level, symbols)
@@ -65,7 +66,7 @@ def _write(documents: Splits, level: str, writer: ArrayWriter) -> dict[str, Any]
     counts = {split: _Counts() for split in splits}
     for split in splits:
         writer.extend(f"{split}.lengths", np.zeros(0, "int64"))
-    for split, pieces in _read_in_order(documents, splits):
+    for split, pieces in _read_in_order(documents, splits, paths):
         writer.extend_numbers(split, np.zeros(1, "uint8"))
         length = 0
         for text in _cut_between_words(pieces) if level == "word" else pieces:
@@ -80,13 +81,15 @@ def _write(documents: Splits, level: str, writer: ArrayWriter) -> dict[str, Any]
     return {"whole": len(splits) == 1}
 
 
-def _read_in_order(documents: Splits, splits: Sequence[str]) -> Iterator[tuple[str, Iterator[str]]]:
-    """Yields the split of each document, and the pieces of its text; each file is read once."""
-    by_path: dict[Path, list[tuple[str, Document]]] = {}
+def _read_in_order(
+    documents: Splits, splits: Sequence[str], paths: Sequence[Path]
+) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yields the split of each document, and the pieces of its text. Files are read once, in the order of `paths`."""
+    by_path: dict[Path, list[tuple[str, Document]]] = {path: [] for path in paths}
     for split in splits:
         for document in documents[split]:
             by_path.setdefault(document.path, []).append((split, document))
-    for parts in by_path.values():
+    for parts in filter(None, by_path.values()):
         pieces = read_documents([document for _, document in parts])
         for number, group in itertools.groupby(pieces, lambda piece: piece[0]):
             yield parts[number][0], (piece for _, piece in group)

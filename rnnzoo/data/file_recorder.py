@@ -85,9 +85,14 @@ def file_digest(path: Path) -> str:
 
 
 def skip_file(path: Path, passes: int = 1) -> None:
-    """Counts a recorded file as read, because its arrays are in the cache."""
+    """Counts a recorded file as read, because it is not read piece by piece."""
+    count_as_read(passes * path.stat().st_size)
+
+
+def count_as_read(count: int) -> None:
+    """Adds to the number of bytes read of recorded files."""
     if (recorder := current_recorder()) is not None:
-        recorder.advance(passes * path.stat().st_size)
+        recorder.advance(count)
 
 
 @contextlib.contextmanager

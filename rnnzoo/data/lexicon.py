@@ -47,8 +47,8 @@ class LexiconFormat(NamedTuple):
         return PairFormat(("char", "word")).write(self._read(path, writer), path, writer)
 
     def _read(self, path: Path, writer: ArrayWriter) -> Iterator[tuple[list[str], list[str]]]:
-        entries = (line[:-1].split("\t") for line in sort_lines(self._parse(path)))
-        words = ((word, [entry[2] for entry in group]) for word, group in itertools.groupby(entries, lambda e: e[0]))
+        lines = sort_lines(self._parse(path), _word, writer.folder)
+        words = ((word, [_phonemes(line) for line in group]) for word, group in itertools.groupby(lines, _word))
         found = False
         while block := [(word, list(dict.fromkeys(ways))) for word, ways in itertools.islice(words, BLOCK_WORDS)]:
             found = True
@@ -59,7 +59,7 @@ class LexiconFormat(NamedTuple):
             raise UserError(f"{path} holds no word with phonemes")
 
     def _parse(self, path: Path) -> Iterator[str]:
-        """Yields words, the numbers of their lines, and their phonemes."""
+        """Yields lines of a word, a tab and its phonemes."""
         for number, line in read_lines(path, self.encoding):
             text = COMMENT.sub("", line) if "#" in line else line
             if text.startswith(";;;") or text.isspace() or not text:
@@ -71,7 +71,15 @@ class LexiconFormat(NamedTuple):
             if self.plain_words and not PLAIN_WORD.fullmatch(word):
                 continue
             phonemes = phonemes if self.stress else list(map(_remove_stress, phonemes))
-            yield f"{word}\t{number:012}\t{' '.join(phonemes)}\n"
+            yield f"{word}\t{' '.join(phonemes)}\n"
+
+
+def _word(line: str) -> str:
+    return line[: line.index("\t")]
+
+
+def _phonemes(line: str) -> str:
+    return line[line.index("\t") + 1 : -1]
 
 
 @functools.lru_cache(10_000)

@@ -34,6 +34,11 @@ class MappedArray:
         """The type of the values."""
         return self._array.dtype
 
+    @property
+    def width(self) -> int:
+        """The number of values of an entry."""
+        return int(np.prod(self._array.shape[1:]))
+
     def __getitem__(self, key: Any) -> Any:
         values = self._array[key]
         values = values.copy() if isinstance(values, np.ndarray) else values
@@ -74,10 +79,10 @@ class SequenceArray(Sequence):
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Yields some sequences at a time: the number of the first, their values, and their lengths."""
-        lengths = self.lengths()
+        lengths, size = self.lengths(), max(1, BLOCK_VALUES // self.values.width)
         first = begin = 0
         while first < len(self):
-            last = first + 1 + int(np.searchsorted(np.cumsum(lengths[first + 1 : first + BLOCK_VALUES]), BLOCK_VALUES))
+            last = first + 1 + int(np.searchsorted(np.cumsum(lengths[first + 1 : first + size]), size))
             part = lengths[first : min(last, len(self))]
             end = begin + int(part.sum(dtype="int64"))
             yield first, self.values[begin:end], part

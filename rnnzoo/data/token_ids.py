@@ -10,7 +10,8 @@ import numpy as np
 from rnnzoo.data.joiner import SPACES, split_with_joiners
 from rnnzoo.data.tokens import CODE_POINTS, code_points, split_words, split_words_and_punctuation
 
-MAX_CHUNKS = 500_000  # whose tokens are remembered
+MAX_CHUNKS = 500_000  # whose numbers are remembered
+MAX_CHUNK_CHARS = 1 << 23  # of chunks whose tokens are remembered
 # what str.split() takes for spaces, and not every level
 NOT_SPACES = re.compile("[\n\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 END = -1
@@ -48,10 +49,16 @@ class _Chunks(dict[str, tuple[int, ...]]):
 
     def __init__(self, split: Callable[[str], list[str]], symbols: Symbols):
         self._split, self._symbols = split, symbols
+        self.size = 0
 
     def __missing__(self, chunk: str) -> tuple[int, ...]:
+        self.size += len(chunk)
         ids = self[chunk] = tuple(map(self._symbols.__getitem__, self._split(chunk)))
         return ids
+
+    def clear(self) -> None:
+        super().clear()
+        self.size = 0
 
 
 class TokenEncoder:
@@ -76,9 +83,10 @@ class TokenEncoder:
             return self._symbols.encode(texts), np.ones(len(texts), "int64")
         if self._level == "char":
             return self._encode_chars(texts)
-        text = "\0".join(texts)
-        is_plain = not NOT_SPACES.search(text)
-        return self._split(texts) if self._level == "word" and is_plain else self._encode_words(texts, is_plain)
+        is_plain = not any(map(NOT_SPACES.search, texts))
+        if self._level == "word":
+            return self._encode_tokens(list(map(str.split if is_plain else split_words, texts)))
+        return self._encode_chunks(texts, is_plain)
 
     def _encode_chars(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         points = code_points("".join(texts))
@@ -88,18 +96,18 @@ class TokenEncoder:
             ids = self._numbers[points]
         return ids, np.fromiter(map(len, texts), "int64", len(texts))
 
-    def _split(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Encodes texts whose tokens are what is between spaces."""
-        words = list(map(str.split, texts))
-        lengths = np.fromiter(map(len, words), "int64", len(words))
-        return self._symbols.encode(list(itertools.chain.from_iterable(words))), lengths
+    def _encode_tokens(self, tokens: Sequence[list[str]]) -> tuple[np.ndarray, np.ndarray]:
+        lengths = np.fromiter(map(len, tokens), "int64", len(tokens))
+        return self._symbols.encode(list(itertools.chain.from_iterable(tokens))), lengths
 
-    def _encode_words(self, texts: Sequence[str], is_plain: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _encode_chunks(self, texts: Sequence[str], is_plain: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Encodes texts by what is between spaces, whose tokens are remembered."""
         end = "\0"  # a chunk of its own, which no text has
-        while (text := f" {end} ".join([*texts, ""])).count(end) != len(texts):
-            end += "\0"
+        if any("\0" in text for text in texts):
+            end += max((run for text in texts for run in re.findall("\0+", text)), key=len)
+        text = f" {end} ".join([*texts, ""])
         chunks = text.split() if is_plain else self._spaces.split(text)
-        if len(self._chunks) > MAX_CHUNKS:
+        if self._chunks.size > MAX_CHUNK_CHARS:
             self._chunks.clear()
         self._chunks[end] = (END,)
         ids = np.fromiter(itertools.chain.from_iterable(map(self._chunks.__getitem__, chunks)), "int32")

@@ -81,7 +81,8 @@ def _read_parts(options: G2POptions) -> dict[str, Part]:
     for split in SPLITS[1:]:
         if name := getattr(options, FILE_OPTIONS[split]):
             paths[split] = check_file(name, FILE_OPTIONS[split])
-    lexicons = {split: Lexicon(_encode(path, form, options.cache_dir)) for split, path in paths.items()}
+    by_path = {path: Lexicon(_encode(path, form, options.cache_dir)) for path in dict.fromkeys(paths.values())}
+    lexicons = {split: by_path[path] for split, path in paths.items()}
     words = _split({split: lexicon.words for split, lexicon in lexicons.items()}, options)
     parts = {}
     for split in SPLITS:

@@ -9,7 +9,8 @@ from rnnzoo.config import option
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.cache import CACHE_HELP, encode_file, write_arrays
 from rnnzoo.data.files import check_file
-from rnnzoo.data.piano_rolls import RollReader, check_widths, read_rolls, write_rolls
+from rnnzoo.data.mapped import ArrayFolder
+from rnnzoo.data.piano_rolls import RollReader, check_kind, read_rolls, write_rolls
 from rnnzoo.data.splits import check_not_empty
 from rnnzoo.data.stored import StoredExamples
 from rnnzoo.registry import TASKS
@@ -46,10 +47,11 @@ class Music(BucketedTask):
 
     def __init__(self, options: MusicOptions):
         self.origin = options.data or "chord progressions"
-        self._readers = _read(options)
+        arrays = _read(options)
+        self._readers = {split: RollReader(arrays, split) for split in SPLITS}
         examples = {s: StoredExamples(r.index, r.lengths, r) for s, r in self._readers.items()}
         check_not_empty(examples, self.origin)
-        notes = examples["train"][0].inputs.shape[1]
+        notes = arrays.facts["width"]
         spec = TaskSpec(
             inputs="features",
             outputs="vector",
@@ -95,18 +97,12 @@ def _count(reader: RollReader) -> np.ndarray:
     return counts
 
 
-def _read(options: MusicOptions) -> dict[str, RollReader]:
+def _read(options: MusicOptions) -> ArrayFolder:
     if options.data is None:
-        rolls = _generate()
-        files = {split: write_arrays(functools.partial(write_rolls, rolls[split])) for split in SPLITS}
-    else:
-        path = check_file(options.data, passes=len(SPLITS))
-        files = {
-            split: encode_file(path, ["music", split], functools.partial(read_rolls, path, split), options.cache_dir)
-            for split in SPLITS
-        }
-    check_widths({arrays.facts["width"] for arrays in files.values()} - {0})
-    return {split: RollReader(arrays) for split, arrays in files.items()}
+        return write_arrays(lambda writer: write_rolls(_generate(), writer))
+    path = check_file(options.data)
+    check_kind(path)
+    return encode_file(path, ["music"], functools.partial(read_rolls, path), options.cache_dir)
 
 
 def _generate() -> dict[str, list[np.ndarray]]:

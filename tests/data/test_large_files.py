@@ -1,6 +1,10 @@
 """Readers that never hold a whole file: what they read equals what is read at once, and is encoded once."""
 
 import collections
+import functools
+import tempfile
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rnnzoo
-from rnnzoo.data import cache, documents, encoded_corpus, lexicon, npz
+from rnnzoo.data import array_writer, cache, documents, encoded_corpus, lexicon, mapped, npz, token_ids
 from rnnzoo.data.batch import SPLITS
 from rnnzoo.data.cache import write_arrays
 from rnnzoo.data.file_recorder import record_files
 from rnnzoo.data.sorting import sort_lines
+from rnnzoo.data.token_ids import Symbols, TokenEncoder
 from rnnzoo.spec import UNKNOWN
 
 
@@ -20,7 +25,9 @@ from rnnzoo.spec import UNKNOWN
 @given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))), st.integers(1, 9))
 def test_lines_are_sorted_in_parts(texts, max_lines):
     lines = [f"{text}\n" for text in texts]
-    assert list(sort_lines(iter(lines), max_lines)) == sorted(lines)
+    with tempfile.TemporaryDirectory() as folder:
+        for key in (str, lambda line: line[:1]):
+            assert list(sort_lines(iter(lines), key, Path(folder), max_lines)) == sorted(lines, key=key)
 
 
 def batches(task):
@@ -47,7 +54,7 @@ def test_pronunciations_of_a_word_are_found_anywhere(tmp_path, monkeypatch):
             expected[word].append(phonemes)
     tasks = [rnnzoo.create_task("g2p", data=str(tmp_path / "words.dict"))]
     monkeypatch.setattr(lexicon, "BLOCK_WORDS", 3)
-    monkeypatch.setattr(lexicon, "sort_lines", lambda lines: sort_lines(lines, 7))
+    monkeypatch.setattr(lexicon, "sort_lines", functools.partial(sort_lines, max_lines=7))
     tasks.append(rnnzoo.create_task("g2p", data=str(tmp_path / "words.dict")))
     for task in tasks:
         for split in SPLITS:
@@ -112,7 +119,9 @@ def test_a_second_run_finds_the_encoded_file(name, tmp_path, monkeypatch):
     file, write = CASES[name]
     write(tmp_path / file)
     options = {"data": str(tmp_path / file), "cache_dir": str(tmp_path / "cache")}
-    first = rnnzoo.create_task(name, **options)
+    with record_files() as recorder:
+        first = rnnzoo.create_task(name, **options)
+    assert 0.5 * recorder.total_bytes < recorder.bytes_read <= recorder.total_bytes
     monkeypatch.setattr(cache, "_write", lambda *args: pytest.fail("it was encoded again"))
     with record_files() as recorder:
         second = rnnzoo.create_task(name, **options)
@@ -177,3 +186,93 @@ def test_numbers_are_stored_in_the_narrowest_type(parts):
     expected = np.concatenate(parts)
     np.testing.assert_array_equal(stored[:], expected)
     assert stored.dtype == np.min_scalar_type(int(expected.max(initial=0)))
+
+
+def measured_growth(encoder, text):
+    """The memory that an encoder keeps of a second text of the same words."""
+    encoder.encode([text])
+    tracemalloc.start()
+    encoder.encode([text[::-1]])
+    encoder.encode([text])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept
+
+
+@pytest.mark.parametrize("level", ["word", "token", "joiner"])
+def test_texts_without_spaces_are_not_remembered(level, monkeypatch):
+    monkeypatch.setattr(token_ids, "MAX_CHUNK_CHARS", 100)
+    separator = "\n" if level == "word" else "."
+    text = separator.join(f"ab{i % 7}" for i in range(20_000))
+    encoder = TokenEncoder(level, Symbols())
+    ids, lengths = encoder.encode([text, "ab1"])
+    assert lengths[0] == len(ids) - 1 and ids[-1] == ids[2]
+    assert measured_growth(encoder, text) < 3e6
+
+
+@pytest.mark.parametrize("level", ["word", "token", "joiner"])
+def test_a_hole_of_zeros_takes_no_time(level):
+    texts = ["a b", "\0" * 200_000 + " x", "a \0 b"]
+    ids, lengths = TokenEncoder(level, Symbols()).encode(texts)
+    assert lengths[0] == 2 and ids[0] == ids[-lengths[2]] and ids[1] == ids[-1]
+
+
+def test_documents_keep_the_order_of_the_files(tmp_path):
+    """A file too short for a training part comes before a longer one, as its name does."""
+    for name, text in (("a", "x"), ("b", "bc d\n" * 200), ("c", "y z\n" * 100)):
+        (tmp_path / f"{name}.txt").write_text(text)
+    task = rnnzoo.create_task("char_lm", data=str(tmp_path), min_count=1)
+    tests = ["".join(document.pieces()) for document in task.documents["test"]]
+    assert [text[0] for text in tests] == ["x", "b", "y"]
+    starts, lengths = task.encoded["test"].first_windows, list(map(len, tests))
+    assert np.diff(starts).tolist() == [-(-n // task.options.seq_length) for n in lengths]
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path, monkeypatch):
+    write_text(tmp_path / "b.txt")
+    monkeypatch.chdir(tmp_path)
+    with record_files() as recorder:
+        task = rnnzoo.create_task("char_lm", data=f"b.txt,{tmp_path},{tmp_path}/*.txt")
+    assert len(task.documents["train"]) == 1 and recorder.bytes_read == recorder.total_bytes
+
+
+@pytest.mark.parametrize("lengths", [[0], [0, 1], [1, 1]])
+def test_a_split_of_music_without_two_frames_is_empty(lengths, tmp_path):
+    arrays = write_rolls(tmp_path / "rolls.npz")
+    arrays |= {"valid": np.zeros((sum(lengths), 5)), "valid_lengths": lengths}
+    np.savez(tmp_path / "rolls.npz", **arrays)
+    with pytest.raises(rnnzoo.UserError, match="the validation split is empty"):
+        rnnzoo.create_task("music", data=str(tmp_path / "rolls.npz"))
+
+
+def test_the_kind_of_a_music_file_is_checked_before_the_cache(tmp_path):
+    write_rolls(tmp_path / "rolls.npz")
+    rnnzoo.create_task("music", data=str(tmp_path / "rolls.npz"), cache_dir=str(tmp_path / "cache"))
+    (tmp_path / "rolls.npz").rename(tmp_path / "rolls.dat")
+    with pytest.raises(rnnzoo.UserError, match=r"neither a \.mat nor an \.npz file"):
+        rnnzoo.create_task("music", data=str(tmp_path / "rolls.dat"), cache_dir=str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_full_disk_is_not_blamed_on_the_data(name, tmp_path, monkeypatch):
+    file, write = CASES[name]
+    write(tmp_path / file)
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(array_writer.np, "ascontiguousarray", fail)
+    with pytest.raises(rnnzoo.UserError, match=r"cannot write the encoded data to .*No space left.*--cache_dir"):
+        rnnzoo.create_task(name, data=str(tmp_path / file), cache_dir=str(tmp_path / "cache"))
+
+
+def test_blocks_are_bounded_by_their_values(monkeypatch):
+    monkeypatch.setattr(mapped, "BLOCK_VALUES", 40)
+
+    def write(writer):
+        writer.extend_sequences("x", np.ones((60, 4)), np.array([0, 5, 5, 0, 20, 30]))
+        return {}
+
+    blocks = list(write_arrays(write).sequences("x").blocks())
+    assert [lengths.tolist() for _, _, lengths in blocks] == [[0, 5], [5, 0], [20], [30]]
+    assert [first for first, _, _ in blocks] == [0, 2, 4, 5] and sum(len(values) for _, values, _ in blocks) == 60
