@@ -590,4 +590,4 @@ def test_exports_of_all_versions_use_allowed_operations(version):
 @pytest.mark.slow
 def test_exports_use_allowed_operations():
     """Those of every version, of all models, are in the file of the test above."""
-    inside(operations.of_exports(every=9))
+    inside(operations.of_exports(every=20))

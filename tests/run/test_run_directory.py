@@ -367,7 +367,7 @@ def test_many_kills(whole, tmp_path):  # noqa: F811
     """Killed at any moment of training, checkpoint or export, a run loses nothing."""
     folder = book(tmp_path)
     rng = random.Random(1)
-    for _ in range(4):
+    for _ in range(3):
         resume = ["--resume"] if (folder / "run/config.json").exists() else []
         if (folder / "run").exists() and not resume:
             shutil.rmtree(folder / "run")
