@@ -53,7 +53,7 @@ class NumericSignature:
                 outputs = self.call(*arguments)
             return {f"{NEXT}{name}" if name in names else name: value for name, value in outputs.items()}
 
-        return tf.function(traced, input_signature=self.specs)
+        return tf.function(traced, autograph=False, input_signature=self.specs)
 
 
 def make_numeric_signatures(serving: ServedModel) -> dict[str, NumericSignature]:

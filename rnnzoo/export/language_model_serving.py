@@ -31,7 +31,7 @@ class LanguageModelServing(SequenceServing):
 
     def _default_functions(self) -> dict[str, Any]:
         text = [row_spec(tf.string, "text")]
-        self._read = tf.function(self._read_text, input_signature=text)  # shared by both signatures
+        self._read = tf.function(self._read_text, autograph=False, input_signature=text)  # shared by both signatures
         arguments = [row_spec(dtype, name) for name, dtype in GENERATE.items()]
         return {
             "serving_default": make_function(self._score, text),

@@ -63,10 +63,12 @@ class Seq2SeqServing(TextGeneration, ServedModel):
         source = self.source_spec()
         # in functions of their own, so that they are stored once
         self._encoded = tf.function(
-            lambda given: self.model.encode(self.prepare_source(given)), input_signature=[source]
+            lambda given: self.model.encode(self.prepare_source(given)), autograph=False, input_signature=[source]
         )
         ids = tf.TensorSpec([None, None], tf.int32)
-        self._join = tf.function(lambda ids: self._target_tokenizer.join_tokens(ids), input_signature=[ids])
+        self._join = tf.function(
+            lambda ids: self._target_tokenizer.join_tokens(ids), autograph=False, input_signature=[ids]
+        )
         if self.spec.outputs != "token":
             return {"serving_default": make_function(self._generate_vectors, [source])}
         functions = {

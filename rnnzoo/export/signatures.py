@@ -79,7 +79,7 @@ def make_function(call: Signature, specs: list[tf.TensorSpec]) -> Any:
         with export_mode(portable):
             return call(*arguments)
 
-    return tf.function(traced, input_signature=specs).get_concrete_function()
+    return tf.function(traced, autograph=False, input_signature=specs).get_concrete_function()
 
 
 def random_texts(rng: np.random.Generator, vocabulary: tuple[str, ...], level: str, batch: int, time: int) -> tf.Tensor:

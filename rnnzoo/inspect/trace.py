@@ -129,7 +129,7 @@ class _TracedRun:
             collected = [_collect_values(loop, g, jacobians) for loop, g in zip(loops, gradients, strict=True)]
             return [collected, [[_equation_values(equation) for equation in layer] for layer in self._equations]]
 
-        self._run = tf.function(run, input_signature=specs)
+        self._run = tf.function(run, autograph=False, input_signature=specs)
 
     def __call__(self, given: list[tf.Tensor]) -> list[LayerTrace]:
         values, equation_values = tree.map_structure(lambda t: t.numpy(), self._run(*given))

@@ -17,5 +17,5 @@ class CachedFunctions:
             return function(*arguments)
         key = tuple(part.numpy() if isinstance(part, tf.Tensor) else part for part in key)
         if key not in self._traced:
-            self._traced[key] = tf.function(function, reduce_retracing=True)
+            self._traced[key] = tf.function(function, autograph=False, reduce_retracing=True)
         return self._traced[key](*map(tf.convert_to_tensor, arguments))

@@ -40,7 +40,7 @@ class Distribution:
         self.num_workers = max(1, len(addresses))
         self.num_replicas = strategy.num_replicas_in_sync if strategy else 1
         self._stop_agreed = False
-        self._gather = tf.function(lambda value: strategy.gather(value, axis=0), reduce_retracing=True)
+        self._gather = tf.function(lambda value: strategy.gather(value, axis=0), autograph=False, reduce_retracing=True)
 
     @property
     def is_chief(self) -> bool:
@@ -77,7 +77,7 @@ class Distribution:
             of all replicas, and the states of each replica.
         """
         if self.strategy is None:
-            compiled = tf.function(function, **options)
+            compiled = tf.function(function, autograph=False, **options)
             return lambda batch, state: compiled(self.divide(batch), state)
 
         def run_replica(first: Any, total: Any, stop: Any, batch: Batch, state: Any) -> Any:
@@ -85,7 +85,9 @@ class Distribution:
                 equal, rows, state = function(batch, state)
             return self.sum(tf.identity(stop)), equal, rows, state
 
-        distributed = tf.function(lambda *arguments: self.strategy.run(run_replica, arguments), **options)
+        distributed = tf.function(
+            lambda *arguments: self.strategy.run(run_replica, arguments), autograph=False, **options
+        )
 
         def call(batch: Batch, state: Any) -> Any:
             total = len(batch.targets)
