@@ -1,5 +1,8 @@
 """The whole suite runs in two processes where pytest-xdist is installed: most of it is tracing, on one core.
 
+An export is checked in a fresh process before it is moved to its place, which takes seconds. Tests that export in their
+own process do so in `tests/export` and with the fixture `checked_exports`; those of commands check as users do.
+
 With RNNZOO_NO_SKIPS set a test that would be skipped, because an extra is missing, fails instead.
 """
 
@@ -10,6 +13,7 @@ import pytest
 PROCESSES = 2
 DIVIDED = "RNNZOO_TESTS_DIVIDED"  # set for the processes that are started, which start none themselves
 NO_SKIPS = "RNNZOO_NO_SKIPS"
+VERIFY: list = []  # the function that checks an export
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,6 +24,27 @@ def pytest_cmdline_main(config):
     whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
     if whole and getattr(config.option, "numprocesses", 0) is None and not config.option.usepdb:
         config.option.numprocesses = PROCESSES
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    from rnnzoo.export import saved_model
+
+    VERIFY.append(saved_model._verify)
+    if not item.nodeid.startswith("tests/export/") and "checked_exports" not in item.fixturenames:
+        saved_model._verify = lambda *_: None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    from rnnzoo.export import saved_model
+
+    saved_model._verify = VERIFY.pop()
+
+
+@pytest.fixture
+def checked_exports():
+    """Exports of the test are checked in a fresh process."""
 
 
 def refuse_skip(report):

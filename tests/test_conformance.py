@@ -224,7 +224,6 @@ REST = [case for case in EVERY if "text" in case and case not in EXPORTED]  # ot
 
 @pytest.mark.parametrize(("name", "kind"), EXPORTED + [pytest.param(*case, marks=pytest.mark.slow) for case in REST])
 def test_export_gives_the_models_answers(name, kind, tmp_path):
-    """The export is checked in a fresh process when it is written; here it is compared in this process."""
     spec = SPECS[kind]
     model = model_for(name, spec)
     path = rnnzoo.export_saved_model(model, tmp_path / "export")

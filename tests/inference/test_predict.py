@@ -14,7 +14,6 @@ import pytest
 
 import rnnzoo
 from rnnzoo import predict as command
-from rnnzoo.export import saved_model
 from rnnzoo.inference import predictor
 from rnnzoo.predict import PredictOptions, Predictor, predict
 from tests.helpers import randomise
@@ -24,9 +23,7 @@ def exported(folder, name, task, **options):
     keras.utils.set_random_seed(1)
     model = rnnzoo.create_model(name, task.spec, **({"units": 6, "embedding": 4} | options))
     randomise(model, scale=1.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saved_model, "_verify", lambda *_: None)  # which has tests of its own, and takes its time
-        return rnnzoo.export_saved_model(model, folder)
+    return rnnzoo.export_saved_model(model, folder)
 
 
 @pytest.fixture(scope="module")

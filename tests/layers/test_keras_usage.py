@@ -202,7 +202,7 @@ def test_impure_steps_are_refused():
 
 
 @pytest.mark.slow
-def test_models_keep_their_dtype_policy_in_files(tmp_path):
+def test_models_keep_their_dtype_policy_in_files(tmp_path, checked_exports):
     spec = rnnzoo.TaskSpec("features", "vector", False, 3, 1, "mse", ("mse",))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -8,7 +8,6 @@ import json
 import pytest
 
 import rnnzoo
-from rnnzoo.export import saved_model
 from rnnzoo.run import events, execution, stages
 from rnnzoo.run.console import ConsoleLogger
 from rnnzoo.run.events import Logger, LoggerList
@@ -36,9 +35,7 @@ def finished(tmp_path_factory):
     options = {"model": "elman", "task": "temporal_order", "units": 4, "steps": 4, "eval_every": 2, "batch_size": 8}
     folders = {"run_dir": str(folder / "run"), "export_dir": str(folder / "export"), "jit_compile": False}
     recorder, console = EventRecorder(), ConsoleLogger(2, io.StringIO())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saved_model, "_verify", lambda *_: None)  # has tests of its own
-        result = execution.execute(make_settings({**options, **folders}), LoggerList(console, recorder))
+    result = execution.execute(make_settings({**options, **folders}), LoggerList(console, recorder))
     return folder, recorder.events, result, console.stream.getvalue()
 
 
