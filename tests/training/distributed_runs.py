@@ -32,7 +32,7 @@ CASES = {  # name: model, its options, task, its options, options of the trainin
     "from a vector": ("decoder", {"dropout": 0.2}, "waveform", {}, {}),
     "trees": ("recursive", {"dropout": 0.2, "output_dropout": 0.2}, "listops", {"train_size": 40}, {}),
 }
-STEPS, BATCH_SIZE = 3, 7  # rows that neither 2 nor 3 divides
+STEPS, BATCH_SIZE = 3, 7  # rows that no number of devices divides
 
 
 def write_data(folder):
