@@ -97,7 +97,8 @@ class Lexicon:
 
     def __init__(self, arrays: ArrayFolder):
         self.arrays = arrays
-        self._begins = np.append(np.flatnonzero(~arrays.array("alternative")[:]), arrays.facts["count"])
+        is_first = np.append(~arrays.array("alternative")[:], True)
+        self._begins = np.flatnonzero(is_first).astype("int32")
         self.words = len(self._begins) - 1
 
     def first_pairs(self, words: np.ndarray) -> np.ndarray:
@@ -107,7 +108,8 @@ class Lexicon:
     def all_pairs(self, words: np.ndarray) -> np.ndarray:
         """Returns the numbers of all pairs of words."""
         begins, counts = self._begins[words], self._begins[words + 1] - self._begins[words]
-        return np.repeat(begins - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        shifts = begins - (np.cumsum(counts, dtype="int32") - counts)
+        return np.repeat(shifts, counts) + np.arange(counts.sum(), dtype="int32")
 
     def alternatives(self, pair: int) -> list[int]:
         """Returns the numbers of the other pairs of the same word."""

@@ -100,8 +100,8 @@ def _split(counts: dict[str, int], options: G2POptions) -> dict[str, np.ndarray]
     """Returns the words of each split; missing splits are held out from those of "train"."""
     fractions = {"validation": options.validation_fraction, "test": options.test_fraction}
     check_fractions({split: fraction for split, fraction in fractions.items() if split not in counts})
-    words = {split: np.arange(count) for split, count in counts.items()}
-    rest = np.random.default_rng(0).permutation(counts["train"])
+    words = {split: np.arange(count, dtype="int32") for split, count in counts.items()}
+    rest = np.random.default_rng(0).permutation(words["train"])
     for split in SPLITS[:0:-1]:
         if split not in counts:
             size = max(1, round(counts["train"] * fractions[split]))
