@@ -113,5 +113,5 @@ class Lexicon:
 
     def alternatives(self, pair: int) -> list[int]:
         """Returns the numbers of the other pairs of the same word."""
-        word = int(np.searchsorted(self._begins, pair, "right")) - 1
+        word = int(np.searchsorted(self._begins, np.int32(pair), "right")) - 1  # another type would copy the array
         return [i for i in range(*self._begins[word : word + 2].tolist()) if i != pair]
