@@ -121,6 +121,6 @@ def as_single_cell(cell: Any) -> Cell:
     hint = "for other cells use keras.layers.RNN"
     if isinstance(cell, keras.layers.RNN):
         hint = f"it is a layer already: use it directly, or use its cell, {cell.name}.cell"
-    if isinstance(cells, (list, tuple)):
+    elif isinstance(cells, (list, tuple)) and any(isinstance(c, keras.layers.RNN) for c in cells):
         hint = "a list must contain cells only; to stack layers use rnnzoo.layers.Stack"
     raise ValueError(f"rnnzoo.layers.RNN needs a cell of rnnzoo.cells, got {cell!r:.200}; {hint}")

@@ -83,6 +83,16 @@ class RunSettings:
         return dataclasses.replace(self, training=training)
 
 
+def _find_owners(name: str) -> list[str]:
+    """Returns the flags of the tasks and models that have an option."""
+    owned = [("task", TASKS[task], task) for task in TASKS] + [("model", MODELS[model], model) for model in MODELS]
+    return [
+        f"--{kind}={owner}"
+        for kind, registered, owner in owned
+        if name in {field.name for field in dataclasses.fields(config.options_class(registered))}
+    ]
+
+
 def make_settings(given: dict[str, Any]) -> RunSettings:
     """Combines the options that are given with the defaults of the task and of all options.
 
@@ -112,10 +122,11 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
     for name, value in given.items():
         owners = [part for part, cls in classes.items() if name in {f.name for f in dataclasses.fields(cls)}]
         if not owners and name not in run_names:
-            known = sorted({f.name for cls in (classes["model"], classes["task"]) for f in dataclasses.fields(cls)})
+            others = _find_owners(name)
+            where = f", but to {', '.join(others[:3])}{' and others' if others[3:] else ''}" if others else ""
             raise UserError(
-                f"--{name} applies neither to model '{run.model}' nor to task '{run.task}'; they have: "
-                f"{', '.join(known)}"
+                f"--{name} applies neither to model '{run.model}' nor to task '{run.task}'{where}; "
+                f"their options: train.py --model={run.model} --task={run.task} --help"
             )
         for part in owners:
             values[part][name] = value

@@ -276,3 +276,11 @@ def test_blocks_are_bounded_by_their_values(monkeypatch):
     blocks = list(write_arrays(write).sequences("x").blocks())
     assert [lengths.tolist() for _, _, lengths in blocks] == [[0, 5], [5, 0], [20], [30]]
     assert [first for first, _, _ in blocks] == [0, 2, 4, 5] and sum(len(values) for _, values, _ in blocks) == 60
+
+
+def test_the_summary_of_a_whole_text_names_no_splits(tmp_path):
+    write_text(tmp_path / "book.txt")
+    spec = rnnzoo.create_task("char_lm", data=str(tmp_path / "book.txt")).spec
+    whole = rnnzoo.create_task("char_lm", data=str(tmp_path / "book.txt"), spec=spec)
+    length = len((tmp_path / "book.txt").read_text(encoding="utf-8"))
+    assert f"book.txt: characters {length:,}; vocabulary of" in whole.summary() and "of the text" in whole.summary()

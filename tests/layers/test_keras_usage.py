@@ -214,3 +214,18 @@ def test_models_keep_their_dtype_policy_in_files(tmp_path, checked_exports):
     assert again.core.layers[0].compute_dtype == "bfloat16"
     assert_close(again(normal(2, 5, 3)), model(normal(2, 5, 3)), 0, 0)
     rnnzoo.export_saved_model(model, tmp_path / "export")  # compares, in a fresh process
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (lambda: keras.layers.LSTMCell(4), "for other cells use keras.layers.RNN"),
+        (lambda: [keras.layers.LSTMCell(4), rnnzoo.cells.LSTMCell(3)], "for other cells use keras.layers.RNN"),
+        (lambda: keras.layers.StackedRNNCells([keras.layers.LSTMCell(4)]), "for other cells use keras.layers.RNN"),
+        (lambda: [keras.layers.LSTM(4)], "to stack layers use rnnzoo.layers.Stack"),
+        (lambda: keras.layers.LSTM(4), "it is a layer already"),
+    ],
+)
+def test_what_is_no_cell_of_this_package_is_refused_with_a_hint(given, hint):
+    with pytest.raises(ValueError, match=f"needs a cell of rnnzoo.cells, got .*; {hint}"):
+        rnnzoo.layers.RNN(given())

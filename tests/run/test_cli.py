@@ -55,8 +55,11 @@ BAD = {
     "rate not finite": (["--learning_rate=inf"], "learning_rate must be a finite number"),
     "rate not a number": (["--learning_rate=nan"], "learning_rate must be a finite number"),
     "unknown optimizer": (["--optimizer=adamm"], "optimizer must be one of adam, adamw"),
-    "option of another model": (["--model=elman", "--forget_gate"], "--forget_gate applies neither to model 'elman'"),
-    "option of another task": (["--task=adding", "--data=book.txt"], "--data applies neither to model 'lstm'"),
+    "option of another model": (["--model=elman", "--forget_gate"], "nor to task 'char_lm', but to --model="),
+    "option of another task": (
+        ["--task=adding", "--data=book.txt"],
+        "--data applies neither to model 'lstm' nor to task 'adding', but to --task=",
+    ),
     "no such activation": (["--activation=tanhh", "--data=book.txt"], "tanhh"),
     "dampening not finite": (["--model=dampened", "--dampening=nan", "--data=book.txt"], "dampening must be a finite"),
     "window of none": (["--model=feedforward", "--context=0", "--data=book.txt"], "context must be at least 1"),

@@ -76,6 +76,7 @@ class LanguageModelTask(Task):
     def __init__(self, options: Any, spec: TaskSpec | None = None):
         self.options, self.origin = options, options.data or "the Python standard library"
         arrays, self.documents = options.encode(self.level, whole=spec is not None)
+        self.is_whole = arrays.facts["whole"]
         counts = count_tokens(arrays, "train")
         if spec is None and counts.total() < MIN_TOKENS[self.level]:
             raise UserError(
@@ -160,10 +161,12 @@ class LanguageModelTask(Task):
         return {name: value for name, value in values.items() if name in ("loss", *self.metrics)}
 
     def summary(self) -> str:
-        sizes = ", ".join(f"{split} {self.encoded[split].counts.sum():,}" for split in SPLITS)
+        splits = {"test": ""} if self.is_whole else {split: f"{split} " for split in SPLITS}
+        part = "text" if self.is_whole else "test"
+        sizes = ", ".join(f"{name}{self.encoded[split].counts.sum():,}" for split, name in splits.items())
         test = self.encoded["test"].counts
         unknown = test[UNKNOWN] / test.sum()
-        vocabulary = f"vocabulary of {len(self.spec.vocabulary)}, {unknown:.3%} of the test unknown"
+        vocabulary = f"vocabulary of {len(self.spec.vocabulary)}, {unknown:.3%} of the {part} unknown"
         return f"{self.origin}: {TOKEN_NAMES[self.level]} {sizes}; {vocabulary}"
 
     def _read_windows(self, split: str, windows: np.ndarray) -> Batch:
