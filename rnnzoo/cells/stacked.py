@@ -111,6 +111,10 @@ def _output_size(cell: Any) -> int:
     return keras.tree.flatten(cell.state_size)[0] if size is None else size
 
 
+def _is_cell(value: Any) -> bool:
+    return hasattr(value, "state_size") and not isinstance(value, keras.layers.RNN)
+
+
 def as_single_cell(cell: Any) -> Cell:
     """Returns a cell, or a list of cells as one. Raises `ValueError` for anything else."""
     cells = cell.cells if isinstance(cell, keras.layers.StackedRNNCells) else cell
@@ -121,6 +125,6 @@ def as_single_cell(cell: Any) -> Cell:
     hint = "for other cells use keras.layers.RNN"
     if isinstance(cell, keras.layers.RNN):
         hint = f"it is a layer already: use it directly, or use its cell, {cell.name}.cell"
-    elif isinstance(cells, (list, tuple)) and any(isinstance(c, keras.layers.RNN) for c in cells):
+    elif isinstance(cells, (list, tuple)) and not (cells and all(map(_is_cell, cells))):
         hint = "a list must contain cells only; to stack layers use rnnzoo.layers.Stack"
     raise ValueError(f"rnnzoo.layers.RNN needs a cell of rnnzoo.cells, got {cell!r:.200}; {hint}")
